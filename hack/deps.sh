@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The nodegate authors
+# SPDX-License-Identifier: Apache-2.0
+
+# Installs the Debian packages that building and running the test node needs
+# and that are missing. A second run finds nothing missing and touches nothing,
+# so that it can stand in front of every target.
+set -euo pipefail
+
+# command:package pairs: a tool that is there by other means needs no package.
+readonly commands=(
+	gcc:gcc             # runc is cgo
+	pkg-config:pkg-config
+	ip:iproute2         # tests look at network namespaces and veths with it
+	git:git             # the version of the build
+	flock:util-linux
+)
+
+missing=()
+for pair in "${commands[@]}"; do
+	command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair##*:}")
+done
+
+# A minimal gcc comes without the C library's headers.
+if [ ! -e /usr/include/stdlib.h ]; then
+	missing+=(libc6-dev)
+fi
+if [ ! -e /usr/include/seccomp.h ]; then
+	missing+=(libseccomp-dev)
+fi
+# The Go module proxy is spoken to by TLS.
+if [ ! -e /etc/ssl/certs/ca-certificates.crt ] && [ ! -e /etc/pki/tls/certs/ca-bundle.crt ]; then
+	missing+=(ca-certificates)
+fi
+
+if ! command -v go >/dev/null 2>&1; then
+	echo "deps: go is not in PATH; install the Go that go.mod names (https://go.dev/dl)" >&2
+	exit 1
+fi
+
+if [ ${#missing[@]} -eq 0 ]; then
+	exit 0
+fi
+if ! command -v apt-get >/dev/null 2>&1; then
+	echo "deps: missing: ${missing[*]} (Debian's names), and there is no apt-get here; install them by hand" >&2
+	exit 1
+fi
+if [ "$(id -u)" -ne 0 ]; then
+	echo "deps: missing: ${missing[*]}; run as root: apt-get install --no-install-recommends ${missing[*]}" >&2
+	exit 1
+fi
+
+echo "deps: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q </dev/null >/dev/null
+apt-get install -q -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The nodegate authors
+# SPDX-License-Identifier: Apache-2.0
+
+# Builds the pinned tools of hack/pins into bin/:
+#
+#   runtimes.sh               containerd's default version, runc and the CNI plugins
+#   runtimes.sh NAME...       the pins of these names, e.g. golangci-lint
+#
+# A pin is a folder with a go.mod of its own whose tool directives name what is
+# built, so that none of these dependencies reaches the product's go.mod.
+# A pin named containerd-VERSION goes to bin/containerd-VERSION/, so that several
+# versions stand side by side; to add one, add a folder.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+readonly root bin=$root/bin pins=$root/hack/pins
+readonly defaults=(containerd-2.4.2 runc cni)
+
+# target DIR prints the folder under bin/ that a pin's programs go to.
+target() {
+	case $1 in
+	containerd-*) echo "$bin/$1" ;;
+	cni) echo "$bin/cni" ;;
+	*) echo "$bin" ;;
+	esac
+}
+
+# flags PIN fills build_flags and cgo for it.
+flags() {
+	local ldflags="-s -w" tags=""
+	cgo=0
+	case $1 in
+	runc)
+		# libseccomp is a C library; without the tag runc ignores a
+		# container's seccomp profile.
+		cgo=1 tags=seccomp
+		;;
+	containerd-*)
+		# NRI plugins learn the runtime's version from this variable; a module
+		# build would say "2.4.2+unknown", which no release says.
+		# version.Package is the module's path in every line of releases, v1 too.
+		local module
+		module=$(awk '$1 ~ /^github.com\/containerd\/containerd(\/v2)?\/cmd\/containerd$/ || $2 ~ /^github.com\/containerd\/containerd(\/v2)?\/cmd\/containerd$/ {
+			sub(/\/cmd\/containerd$/, "", $NF); print $NF; exit }' "$pins/$1/go.mod")
+		ldflags="$ldflags -X $module/version.Version=v${1#containerd-}"
+		# Snapshotters that are not used, and NRI plugins as WebAssembly: a third of the build.
+		tags=no_btrfs,no_zfs,no_devmapper,no_aufs,nri_no_wasm,osusergo,netgo,static_build
+		;;
+	esac
+	build_flags=(-trimpath -buildvcs=false -ldflags "$ldflags" -tags "$tags")
+}
+
+# build PIN builds one pin unless its stamp says that it is built already.
+build() {
+	local pin=$1 dest out stamp want started=$SECONDS
+	if [ ! -f "$pins/$pin/go.mod" ]; then
+		echo "runtimes: no pin $pin in hack/pins" >&2
+		exit 1
+	fi
+	dest=$(target "$pin")
+	stamp=$bin/.stamps/$pin
+	want=$(cat "$pins/$pin/go.mod" "$pins/$pin/go.sum" "$root/hack/runtimes.sh" | sha256sum; go env GOVERSION GOARCH)
+	if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ]; then
+		return
+	fi
+	echo "runtimes: building $pin"
+	flags "$pin"
+	out=$(mktemp -d "$bin/.build.XXXXXX")
+	# "tool" is the pattern for all of go.mod's tool directives.
+	(cd "$pins/$pin" && CGO_ENABLED=$cgo GOWORK=off GOFLAGS=-mod=readonly \
+		nice go build "${build_flags[@]}" -o "$out/" tool)
+	mkdir -p "$dest"
+	# A rename replaces a program that is running; a copy would fail.
+	mv -f "$out"/* "$dest/"
+	rmdir "$out"
+	echo "$want" >"$stamp"
+	echo "runtimes: built $pin in $((SECONDS - started)) s"
+}
+
+mkdir -p "$bin/.stamps"
+# Two makes at the same time build once.
+exec 9>"$bin/.stamps/lock"
+flock 9
+rm -rf "$bin"/.build.*
+
+[ $# -gt 0 ] || set -- "${defaults[@]}"
+for pin in "$@"; do
+	build "$pin"
+done
