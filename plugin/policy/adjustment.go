@@ -1,0 +1,70 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"io/fs"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Adjustment is what is to change in a container's OCI spec, in the words of
+// the runtime-spec. It says nothing about how the change gets there.
+//
+// It is also the content of a decision record, hence the JSON names.
+type Adjustment struct {
+	Devices     []Device                  `json:"devices,omitempty"`
+	DeviceRules []specs.LinuxDeviceCgroup `json:"deviceRules,omitempty"`
+	ShadowNodes []ShadowNode              `json:"shadowNodes,omitempty"`
+	CDIDevices  []string                  `json:"cdiDevices,omitempty"`
+	// AdoptDevices asks that devices which the pod has already become usable
+	// by its user.
+	AdoptDevices bool          `json:"adoptDevices,omitempty"`
+	Mounts       []specs.Mount `json:"mounts,omitempty"`
+
+	Capabilities Capabilities      `json:"capabilities,omitzero"`
+	Seccomp      []SeccompRule     `json:"seccomp,omitempty"`
+	Sysctls      map[string]string `json:"sysctls,omitempty"`
+	Env          map[string]string `json:"env,omitempty"`
+
+	CgroupWritable bool `json:"cgroupWritable,omitempty"`
+	ProcUnmasked   bool `json:"procUnmasked,omitempty"`
+}
+
+// Device is a node that the OCI runtime creates, and the access to it: the
+// letters of Access and no others.
+type Device struct {
+	specs.LinuxDevice
+	Access string `json:"access"`
+}
+
+// ShadowNode is a node that must exist on the host, with this owner, before
+// the container is created. Mounts of the same Adjustment bind it.
+type ShadowNode struct {
+	Path          string      `json:"path"` // on the host
+	Type          string      `json:"type"` // "c" or "b"
+	Major         int64       `json:"major"`
+	Minor         int64       `json:"minor"`
+	Mode          fs.FileMode `json:"mode"` // permission bits
+	UID           uint32      `json:"uid"`  // on the host
+	GID           uint32      `json:"gid"`
+	ContainerPath string      `json:"containerPath"`
+}
+
+// Empty reports whether nothing is to change.
+func (a *Adjustment) Empty() bool {
+	return len(a.Devices) == 0 && len(a.DeviceRules) == 0 && len(a.ShadowNodes) == 0 &&
+		len(a.CDIDevices) == 0 && !a.AdoptDevices && len(a.Mounts) == 0 &&
+		len(a.Capabilities.Add) == 0 && len(a.Capabilities.Drop) == 0 &&
+		len(a.Seccomp) == 0 && len(a.Sysctls) == 0 && len(a.Env) == 0 &&
+		!a.CgroupWritable && !a.ProcUnmasked
+}
+
+// Decision is the answer for one container: what it got, what is to change
+// for that, and the trail that led there.
+type Decision struct {
+	Profiles   []string
+	Adjustment Adjustment
+	Reasons    []Reason
+}

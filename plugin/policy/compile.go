@@ -1,0 +1,77 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// compileProfiles resolves includes. A profile that has a problem of its own
+// stays in the result, so that a grant of it is not reported as well.
+func compileProfiles(list []Profile) (map[string]*profile, []error) {
+	c := compiler{written: map[string]*Profile{}, done: map[string]*profile{}}
+	for i := range list {
+		name := list[i].Name
+		if c.written[name] != nil {
+			c.bad(name, "", "is written twice: keep one, or give the other another name")
+			continue
+		}
+		c.written[name] = &list[i]
+	}
+	for i := range list {
+		c.compile(list[i].Name, nil)
+	}
+	return c.done, c.problems
+}
+
+type compiler struct {
+	written  map[string]*Profile
+	done     map[string]*profile
+	problems []error
+}
+
+func (c *compiler) bad(profile, key, format string, args ...any) {
+	c.problems = append(c.problems, &Problem{Profile: profile, Key: key, Text: fmt.Sprintf(format, args...)})
+}
+
+// compile returns the profile with everything that it includes. path holds the
+// profiles that are being compiled, to notice a cycle.
+func (c *compiler) compile(name string, path []string) *profile {
+	if done := c.done[name]; done != nil {
+		return done
+	}
+	out := &profile{Profile: *c.written[name]}
+	path = append(path, name)
+	for i, inc := range out.Include {
+		key := fmt.Sprintf("include[%d]", i)
+		switch {
+		case c.written[inc] == nil:
+			c.bad(name, key, "no profile is called %q", inc)
+		case slices.Contains(path, inc):
+			c.bad(name, key, "includes itself: %s", strings.Join(append(path, inc), " → "))
+		default:
+			included := c.compile(inc, path)
+			if conflict := out.effects.merge(&included.effects, false); conflict != nil {
+				c.bad(name, key, "%s: include one of them, or write a profile that says which", conflict)
+			}
+		}
+	}
+	own := effectsOf(&out.Profile)
+	if conflict := own.twice(); conflict != "" {
+		c.bad(name, "devices", "%s: name it once", conflict)
+	}
+	if conflict := out.effects.merge(&own, false); conflict != nil {
+		c.bad(name, conflict.key, "%s: write one of them", conflict)
+	}
+	if err := out.effects.checkSeccomp(); err != nil {
+		c.bad(name, "seccomp", "%s", err)
+	}
+	if out.effects.procUnmasked && !out.effects.requires.UserNamespace {
+		c.bad(name, "proc_mount", `an unmasked /proc gives the node's kernel settings to a container that shares its user namespace: add requires = { user_namespace = true }`)
+	}
+	c.done[name] = out
+	return out
+}

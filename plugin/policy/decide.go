@@ -1,0 +1,122 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import "slices"
+
+// Decide turns a selection and the facts into what is to change. It returns a
+// [*Refusal] if the container must not run. A capability, seccomp rule or
+// device that it returns is complete: a surface carries all of it or refuses.
+func (p *Policy) Decide(s Selection, f *Facts) (Decision, error) {
+	if s.Empty() {
+		return Decision{}, nil
+	}
+	d := decider{policy: p, facts: f, reasons: s.reasons()}
+	for _, k := range s.picks {
+		if conflict := d.effects.merge(&k.profile.effects, k.requested); conflict != nil {
+			return Decision{}, d.refuse(Conflict, "would get profiles that do not go together: %s", conflict)
+		}
+	}
+	// A profile's drop beats every add.
+	d.out.Capabilities = Capabilities{
+		Add: slices.DeleteFunc(slices.Clone(d.effects.capabilities.Add), func(name string) bool {
+			return slices.Contains(d.effects.capabilities.Drop, name)
+		}),
+		Drop: d.effects.capabilities.Drop,
+	}
+	d.out.AdoptDevices = d.effects.adoptDevices
+	d.out.CgroupWritable = d.effects.cgroupWritable
+	d.out.ProcUnmasked = d.effects.procUnmasked
+	d.out.CDIDevices = d.effects.cdiDevices
+	d.out.Env = values(d.effects.env)
+
+	for _, step := range []func() error{
+		d.namespacesKnown, d.requirements, d.devices, d.cdi, d.sysctls, d.tmpfs, d.seccomp,
+	} {
+		if err := step(); err != nil {
+			return Decision{}, err
+		}
+	}
+	return Decision{Profiles: s.Profiles(), Adjustment: d.out, Reasons: d.reasons}, nil
+}
+
+// decider holds one decision while it is being made.
+type decider struct {
+	policy  *Policy
+	facts   *Facts
+	effects effects // of the selected profiles together
+	out     Adjustment
+	reasons []Reason
+}
+
+func (d *decider) refuse(code Code, format string, args ...any) *Refusal {
+	return d.facts.Request.Refuse(code, format, args...)
+}
+
+func (d *decider) note(code Code, profile, text string) {
+	d.reasons = append(d.reasons, Reason{Code: code, Profile: profile, Text: text})
+}
+
+func (d *decider) userNamespace() bool { return d.facts.Request.UserNamespace.Value }
+
+// namespacesKnown stops where the runtime tells nothing of namespaces: what a
+// device, a sysctl or a capability means depends on them.
+func (d *decider) namespacesKnown() error {
+	if !d.facts.Request.UserNamespace.OK || !d.facts.Container.HostNamespaces.OK {
+		return d.refuse(UnknownFact, "would get a profile, but the runtime does not tell the pod's namespaces, on which its meaning depends")
+	}
+	return nil
+}
+
+func (d *decider) requirements() error {
+	need := &d.effects.requires
+	if need.UserNamespace && !d.userNamespace() {
+		return d.refuse(Unmet, "would get profile %q, which requires a user namespace: set hostUsers: false in the pod's spec",
+			d.effects.requiredBy["user_namespace"])
+	}
+	if need.Cgroup == "" {
+		return nil
+	}
+	have := d.facts.Host.CgroupVersion
+	if !have.OK {
+		return d.refuse(UnknownFact, "would get profile %q, which requires cgroup %s, and this node's version could not be told",
+			d.effects.requiredBy["cgroup"], need.Cgroup)
+	}
+	if have.Value != need.Cgroup {
+		return d.refuse(Unmet, "would get profile %q, which requires cgroup %s, and this node has %s",
+			d.effects.requiredBy["cgroup"], need.Cgroup, have.Value)
+	}
+	return nil
+}
+
+// seccomp copies the rules; they meet the container's own profile where that
+// is at hand, in ApplySeccomp.
+func (d *decider) seccomp() error {
+	d.out.Seccomp = d.effects.seccompRules()
+	if err := d.effects.checkSeccomp(); err != nil {
+		return d.refuse(Conflict, "would get profiles that do not go together: %s", err)
+	}
+	return nil
+}
+
+// cdi refuses what CDI cannot do: the nodes that it names are made by the
+// runtime, which shows them as nobody's in a user namespace.
+func (d *decider) cdi() error {
+	if len(d.effects.cdiDevices) > 0 && d.userNamespace() {
+		return d.refuse(Unmet, "would get CDI device %q, which a pod with a user namespace cannot use: name its nodes under devices in the profile, or set hostUsers: true",
+			d.effects.cdiDevices[0])
+	}
+	return nil
+}
+
+func values(in map[string]sourced) map[string]string {
+	if len(in) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(in))
+	for k, v := range in {
+		out[k] = v.value
+	}
+	return out
+}

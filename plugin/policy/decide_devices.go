@@ -1,0 +1,179 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// node is one device that the container gets: the host's, and how it is to
+// appear.
+type node struct {
+	host    HostDevice
+	target  string // container path
+	access  string
+	rule    *DeviceRule
+	profile string
+}
+
+// devices turns device rules into nodes of the container. In a user namespace
+// the runtime would bind the host's node and ignore its owner, so there it is
+// a shadow node of the host that is bound.
+func (d *decider) devices() error {
+	var nodes []node
+	for i := range d.effects.devices {
+		var err error
+		if nodes, err = d.addNodes(nodes, &d.effects.devices[i]); err != nil {
+			return err
+		}
+	}
+	for _, n := range nodes {
+		if err := d.place(n); err != nil {
+			return err
+		}
+	}
+	d.out.DeviceRules = append(d.out.DeviceRules, d.effects.deviceRules...)
+	return nil
+}
+
+// addNodes adds what one rule finds on the host. Rules that meet at one path
+// of the container must agree; their access adds up.
+func (d *decider) addNodes(nodes []node, from *sourcedDevice) ([]node, error) {
+	rule, look := &from.rule, d.facts.Host.Devices[from.rule.Path]
+	switch {
+	case look.Err != nil:
+		return nil, d.refuse(BadDevice, "would get profile %q, but its device %q is none that can be given: %s", from.profile, rule.Path, look.Err)
+	case len(look.Nodes) == 0 && rule.Optional:
+		d.note(LeftOut, from.profile, fmt.Sprintf("device %q is optional and not on this node", rule.Path))
+		return nodes, nil
+	case len(look.Nodes) == 0:
+		return nil, d.refuse(NoDevice, "would get profile %q, but this node has no device %q", from.profile, rule.Path)
+	case len(look.Nodes) > 1 && rule.ContainerPath != "":
+		return nil, d.refuse(Conflict, "would get profile %q, but %q matches %d devices of this node, which cannot all be %q",
+			from.profile, rule.Path, len(look.Nodes), rule.ContainerPath)
+	}
+	for _, found := range look.Nodes {
+		n := node{host: found, target: found.Path, access: rule.Access, rule: rule, profile: from.profile}
+		if rule.ContainerPath != "" {
+			n.target = rule.ContainerPath
+		}
+		i := slices.IndexFunc(nodes, func(have node) bool { return have.target == n.target })
+		if i < 0 {
+			nodes = append(nodes, n)
+			continue
+		}
+		if what := nodes[i].difference(&n); what != "" {
+			return nil, d.refuse(Conflict, "would get profiles that do not go together: %q and %q disagree on %s of device %q",
+				nodes[i].profile, n.profile, what, n.target)
+		}
+		nodes[i].access = unionAccess(nodes[i].access, n.access)
+	}
+	return nodes, nil
+}
+
+func (n *node) difference(other *node) string {
+	a, b := n.host, other.host
+	if a.Type != b.Type || a.Major != b.Major || a.Minor != b.Minor {
+		return "the host's node"
+	}
+	x, y := *n.rule, *other.rule
+	x.Path, y.Path = "", "" // two patterns may name one node
+	_, _, what := deviceDifference(&x, &y)
+	return what
+}
+
+// place puts a node into the adjustment, if nothing of the pod is in the way.
+func (d *decider) place(n node) error {
+	if at := d.volumeAt(n.target); at != "" {
+		return d.refuse(Occupied, "would get device %q of profile %q, but has a volume of its own mounted at %q: mount it elsewhere",
+			n.target, n.profile, at)
+	}
+	uid, gid, err := d.owner(n)
+	if err != nil {
+		return err
+	}
+	mode := n.host.Mode.Perm()
+	if n.rule.Mode.OK {
+		mode = n.rule.Mode.Value
+	}
+	if d.userNamespace() {
+		return d.placeShadow(n, ShadowNode{Type: n.host.Type, Major: n.host.Major, Minor: n.host.Minor,
+			Mode: mode, UID: uid, GID: gid, ContainerPath: n.target})
+	}
+	d.out.Devices = append(d.out.Devices, Device{Access: n.access, LinuxDevice: specs.LinuxDevice{
+		Path: n.target, Type: n.host.Type, Major: n.host.Major, Minor: n.host.Minor,
+		FileMode: &mode, UID: &uid, GID: &gid,
+	}})
+	return nil
+}
+
+func (d *decider) placeShadow(n node, s ShadowNode) error {
+	// The runtime makes its devices after the mounts, so it would hide ours.
+	if slices.ContainsFunc(d.facts.Container.Devices, func(have specs.LinuxDevice) bool { return path.Clean(have.Path) == n.target }) {
+		return d.refuse(Occupied, "would get device %q of profile %q, but has a device there already, from a device plugin or because it is privileged; in a pod with a user namespace it cannot have both: drop one",
+			n.target, n.profile)
+	}
+	var err error
+	if s.UID, err = mapID(d.facts.Host.UIDMap, s.UID); err != nil {
+		return d.refuse(idCode(err), "would get device %q of profile %q, but its uid %s", n.target, n.profile, err)
+	}
+	if s.GID, err = mapID(d.facts.Host.GIDMap, s.GID); err != nil {
+		return d.refuse(idCode(err), "would get device %q of profile %q, but its gid %s", n.target, n.profile, err)
+	}
+	s.Path = path.Join(d.policy.shadowDir, d.facts.Container.ID, strconv.Itoa(len(d.out.ShadowNodes)))
+	d.out.ShadowNodes = append(d.out.ShadowNodes, s)
+	d.out.Mounts = append(d.out.Mounts, specs.Mount{Destination: n.target, Type: "bind", Source: s.Path,
+		Options: []string{"bind", "rw", "rprivate", "nosuid", "noexec"}})
+	d.out.DeviceRules = append(d.out.DeviceRules, specs.LinuxDeviceCgroup{Allow: true, Type: s.Type,
+		Major: &s.Major, Minor: &s.Minor, Access: n.access})
+	return nil
+}
+
+// owner returns the ids that own the node, as the container sees them.
+func (d *decider) owner(n node) (uid, gid uint32, err error) {
+	uid, gid = n.rule.UID.Number, n.rule.GID.Number
+	user := d.facts.Container.User
+	if (n.rule.UID.OfProcess || n.rule.GID.OfProcess) && !user.OK {
+		return 0, 0, d.refuse(UnknownFact, `would get device %q of profile %q, which belongs to the container's user, and this runtime does not tell who that is: write a number instead of "user", or use containerd 2.2 or later`,
+			n.target, n.profile)
+	}
+	if n.rule.UID.OfProcess {
+		uid = user.Value.UID
+	}
+	if n.rule.GID.OfProcess {
+		gid = user.Value.GID
+	}
+	return uid, gid, nil
+}
+
+// volumeAt returns where something is mounted that hides, or would hold, a
+// device at the path: at the path itself, or a volume above it. The tmpfs
+// that every container has at /dev is no volume.
+func (d *decider) volumeAt(target string) string {
+	for _, m := range d.facts.Container.Mounts {
+		at := path.Clean(m.Destination)
+		if at == target || isBind(m) && strings.HasPrefix(target, strings.TrimSuffix(at, "/")+"/") {
+			return at
+		}
+	}
+	return ""
+}
+
+func isBind(m specs.Mount) bool {
+	return m.Type == "bind" || slices.Contains(m.Options, "bind") || slices.Contains(m.Options, "rbind")
+}
+
+func idCode(err error) Code {
+	if errors.Is(err, errNoMap) {
+		return UnknownFact
+	}
+	return Unmapped
+}

@@ -1,0 +1,86 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// SysctlNamespace returns the namespace that a sysctl belongs to, or false for
+// one that is the whole node's, which no container may set.
+func SysctlNamespace(name string) (specs.LinuxNamespaceType, bool) {
+	switch name {
+	case "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem",
+		"kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced":
+		return specs.IPCNamespace, true
+	case "kernel.domainname":
+		return specs.UTSNamespace, true
+	}
+	switch {
+	case strings.HasPrefix(name, "net."):
+		return specs.NetworkNamespace, true
+	case strings.HasPrefix(name, "fs.mqueue."):
+		return specs.IPCNamespace, true
+	}
+	return "", false
+}
+
+// sysctls fills in the values. Their namespaces belong to the whole pod: its
+// containers must agree, and where it shares the node's, the sysctl would be
+// the node's own, which the runtime rightly refuses to set.
+func (d *decider) sysctls() error {
+	for _, name := range sortedKeys(d.effects.sysctls) {
+		v := d.effects.sysctls[name]
+		ns, _ := SysctlNamespace(name)
+		if slices.Contains(d.facts.Container.HostNamespaces.Value, ns) {
+			if v.requested {
+				return d.refuse(HostNamespace, "asks for profile %q, whose sysctl %s would be the node's own: the pod shares the node's %s namespace",
+					v.profile, name, ns)
+			}
+			d.note(LeftOut, v.profile, fmt.Sprintf("sysctl %s: the pod shares the node's %s namespace", name, ns))
+			continue
+		}
+		value, err := d.expand(v.value)
+		if err != nil {
+			return d.refuse(idCode(err), "would get sysctl %s of profile %q, but id %s", name, v.profile, err)
+		}
+		if given, ok := d.facts.Container.PodSysctls[name]; ok && given.Value != value {
+			return d.refuse(Conflict, "would get sysctl %s = %q of profile %q, but it holds for the whole pod, and container %q has %q",
+				name, value, v.profile, given.Container, given.Value)
+		}
+		if d.out.Sysctls == nil {
+			d.out.Sysctls = map[string]string{}
+		}
+		d.out.Sysctls[name] = value
+	}
+	return nil
+}
+
+// expand replaces {max_uid} and {max_gid} by the last id up to which the pod's
+// user namespace has every id.
+func (d *decider) expand(value string) (string, error) {
+	everyone := Is([]specs.LinuxIDMapping{{Size: 1<<32 - 1}})
+	for _, x := range []struct {
+		placeholder string
+		ids         Known[[]specs.LinuxIDMapping]
+	}{{"{max_uid}", d.facts.Host.UIDMap}, {"{max_gid}", d.facts.Host.GIDMap}} {
+		if !strings.Contains(value, x.placeholder) {
+			continue
+		}
+		if !d.userNamespace() {
+			x.ids = everyone
+		}
+		id, err := maxID(x.ids)
+		if err != nil {
+			return "", err
+		}
+		value = strings.ReplaceAll(value, x.placeholder, strconv.FormatUint(uint64(id), 10))
+	}
+	return value, nil
+}

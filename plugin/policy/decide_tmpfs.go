@@ -1,0 +1,29 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// tmpfs adds a tmpfs at each path, unless the pod mounts something there.
+func (d *decider) tmpfs() error {
+	for _, at := range d.effects.tmpfs {
+		if slices.ContainsFunc(d.facts.Container.Mounts, func(m specs.Mount) bool { return path.Clean(m.Destination) == at }) {
+			d.note(LeftOut, "", fmt.Sprintf("tmpfs %s: the container has a mount of its own there", at))
+			continue
+		}
+		mode := "mode=0755"
+		if at == "/tmp" || at == "/var/tmp" || at == "/run/lock" {
+			mode = "mode=1777" // where everybody writes
+		}
+		d.out.Mounts = append(d.out.Mounts, specs.Mount{Destination: at, Type: "tmpfs", Source: "tmpfs",
+			Options: []string{"nosuid", "nodev", "rw", mode}})
+	}
+	return nil
+}

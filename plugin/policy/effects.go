@@ -1,0 +1,195 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// effects is the sum of one or more profiles: what a container gets from them
+// together. Each value remembers the profile that it comes from, so that a
+// disagreement can be named.
+type effects struct {
+	requires       Requires
+	requiredBy     map[string]string // "user_namespace", "cgroup" → profile
+	devices        []sourcedDevice
+	deviceRules    []specs.LinuxDeviceCgroup
+	cdiDevices     []string
+	adoptDevices   bool
+	capabilities   Capabilities
+	seccomp        []sourcedRule
+	sysctls, env   map[string]sourced
+	cgroupWritable bool
+	tmpfs          []string
+	procUnmasked   bool
+}
+
+// sourced is a value, the profile that it comes from, and whether the pod
+// asked for that profile.
+type sourced struct {
+	value, profile string
+	requested      bool
+}
+
+type sourcedDevice struct {
+	rule    DeviceRule
+	profile string
+}
+
+type sourcedRule struct {
+	SeccompRule
+	profile string
+}
+
+// conflict is a disagreement of two profiles on one value.
+type conflict struct {
+	key  string // the TOML key of a profile
+	what string
+	a, b string // profile names; equal for a profile that contradicts itself
+	x, y string // the values
+}
+
+func (c *conflict) Error() string {
+	if c.a == c.b {
+		return fmt.Sprintf("%s is both %s and %s", c.what, c.x, c.y)
+	}
+	return fmt.Sprintf("profiles %q and %q disagree on %s (%s, %s)", c.a, c.b, c.what, c.x, c.y)
+}
+
+// effectsOf returns what a profile does by itself, without its includes.
+func effectsOf(p *Profile) effects {
+	e := effects{
+		requires:       p.Requires,
+		requiredBy:     map[string]string{},
+		deviceRules:    p.DeviceCgroupRules,
+		cdiDevices:     p.CDIDevices,
+		adoptDevices:   p.AdoptDevices,
+		capabilities:   p.Capabilities,
+		sysctls:        source(p.Sysctls, p.Name),
+		env:            source(p.Env, p.Name),
+		cgroupWritable: p.CgroupWritable,
+		tmpfs:          p.Tmpfs,
+		procUnmasked:   p.ProcUnmasked,
+	}
+	if p.Requires.UserNamespace {
+		e.requiredBy["user_namespace"] = p.Name
+	}
+	if p.Requires.Cgroup != "" {
+		e.requiredBy["cgroup"] = p.Name
+	}
+	for _, d := range p.Devices {
+		e.devices = append(e.devices, sourcedDevice{d, p.Name})
+	}
+	for _, r := range p.Seccomp {
+		e.seccomp = append(e.seccomp, sourcedRule{r, p.Name})
+	}
+	return e
+}
+
+func source(values map[string]string, profile string) map[string]sourced {
+	out := make(map[string]sourced, len(values))
+	for k, v := range values {
+		out[k] = sourced{value: v, profile: profile}
+	}
+	return out
+}
+
+// merge adds other to e and returns the first disagreement, if there is one.
+// other is not changed, nor is anything that it shares with e later.
+func (e *effects) merge(other *effects, requested bool) *conflict {
+	e.requires.UserNamespace = e.requires.UserNamespace || other.requires.UserNamespace
+	if c := e.mergeCgroup(other); c != nil {
+		return c
+	}
+	if e.requiredBy == nil {
+		e.requiredBy = map[string]string{}
+	}
+	for k, v := range other.requiredBy {
+		e.requiredBy[k] = v
+	}
+	for _, d := range other.devices {
+		if c := e.mergeDevice(d); c != nil {
+			return c
+		}
+	}
+	for _, r := range other.seccomp {
+		if c := e.mergeRule(r); c != nil {
+			return c
+		}
+	}
+	if c := mergeValues(&e.sysctls, other.sysctls, requested, "sysctls", "sysctl"); c != nil {
+		return c
+	}
+	if c := mergeValues(&e.env, other.env, requested, "env", "environment variable"); c != nil {
+		return c
+	}
+	e.deviceRules = union(e.deviceRules, other.deviceRules, sameRule)
+	e.cdiDevices = union(e.cdiDevices, other.cdiDevices, same)
+	e.tmpfs = union(e.tmpfs, other.tmpfs, same)
+	e.capabilities.Add = union(e.capabilities.Add, other.capabilities.Add, same)
+	e.capabilities.Drop = union(e.capabilities.Drop, other.capabilities.Drop, same)
+	e.adoptDevices = e.adoptDevices || other.adoptDevices
+	e.cgroupWritable = e.cgroupWritable || other.cgroupWritable
+	e.procUnmasked = e.procUnmasked || other.procUnmasked
+	return nil
+}
+
+func (e *effects) mergeCgroup(other *effects) *conflict {
+	have, want := e.requires.Cgroup, other.requires.Cgroup
+	if have != "" && want != "" && have != want {
+		return &conflict{"requires.cgroup", "the cgroup version", e.requiredBy["cgroup"],
+			other.requiredBy["cgroup"], string(have), string(want)}
+	}
+	if have == "" {
+		e.requires.Cgroup = want
+	}
+	return nil
+}
+
+func mergeValues(into *map[string]sourced, from map[string]sourced, requested bool, key, kind string) *conflict {
+	if *into == nil && len(from) > 0 {
+		*into = map[string]sourced{}
+	}
+	for name, v := range from {
+		have, ok := (*into)[name]
+		if ok && have.value != v.value {
+			return &conflict{key, fmt.Sprintf("%s %q", kind, name), have.profile, v.profile,
+				fmt.Sprintf("%q", have.value), fmt.Sprintf("%q", v.value)}
+		}
+		v.requested = requested || v.requested || have.requested
+		(*into)[name] = v
+	}
+	return nil
+}
+
+// union appends what is new, to a slice of its own.
+func union[T any](into, from []T, same func(a, b T) bool) []T {
+	into = slices.Clip(into)
+	for _, v := range from {
+		if !slices.ContainsFunc(into, func(have T) bool { return same(have, v) }) {
+			into = append(into, v)
+		}
+	}
+	return into
+}
+
+func same(a, b string) bool { return a == b }
+
+func sameRule(a, b specs.LinuxDeviceCgroup) bool {
+	return a.Allow == b.Allow && a.Type == b.Type && a.Access == b.Access &&
+		sameNumber(a.Major, b.Major) && sameNumber(a.Minor, b.Minor)
+}
+
+func sameNumber(a, b *int64) bool {
+	return (a == nil) == (b == nil) && (a == nil || *a == *b)
+}
+
+// takesAway reports whether the container ends with less than it had.
+func (e *effects) takesAway() bool {
+	return len(e.capabilities.Drop) > 0 ||
+		slices.ContainsFunc(e.seccomp, func(r sourcedRule) bool { return r.Denies() })
+}

@@ -1,0 +1,94 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// target is where in the container a device appears, as far as the policy
+// alone tells: a glob without a container path stands for itself.
+func (r *DeviceRule) target() string {
+	if r.ContainerPath != "" {
+		return r.ContainerPath
+	}
+	return path.Clean(r.Path)
+}
+
+// mergeDevice adds a device rule. Two rules for one target add up in access
+// and must agree on all else.
+func (e *effects) mergeDevice(d sourcedDevice) *conflict {
+	for i := range e.devices {
+		have := &e.devices[i]
+		if have.rule.target() != d.rule.target() {
+			continue
+		}
+		if x, y, what := deviceDifference(&have.rule, &d.rule); what != "" {
+			return &conflict{"devices", fmt.Sprintf("%s of device %q", what, d.rule.target()),
+				have.profile, d.profile, x, y}
+		}
+		have.rule.Access = unionAccess(have.rule.Access, d.rule.Access)
+		have.rule.Optional = have.rule.Optional && d.rule.Optional
+		return nil
+	}
+	e.devices = append(e.devices, d)
+	return nil
+}
+
+// deviceDifference names the first thing on which two rules differ, beside
+// access, which adds up.
+func deviceDifference(a, b *DeviceRule) (x, y, what string) {
+	switch {
+	case a.Path != b.Path:
+		return a.Path, b.Path, "the host's node"
+	case a.Mode != b.Mode:
+		return modeWords(a), modeWords(b), "the mode"
+	case a.UID != b.UID:
+		return a.UID.String(), b.UID.String(), "the uid"
+	case a.GID != b.GID:
+		return a.GID.String(), b.GID.String(), "the gid"
+	}
+	return "", "", ""
+}
+
+func modeWords(r *DeviceRule) string {
+	if !r.Mode.OK {
+		return "the host's"
+	}
+	return fmt.Sprintf("%04o", r.Mode.Value)
+}
+
+// String writes an ID as the policy does.
+func (i ID) String() string {
+	if i.OfProcess {
+		return "user"
+	}
+	return fmt.Sprint(i.Number)
+}
+
+// twice names a device that a profile lists more than once by itself.
+func (e *effects) twice() string {
+	seen := map[string]bool{}
+	for _, d := range e.devices {
+		target := d.rule.target()
+		if seen[target] {
+			return fmt.Sprintf("device %q is listed twice", target)
+		}
+		seen[target] = true
+	}
+	return ""
+}
+
+// unionAccess returns the letters of both, in the order r, w, m.
+func unionAccess(a, b string) string {
+	var out strings.Builder
+	for _, letter := range "rwm" {
+		if strings.ContainsRune(a, letter) || strings.ContainsRune(b, letter) {
+			out.WriteRune(letter)
+		}
+	}
+	return out.String()
+}

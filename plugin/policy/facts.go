@@ -1,0 +1,90 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"io/fs"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Request is what Select needs to know of a container: who it is and what its
+// pod asks for. Strings and maps are shared with the caller, never changed.
+type Request struct {
+	Namespace   string            // the pod's Kubernetes namespace
+	Pod         string            // the pod's name
+	Labels      map[string]string // the pod's labels
+	Annotations map[string]string // the pod's annotations
+	Container   string            // the container's name within its pod
+	Handler     string            // the CRI runtime handler; "" is the runtime's default
+
+	// UserNamespace tells whether the pod has a user namespace of its own
+	// (hostUsers: false). Unknown if the runtime sent no namespaces.
+	UserNamespace Known[bool]
+}
+
+// Container is what the runtime tells of the container that it is about to
+// create, beside the Request.
+type Container struct {
+	ID      string
+	User    Known[User] // the ids that its process runs as, seen from inside
+	Mounts  []specs.Mount
+	Devices []specs.LinuxDevice
+
+	// HostNamespaces lists the namespace types that the pod shares with the
+	// node. Unknown if the runtime sent no namespaces.
+	HostNamespaces Known[[]specs.LinuxNamespaceType]
+
+	// PodSysctls are the sysctls that nodegate gave to other containers of
+	// the same pod, by name.
+	PodSysctls map[string]GivenSysctl
+}
+
+// User is the uid and the primary gid of a container's process.
+type User struct{ UID, GID uint32 }
+
+// GivenSysctl is a sysctl that a container of the pod got, and which one.
+type GivenSysctl struct{ Value, Container string }
+
+// Host is what only the node can tell.
+type Host struct {
+	// Devices holds, for each pattern of Selection.DevicePatterns, the nodes
+	// that it names, or why it names none.
+	Devices map[string]DeviceLookup
+	// UIDMap and GIDMap are the pod's id maps; meaningful with a user namespace.
+	UIDMap, GIDMap Known[[]specs.LinuxIDMapping]
+	// CgroupVersion is the cgroup version that containers get on this node.
+	CgroupVersion Known[CgroupVersion]
+}
+
+// DeviceLookup answers one device pattern. No nodes and no error means that
+// the pattern matches nothing on this node.
+type DeviceLookup struct {
+	Nodes []HostDevice
+	Err   error // says what is wrong with a path that does exist
+}
+
+// HostDevice is a device node as stat(2) on the node shows it.
+type HostDevice struct {
+	Path         string // as the pattern matched it
+	Type         string // "c" or "b", as in the runtime-spec
+	Major, Minor int64
+	Mode         fs.FileMode // permission bits only
+}
+
+// CgroupVersion is "v1" or "v2".
+type CgroupVersion string
+
+// The cgroup versions that a profile may require.
+const (
+	CgroupV1 CgroupVersion = "v1"
+	CgroupV2 CgroupVersion = "v2"
+)
+
+// Facts is all that a decision rests on.
+type Facts struct {
+	Request   Request
+	Container Container
+	Host      Host
+}

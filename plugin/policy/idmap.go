@@ -1,0 +1,42 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+var errNoMap = errors.New("cannot be mapped: the pod's id map could not be read")
+
+// mapID returns the host's id for one of the container.
+func mapID(m Known[[]specs.LinuxIDMapping], id uint32) (uint32, error) {
+	if !m.OK {
+		return 0, errNoMap
+	}
+	for _, x := range m.Value {
+		if id >= x.ContainerID && uint64(id) < uint64(x.ContainerID)+uint64(x.Size) {
+			return x.HostID + (id - x.ContainerID), nil
+		}
+	}
+	return 0, fmt.Errorf("%d is not in the pod's id map", id)
+}
+
+// maxID returns the last id of the extent that holds 0: the highest one up to
+// which every id exists in the user namespace. The kernel's sysctls are signed
+// 32-bit numbers, which bounds it.
+func maxID(m Known[[]specs.LinuxIDMapping]) (uint32, error) {
+	if !m.OK {
+		return 0, errNoMap
+	}
+	for _, x := range m.Value {
+		if x.ContainerID == 0 && x.Size > 0 {
+			return min(x.Size-1, math.MaxInt32), nil
+		}
+	}
+	return 0, errors.New("0 is not in the pod's id map")
+}

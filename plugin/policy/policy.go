@@ -1,0 +1,155 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Source is a policy as it was written: what config reads from TOML.
+type Source struct {
+	Audit     bool     // decide everything, change and refuse nothing
+	Handlers  []string // runtime handlers whose OCI runtime is nodegate-runc
+	ShadowDir string   // host directory of shadow nodes, absolute
+	Profiles  []Profile
+	Grants    []Grant // in the order in which they apply
+}
+
+// Policy answers what a container gets. It is immutable and safe for
+// concurrent use. Make one with New.
+type Policy struct {
+	audit     bool
+	handlers  []string
+	shadowDir string
+	profiles  map[string]*profile
+	grants    []*grant
+	index     *grantIndex
+}
+
+// profile is a Profile with its includes resolved.
+type profile struct {
+	Profile
+	effects effects
+}
+
+// Problem is one thing that is wrong with a Source, and where: in the named
+// profile, or else in the grant with that index.
+type Problem struct {
+	Profile string
+	Grant   int
+	Key     string // the TOML key within it, dotted: "include", "devices[1].path"
+	Text    string // what is wrong, and what to write instead
+}
+
+func (e *Problem) Error() string {
+	if e.Profile != "" {
+		return fmt.Sprintf("profile %q: %s: %s", e.Profile, e.Key, e.Text)
+	}
+	return fmt.Sprintf("grant %d: %s: %s", e.Grant+1, e.Key, e.Text)
+}
+
+// New compiles a policy. It reports everything that is wrong at once: the
+// error joins one [*Problem] for each.
+func New(src Source) (*Policy, error) {
+	p := &Policy{
+		audit:     src.Audit,
+		handlers:  slices.Clone(src.Handlers),
+		shadowDir: src.ShadowDir,
+	}
+	var problems []error
+	p.profiles, problems = compileProfiles(src.Profiles)
+	for i := range src.Grants {
+		g, errs := p.compileGrant(i, src.Grants[i])
+		problems = append(problems, errs...)
+		p.grants = append(p.grants, g)
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	p.index = newGrantIndex(p.grants)
+	return p, nil
+}
+
+// Audit reports whether decisions are only to be counted.
+func (p *Policy) Audit() bool { return p.audit }
+
+// Wrapped reports whether containers of the runtime handler run under
+// nodegate-runc.
+func (p *Policy) Wrapped(handler string) bool { return slices.Contains(p.handlers, handler) }
+
+// Handlers returns the runtime handlers that run under nodegate-runc.
+func (p *Policy) Handlers() []string { return slices.Clone(p.handlers) }
+
+func (p *Policy) compileGrant(i int, in Grant) (*grant, []error) {
+	g := &grant{Grant: in, order: i}
+	var problems []error
+	bad := func(key, format string, args ...any) {
+		problems = append(problems, &Problem{Grant: i, Key: key, Text: fmt.Sprintf(format, args...)})
+	}
+	if len(in.Profiles) == 0 {
+		bad("profiles", "a grant gives nothing without profiles: name at least one")
+	}
+	if len(in.Namespaces) == 0 {
+		bad("namespaces", `a grant is for somebody: name namespaces, or write ["*"] for all`)
+	}
+	var sum effects
+	for _, name := range in.Profiles {
+		prof := p.profiles[name]
+		if prof == nil {
+			bad("profiles", "no profile is called %q: %s", name, p.suggest(name))
+			continue
+		}
+		if conflict := sum.merge(&prof.effects, false); conflict != nil {
+			bad("profiles", "%s: a container cannot get both, so grant them apart", conflict)
+		}
+	}
+	if err := sum.checkSeccomp(); err != nil {
+		bad("profiles", "%s: grant them apart", err)
+	}
+	g.takesAway = sum.takesAway()
+	if g.takesAway {
+		if by := narrowedBy(&in); len(by) > 0 {
+			bad(by[0], "the grant takes something away (a capability, or a system call by errno), and a pod's author could walk around %s: narrow it by namespaces alone",
+				strings.Join(by, ", "))
+		}
+	}
+	return g, problems
+}
+
+// narrowedBy names the keys that narrow a grant by what a pod's author chooses.
+func narrowedBy(g *Grant) []string {
+	var by []string
+	if g.Pods != nil {
+		by = append(by, "pods")
+	}
+	// "*" and the empty list are the same thing.
+	if len(g.Containers) > 0 && !slices.Contains(g.Containers, "*") {
+		by = append(by, "containers")
+	}
+	if len(g.Handlers) > 0 {
+		by = append(by, "runtime_handlers")
+	}
+	if g.UserNamespace != AnyUserNamespace && g.UserNamespace != "" {
+		by = append(by, "user_namespace")
+	}
+	return by
+}
+
+// suggest lists what could have been meant by an unknown profile name.
+func (p *Policy) suggest(name string) string {
+	var names []string
+	for have := range p.profiles {
+		names = append(names, have)
+	}
+	slices.Sort(names)
+	for _, have := range names {
+		if strings.HasPrefix(have, name) || strings.HasPrefix(name, have) {
+			return fmt.Sprintf("did you mean %q?", have)
+		}
+	}
+	return "there are " + strings.Join(names, ", ")
+}

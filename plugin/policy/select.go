@@ -1,0 +1,182 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Selection is the profiles that a container gets, before the host is asked
+// for anything. The zero Selection is that of most containers: none.
+type Selection struct {
+	picks []pick
+}
+
+// pick is one profile of a selection and the grant that gives it.
+type pick struct {
+	profile   *profile
+	grant     *grant
+	requested bool // the pod asked for it; else an always grant gave it
+}
+
+// Empty reports whether the container gets nothing.
+func (s Selection) Empty() bool { return len(s.picks) == 0 }
+
+// Profiles returns the names of the selected profiles, in the order in which
+// they apply.
+func (s Selection) Profiles() []string {
+	names := make([]string, len(s.picks))
+	for i, k := range s.picks {
+		names[i] = k.profile.Name
+	}
+	return names
+}
+
+// DevicePatterns returns the host paths and globs that Decide needs looked up,
+// each once.
+func (s Selection) DevicePatterns() []string {
+	var patterns []string
+	for _, k := range s.picks {
+		for _, d := range k.profile.effects.devices {
+			if !slices.Contains(patterns, d.rule.Path) {
+				patterns = append(patterns, d.rule.Path)
+			}
+		}
+	}
+	return patterns
+}
+
+// Select matches grants and the pod's request. It returns a [*Refusal] if the
+// pod asks for what it may not have. A container that no grant concerns costs
+// a few map lookups and no allocation.
+func (p *Policy) Select(r *Request) (Selection, error) {
+	names, refusal := r.requested()
+	if refusal != nil {
+		return Selection{}, refusal
+	}
+	var s Selection
+	for b := range p.index.buckets(r.Namespace) {
+		for g := range b.always.candidates(r.Labels) {
+			switch p.narrow(g, r) {
+			case fits:
+				s.addGrant(p, g)
+			case unknownUserNamespace:
+				return Selection{}, r.Refuse(UnknownFact,
+					"falls under a grant that depends on the pod's user namespace, which the runtime does not tell")
+			}
+		}
+	}
+	// The index knows no order; the policy does.
+	slices.SortStableFunc(s.picks, func(a, b pick) int { return cmp.Compare(a.grant.order, b.grant.order) })
+
+	for _, name := range names {
+		if err := s.addRequested(p, r, name); err != nil {
+			return Selection{}, err
+		}
+	}
+	return s, nil
+}
+
+func (s *Selection) addGrant(p *Policy, g *grant) {
+	for _, name := range g.Profiles {
+		s.add(pick{profile: p.profiles[name], grant: g})
+	}
+}
+
+// add keeps one pick a profile: that of the first grant in the policy.
+func (s *Selection) add(k pick) {
+	i := slices.IndexFunc(s.picks, func(other pick) bool { return other.profile == k.profile })
+	switch {
+	case i < 0:
+		s.picks = append(s.picks, k)
+	case k.grant.order < s.picks[i].grant.order:
+		s.picks[i].grant = k.grant
+	}
+}
+
+func (s *Selection) addRequested(p *Policy, r *Request, name string) error {
+	prof := p.profiles[name]
+	if prof == nil {
+		return r.Refuse(UnknownProfile, "asks for profile %q, which does not exist (granted in namespace %q: %s)",
+			clip(name), r.Namespace, p.grantedIn(r.Namespace))
+	}
+	if i := slices.IndexFunc(s.picks, func(k pick) bool { return k.profile == prof }); i >= 0 {
+		s.picks[i].requested = true
+		return nil
+	}
+	var by *grant
+	for b := range p.index.buckets(r.Namespace) {
+		set := b.byProfile[name]
+		if set == nil {
+			continue
+		}
+		for g := range set.candidates(r.Labels) {
+			if p.narrow(g, r) == fits && (by == nil || g.order < by.order) {
+				by = g
+			}
+		}
+	}
+	if by == nil {
+		return p.notGranted(r, name)
+	}
+	s.picks = append(s.picks, pick{profile: prof, grant: by, requested: true})
+	return nil
+}
+
+// notGranted words the refusal of a profile: whom it is for where a grant of
+// the namespace nearly fits, and what else could be had.
+func (p *Policy) notGranted(r *Request, name string) *Refusal {
+	var near []*grant
+	for b := range p.index.buckets(r.Namespace) {
+		if set := b.byProfile[name]; set != nil {
+			near = slices.AppendSeq(near, set.all())
+		}
+	}
+	if len(near) == 0 {
+		return r.Refuse(NotGranted, "asks for profile %q, which is not granted in namespace %q (granted there: %s)",
+			name, r.Namespace, p.grantedIn(r.Namespace))
+	}
+	slices.SortFunc(near, func(a, b *grant) int { return cmp.Compare(a.order, b.order) })
+	var whom []string
+	for _, g := range near {
+		if words := p.narrow(g, r).words(p, g); !slices.Contains(whom, words) {
+			whom = append(whom, words)
+		}
+	}
+	return r.Refuse(NotGranted, "asks for profile %q, which namespace %q grants %s (granted there: %s)",
+		name, r.Namespace, strings.Join(whom, ", or "), p.grantedIn(r.Namespace))
+}
+
+// grantedIn lists the profiles that grants name for a namespace, for the words
+// of a refusal.
+func (p *Policy) grantedIn(namespace string) string {
+	names := map[string]bool{}
+	for b := range p.index.buckets(namespace) {
+		for name := range b.byProfile {
+			names[name] = true
+		}
+	}
+	if len(names) == 0 {
+		return "nothing"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(names)), ", ")
+}
+
+// reasons is the trail's first part: which grant gave what.
+func (s Selection) reasons() []Reason {
+	reasons := make([]Reason, len(s.picks))
+	for i, k := range s.picks {
+		how := "always"
+		if k.requested {
+			how = "on request"
+		}
+		reasons[i] = Reason{Code: Granted, Profile: k.profile.Name,
+			Text: fmt.Sprintf("granted %s by %s", how, k.grant.Source)}
+	}
+	return reasons
+}
