@@ -1,0 +1,39 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+)
+
+// StartAgent runs `BINARY run --config CONFIG` where containerd runs, in the node's
+// mount and network namespace, as an agent on a real node does. It does not wait: the
+// agent's log says when it is registered (Process.WaitLog). The agent ends with the
+// node at the latest.
+func (n *Node) StartAgent(ctx context.Context, binary, config string, args ...string) (*Process, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var err error
+	if binary, err = filepath.Abs(binary); err != nil {
+		return nil, fmt.Errorf("starting the agent: %w", err)
+	}
+	if config, err = filepath.Abs(config); err != nil {
+		return nil, fmt.Errorf("starting the agent: %w", err)
+	}
+	n.mu.Lock()
+	n.agents++
+	log := filepath.Join(n.dir, fmt.Sprintf("agent-%d.log", n.agents))
+	n.mu.Unlock()
+	return startProcess("the agent", n.ns.enter(binary, append([]string{"run", "--config", config}, args...)...), log)
+}
+
+// NRISocket is where containerd listens for NRI plugins: [nri] socket of an agent.
+func (n *Node) NRISocket() string { return filepath.Join(n.dir, "nri/nri.sock") }
+
+// Dir is the node's directory, for configuration, state and volumes of a test beside
+// containerd's own. It is removed with the node.
+func (n *Node) Dir() string { return n.dir }

@@ -1,0 +1,31 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import "os"
+
+// TB is what Require needs of a *testing.T or *testing.B.
+type TB interface {
+	Helper()
+	Skip(args ...any)
+	Fatal(args ...any)
+}
+
+// Require ends a test that cannot run a node of these options here: skipped with the
+// reason, or failed where CI or NODEGATE_REQUIRE is set, since a test that is skipped
+// everywhere proves nothing.
+func Require(tb TB, o Options) {
+	tb.Helper()
+	o, err := o.withDefaults()
+	if err == nil {
+		err = o.check()
+	}
+	switch {
+	case err == nil:
+	case os.Getenv("CI") != "" || os.Getenv(RequireEnv) != "":
+		tb.Fatal("cannot run a node here, and ", RequireEnv, " or CI is set: ", err)
+	default:
+		tb.Skip("cannot run a node here: ", err)
+	}
+}
