@@ -54,8 +54,8 @@ func (c *compiler) compile(name string, path []string) *profile {
 			c.bad(name, key, "includes itself: %s", strings.Join(append(path, inc), " → "))
 		default:
 			included := c.compile(inc, path)
-			if conflict := out.effects.merge(&included.effects, false); conflict != nil {
-				c.bad(name, key, "%s: include one of them, or write a profile that says which", conflict)
+			if conflict := out.effects.merge(&included.effects, ""); conflict != nil {
+				c.bad(name, key, "%s: include only one of them", conflict)
 			}
 		}
 	}
@@ -63,7 +63,7 @@ func (c *compiler) compile(name string, path []string) *profile {
 	if conflict := own.twice(); conflict != "" {
 		c.bad(name, "devices", "%s: name it once", conflict)
 	}
-	if conflict := out.effects.merge(&own, false); conflict != nil {
+	if conflict := out.effects.merge(&own, ""); conflict != nil {
 		c.bad(name, conflict.key, "%s: write one of them", conflict)
 	}
 	if err := out.effects.checkSeccomp(); err != nil {

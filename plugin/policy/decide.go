@@ -3,7 +3,11 @@
 
 package policy
 
-import "slices"
+import (
+	"fmt"
+	"path"
+	"slices"
+)
 
 // Decide turns a selection and the facts into what is to change. It returns a
 // [*Refusal] if the container must not run. A capability, seccomp rule or
@@ -12,19 +16,13 @@ func (p *Policy) Decide(s Selection, f *Facts) (Decision, error) {
 	if s.Empty() {
 		return Decision{}, nil
 	}
-	d := decider{policy: p, facts: f, reasons: s.reasons()}
+	d := decider{policy: p, facts: f, profiles: s.Profiles(), reasons: s.reasons()}
 	for _, k := range s.picks {
-		if conflict := d.effects.merge(&k.profile.effects, k.requested); conflict != nil {
+		if conflict := d.effects.merge(&k.profile.effects, k.asked()); conflict != nil {
 			return Decision{}, d.refuse(Conflict, "would get profiles that do not go together: %s", conflict)
 		}
 	}
-	// A profile's drop beats every add.
-	d.out.Capabilities = Capabilities{
-		Add: slices.DeleteFunc(slices.Clone(d.effects.capabilities.Add), func(name string) bool {
-			return slices.Contains(d.effects.capabilities.Drop, name)
-		}),
-		Drop: d.effects.capabilities.Drop,
-	}
+	d.capabilities()
 	d.out.AdoptDevices = d.effects.adoptDevices
 	d.out.CgroupWritable = d.effects.cgroupWritable
 	d.out.ProcUnmasked = d.effects.procUnmasked
@@ -38,16 +36,17 @@ func (p *Policy) Decide(s Selection, f *Facts) (Decision, error) {
 			return Decision{}, err
 		}
 	}
-	return Decision{Profiles: s.Profiles(), Adjustment: d.out, Reasons: d.reasons}, nil
+	return Decision{Profiles: d.profiles, Adjustment: d.out, Reasons: d.reasons}, nil
 }
 
 // decider holds one decision while it is being made.
 type decider struct {
-	policy  *Policy
-	facts   *Facts
-	effects effects // of the selected profiles together
-	out     Adjustment
-	reasons []Reason
+	policy   *Policy
+	facts    *Facts
+	profiles []string // the selected ones
+	effects  effects  // theirs together
+	out      Adjustment
+	reasons  []Reason
 }
 
 func (d *decider) refuse(code Code, format string, args ...any) *Refusal {
@@ -60,11 +59,25 @@ func (d *decider) note(code Code, profile, text string) {
 
 func (d *decider) userNamespace() bool { return d.facts.Request.UserNamespace.Value }
 
+// capabilities adds up what the profiles add and drop; a drop beats every add.
+func (d *decider) capabilities() {
+	have := &d.effects.capabilities
+	d.out.Capabilities.Drop = have.Drop
+	for _, name := range have.Add {
+		if slices.Contains(have.Drop, name) {
+			d.note(LeftOut, "", fmt.Sprintf("capability %s: a profile drops it, which beats every add", name))
+			continue
+		}
+		d.out.Capabilities.Add = append(d.out.Capabilities.Add, name)
+	}
+}
+
 // namespacesKnown stops where the runtime tells nothing of namespaces: what a
 // device, a sysctl or a capability means depends on them.
 func (d *decider) namespacesKnown() error {
 	if !d.facts.Request.UserNamespace.OK || !d.facts.Container.HostNamespaces.OK {
-		return d.refuse(UnknownFact, "would get a profile, but the runtime does not tell the pod's namespaces, on which its meaning depends")
+		return d.refuse(UnknownFact, "would get profile %q, whose meaning depends on the pod's namespaces, and the runtime does not tell them",
+			d.profiles[0])
 	}
 	return nil
 }
@@ -109,6 +122,10 @@ func (d *decider) cdi() error {
 	}
 	return nil
 }
+
+// absolute cleans a path of the container. The runtime takes one that lacks
+// its leading slash as if it were there.
+func absolute(p string) string { return path.Clean("/" + p) }
 
 func values(in map[string]sourced) map[string]string {
 	if len(in) == 0 {

@@ -35,6 +35,7 @@ func (d *decider) devices() error {
 			return err
 		}
 	}
+	shareAccess(nodes)
 	for _, n := range nodes {
 		if err := d.place(n); err != nil {
 			return err
@@ -50,7 +51,7 @@ func (d *decider) addNodes(nodes []node, from *sourcedDevice) ([]node, error) {
 	rule, look := &from.rule, d.facts.Host.Devices[from.rule.Path]
 	switch {
 	case look.Err != nil:
-		return nil, d.refuse(BadDevice, "would get profile %q, but its device %q is none that can be given: %s", from.profile, rule.Path, look.Err)
+		return nil, d.refuse(BadDevice, "would get profile %q, but its device %q cannot be given: %s", from.profile, rule.Path, look.Err)
 	case len(look.Nodes) == 0 && rule.Optional:
 		d.note(LeftOut, from.profile, fmt.Sprintf("device %q is optional and not on this node", rule.Path))
 		return nodes, nil
@@ -65,23 +66,40 @@ func (d *decider) addNodes(nodes []node, from *sourcedDevice) ([]node, error) {
 		if rule.ContainerPath != "" {
 			n.target = rule.ContainerPath
 		}
+		n.target = absolute(n.target)
 		i := slices.IndexFunc(nodes, func(have node) bool { return have.target == n.target })
 		if i < 0 {
 			nodes = append(nodes, n)
 			continue
 		}
 		if what := nodes[i].difference(&n); what != "" {
-			return nil, d.refuse(Conflict, "would get profiles that do not go together: %q and %q disagree on %s of device %q",
-				nodes[i].profile, n.profile, what, n.target)
+			return nil, d.refuse(Conflict, "would get device %q twice, by %q of profile %q and %q of profile %q, which disagree on %s",
+				n.target, nodes[i].rule.Path, nodes[i].profile, n.rule.Path, n.profile, what)
 		}
 		nodes[i].access = unionAccess(nodes[i].access, n.access)
 	}
 	return nodes, nil
 }
 
+// shareAccess gives the nodes of one device the access of all of them. The
+// device cgroup knows numbers, not paths: it could not tell them apart, and a
+// surface that denies the rest for one would take it from the other.
+func shareAccess(nodes []node) {
+	for i := range nodes {
+		for j := range nodes {
+			if nodes[i].host.sameDevice(nodes[j].host.Type, nodes[j].host.Major, nodes[j].host.Minor) {
+				nodes[i].access = unionAccess(nodes[i].access, nodes[j].access)
+			}
+		}
+	}
+}
+
+func (h *HostDevice) sameDevice(kind string, major, minor int64) bool {
+	return h.Type == kind && h.Major == major && h.Minor == minor
+}
+
 func (n *node) difference(other *node) string {
-	a, b := n.host, other.host
-	if a.Type != b.Type || a.Major != b.Major || a.Minor != b.Minor {
+	if b := other.host; !n.host.sameDevice(b.Type, b.Major, b.Minor) {
 		return "the host's node"
 	}
 	x, y := *n.rule, *other.rule
@@ -104,7 +122,17 @@ func (d *decider) place(n node) error {
 	if n.rule.Mode.OK {
 		mode = n.rule.Mode.Value
 	}
+	have := d.deviceAt(n.target)
+	if have != nil && !n.host.sameDevice(have.Type, have.Major, have.Minor) {
+		return d.refuse(Occupied, "would get device %q of profile %q, but has another device of its own at that path: give that another path",
+			n.target, n.profile)
+	}
 	if d.userNamespace() {
+		if have != nil {
+			// The runtime makes its devices after the mounts, so it would hide ours.
+			return d.refuse(Occupied, "would get device %q of profile %q, but has a device there already, from a device plugin or because it is privileged; in a pod with a user namespace it cannot have both: drop one",
+				n.target, n.profile)
+		}
 		return d.placeShadow(n, ShadowNode{Type: n.host.Type, Major: n.host.Major, Minor: n.host.Minor,
 			Mode: mode, UID: uid, GID: gid, ContainerPath: n.target})
 	}
@@ -116,10 +144,10 @@ func (d *decider) place(n node) error {
 }
 
 func (d *decider) placeShadow(n node, s ShadowNode) error {
-	// The runtime makes its devices after the mounts, so it would hide ours.
-	if slices.ContainsFunc(d.facts.Container.Devices, func(have specs.LinuxDevice) bool { return path.Clean(have.Path) == n.target }) {
-		return d.refuse(Occupied, "would get device %q of profile %q, but has a device there already, from a device plugin or because it is privileged; in a pod with a user namespace it cannot have both: drop one",
-			n.target, n.profile)
+	id := d.facts.Container.ID
+	if id == "" || id != path.Base(id) || id == "." || id == ".." {
+		return d.refuse(Internal, "would get device %q of profile %q, but its id %q can name no directory of shadow nodes",
+			n.target, n.profile, clip(id, maxName))
 	}
 	var err error
 	if s.UID, err = mapID(d.facts.Host.UIDMap, s.UID); err != nil {
@@ -128,7 +156,7 @@ func (d *decider) placeShadow(n node, s ShadowNode) error {
 	if s.GID, err = mapID(d.facts.Host.GIDMap, s.GID); err != nil {
 		return d.refuse(idCode(err), "would get device %q of profile %q, but its gid %s", n.target, n.profile, err)
 	}
-	s.Path = path.Join(d.policy.shadowDir, d.facts.Container.ID, strconv.Itoa(len(d.out.ShadowNodes)))
+	s.Path = path.Join(d.policy.shadowDir, id, strconv.Itoa(len(d.out.ShadowNodes)))
 	d.out.ShadowNodes = append(d.out.ShadowNodes, s)
 	d.out.Mounts = append(d.out.Mounts, specs.Mount{Destination: n.target, Type: "bind", Source: s.Path,
 		Options: []string{"bind", "rw", "rprivate", "nosuid", "noexec"}})
@@ -142,7 +170,7 @@ func (d *decider) owner(n node) (uid, gid uint32, err error) {
 	uid, gid = n.rule.UID.Number, n.rule.GID.Number
 	user := d.facts.Container.User
 	if (n.rule.UID.OfProcess || n.rule.GID.OfProcess) && !user.OK {
-		return 0, 0, d.refuse(UnknownFact, `would get device %q of profile %q, which belongs to the container's user, and this runtime does not tell who that is: write a number instead of "user", or use containerd 2.2 or later`,
+		return 0, 0, d.refuse(UnknownFact, `would get device %q of profile %q, which belongs to the container's user, and this runtime does not tell who that is: have the profile say a number instead of "user", or use containerd 2.2 or later`,
 			n.target, n.profile)
 	}
 	if n.rule.UID.OfProcess {
@@ -159,12 +187,22 @@ func (d *decider) owner(n node) (uid, gid uint32, err error) {
 // that every container has at /dev is no volume.
 func (d *decider) volumeAt(target string) string {
 	for _, m := range d.facts.Container.Mounts {
-		at := path.Clean(m.Destination)
+		at := absolute(m.Destination)
 		if at == target || isBind(m) && strings.HasPrefix(target, strings.TrimSuffix(at, "/")+"/") {
 			return at
 		}
 	}
 	return ""
+}
+
+// deviceAt returns what the pod has as a device at the path, or nil.
+func (d *decider) deviceAt(target string) *specs.LinuxDevice {
+	for i, have := range d.facts.Container.Devices {
+		if absolute(have.Path) == target {
+			return &d.facts.Container.Devices[i]
+		}
+	}
+	return nil
 }
 
 func isBind(m specs.Mount) bool {

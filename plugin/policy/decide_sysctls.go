@@ -39,16 +39,16 @@ func (d *decider) sysctls() error {
 		v := d.effects.sysctls[name]
 		ns, _ := SysctlNamespace(name)
 		if slices.Contains(d.facts.Container.HostNamespaces.Value, ns) {
-			if v.requested {
+			if v.asked != "" {
 				return d.refuse(HostNamespace, "asks for profile %q, whose sysctl %s would be the node's own: the pod shares the node's %s namespace",
-					v.profile, name, ns)
+					v.asked, name, ns)
 			}
 			d.note(LeftOut, v.profile, fmt.Sprintf("sysctl %s: the pod shares the node's %s namespace", name, ns))
 			continue
 		}
 		value, err := d.expand(v.value)
 		if err != nil {
-			return d.refuse(idCode(err), "would get sysctl %s of profile %q, but id %s", name, v.profile, err)
+			return d.refuse(idCode(err), "would get sysctl %s = %q of profile %q, but %s", name, v.value, v.profile, err)
 		}
 		if given, ok := d.facts.Container.PodSysctls[name]; ok && given.Value != value {
 			return d.refuse(Conflict, "would get sysctl %s = %q of profile %q, but it holds for the whole pod, and container %q has %q",
@@ -78,7 +78,7 @@ func (d *decider) expand(value string) (string, error) {
 		}
 		id, err := maxID(x.ids)
 		if err != nil {
-			return "", err
+			return "", fmt.Errorf("%s %w", x.placeholder, err)
 		}
 		value = strings.ReplaceAll(value, x.placeholder, strconv.FormatUint(uint64(id), 10))
 	}

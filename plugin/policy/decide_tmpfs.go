@@ -5,7 +5,6 @@ package policy
 
 import (
 	"fmt"
-	"path"
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -14,7 +13,8 @@ import (
 // tmpfs adds a tmpfs at each path, unless the pod mounts something there.
 func (d *decider) tmpfs() error {
 	for _, at := range d.effects.tmpfs {
-		if slices.ContainsFunc(d.facts.Container.Mounts, func(m specs.Mount) bool { return path.Clean(m.Destination) == at }) {
+		at = absolute(at)
+		if slices.ContainsFunc(d.facts.Container.Mounts, func(m specs.Mount) bool { return absolute(m.Destination) == at }) {
 			d.note(LeftOut, "", fmt.Sprintf("tmpfs %s: the container has a mount of its own there", at))
 			continue
 		}

@@ -4,6 +4,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -28,12 +29,9 @@ type effects struct {
 	procUnmasked   bool
 }
 
-// sourced is a value, the profile that it comes from, and whether the pod
-// asked for that profile.
-type sourced struct {
-	value, profile string
-	requested      bool
-}
+// sourced is a value, the profile that it comes from, and the profile that the
+// pod asked for to get it: the same, one that includes it, or "" for none.
+type sourced struct{ value, profile, asked string }
 
 type sourcedDevice struct {
 	rule    DeviceRule
@@ -99,8 +97,9 @@ func source(values map[string]string, profile string) map[string]sourced {
 }
 
 // merge adds other to e and returns the first disagreement, if there is one.
-// other is not changed, nor is anything that it shares with e later.
-func (e *effects) merge(other *effects, requested bool) *conflict {
+// other is not changed, nor is anything that it shares with e later. asked is
+// the profile that the pod asked for to get other, if it did.
+func (e *effects) merge(other *effects, asked string) *conflict {
 	e.requires.UserNamespace = e.requires.UserNamespace || other.requires.UserNamespace
 	if c := e.mergeCgroup(other); c != nil {
 		return c
@@ -121,10 +120,10 @@ func (e *effects) merge(other *effects, requested bool) *conflict {
 			return c
 		}
 	}
-	if c := mergeValues(&e.sysctls, other.sysctls, requested, "sysctls", "sysctl"); c != nil {
+	if c := mergeValues(&e.sysctls, other.sysctls, asked, "sysctls", "sysctl"); c != nil {
 		return c
 	}
-	if c := mergeValues(&e.env, other.env, requested, "env", "environment variable"); c != nil {
+	if c := mergeValues(&e.env, other.env, asked, "env", "environment variable"); c != nil {
 		return c
 	}
 	e.deviceRules = union(e.deviceRules, other.deviceRules, sameRule)
@@ -150,17 +149,18 @@ func (e *effects) mergeCgroup(other *effects) *conflict {
 	return nil
 }
 
-func mergeValues(into *map[string]sourced, from map[string]sourced, requested bool, key, kind string) *conflict {
+func mergeValues(into *map[string]sourced, from map[string]sourced, asked, key, kind string) *conflict {
 	if *into == nil && len(from) > 0 {
 		*into = map[string]sourced{}
 	}
-	for name, v := range from {
+	for _, name := range sortedKeys(from) {
+		v := from[name]
 		have, ok := (*into)[name]
 		if ok && have.value != v.value {
 			return &conflict{key, fmt.Sprintf("%s %q", kind, name), have.profile, v.profile,
 				fmt.Sprintf("%q", have.value), fmt.Sprintf("%q", v.value)}
 		}
-		v.requested = requested || v.requested || have.requested
+		v.asked = cmp.Or(have.asked, asked)
 		(*into)[name] = v
 	}
 	return nil

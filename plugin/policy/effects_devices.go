@@ -5,7 +5,6 @@ package policy
 
 import (
 	"fmt"
-	"path"
 	"strings"
 )
 
@@ -13,9 +12,9 @@ import (
 // alone tells: a glob without a container path stands for itself.
 func (r *DeviceRule) target() string {
 	if r.ContainerPath != "" {
-		return r.ContainerPath
+		return absolute(r.ContainerPath)
 	}
-	return path.Clean(r.Path)
+	return absolute(r.Path)
 }
 
 // mergeDevice adds a device rule. Two rules for one target add up in access

@@ -80,7 +80,7 @@ func (n narrowing) words(p *Policy, g *grant) string {
 		if len(handlers) == 0 {
 			handlers = append([]string{"", "runc", "crun"}, p.handlers...)
 		}
-		return "only under the runtime handlers " + quoteList(slices.Compact(handlers)) + ` ("" is the default)`
+		return "only under " + handlerWords(handlers)
 	case needsUserNamespace:
 		return "only to pods with a user namespace (hostUsers: false)"
 	case forbidsUserNamespace:
@@ -91,10 +91,31 @@ func (n narrowing) words(p *Policy, g *grant) string {
 	return "to it"
 }
 
+// handlerWords lists runtime handlers; "" is the runtime's default.
+func handlerWords(handlers []string) string {
+	var named []string
+	for _, h := range handlers {
+		if h != "" && !slices.Contains(named, h) {
+			named = append(named, h)
+		}
+	}
+	switch byDefault := slices.Contains(handlers, ""); {
+	case len(named) == 0:
+		return "the default runtime handler"
+	case byDefault:
+		return "the default runtime handler, " + quoteList(named)
+	}
+	return "the runtime handler " + quoteList(named)
+}
+
+// quoteList reads as a choice: "a", "b" or "c".
 func quoteList(list []string) string {
 	quoted := make([]string, len(list))
 	for i, s := range list {
 		quoted[i] = fmt.Sprintf("%q", s)
 	}
-	return strings.Join(quoted, ", ")
+	if last := len(quoted) - 1; last > 0 {
+		return strings.Join(quoted[:last], ", ") + " or " + quoted[last]
+	}
+	return strings.Join(quoted, "")
 }

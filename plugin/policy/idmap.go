@@ -11,7 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-var errNoMap = errors.New("cannot be mapped: the pod's id map could not be read")
+var errNoMap = errors.New("cannot be told: the pod's id map could not be read")
 
 // mapID returns the host's id for one of the container.
 func mapID(m Known[[]specs.LinuxIDMapping], id uint32) (uint32, error) {
@@ -20,7 +20,11 @@ func mapID(m Known[[]specs.LinuxIDMapping], id uint32) (uint32, error) {
 	}
 	for _, x := range m.Value {
 		if id >= x.ContainerID && uint64(id) < uint64(x.ContainerID)+uint64(x.Size) {
-			return x.HostID + (id - x.ContainerID), nil
+			host := uint64(x.HostID) + uint64(id-x.ContainerID)
+			if host >= math.MaxUint32 {
+				break // past the last id: the kernel makes no such map
+			}
+			return uint32(host), nil
 		}
 	}
 	return 0, fmt.Errorf("%d is not in the pod's id map", id)
@@ -38,5 +42,5 @@ func maxID(m Known[[]specs.LinuxIDMapping]) (uint32, error) {
 			return min(x.Size-1, math.MaxInt32), nil
 		}
 	}
-	return 0, errors.New("0 is not in the pod's id map")
+	return 0, errors.New("does not exist: 0 is not in the pod's id map")
 }

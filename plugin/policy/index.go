@@ -11,8 +11,8 @@ import (
 
 // grantIndex finds the grants that concern a namespace without looking at the
 // others. Exact names are looked up; a glob is filed under the text that it
-// begins with, or failing that ends with, so that only globs that can match
-// are tried. A glob without either ("*") is always tried.
+// begins or ends with, whichever is longer and so tells more, and only globs
+// that can match are tried. A glob without either ("*") is always tried.
 type grantIndex struct {
 	exact          map[string]*bucket
 	prefix, suffix affixIndex
@@ -69,12 +69,12 @@ func (ix *grantIndex) bucketFor(globs map[string]*globBucket, pattern string) *b
 	b := &globBucket{glob: pattern}
 	globs[pattern] = b
 	switch {
-	case prefix != "":
-		ix.prefix.add(prefix, b)
-	case suffix != "":
-		ix.suffix.add(suffix, b)
-	default:
+	case prefix == "" && suffix == "":
 		ix.rest = append(ix.rest, b)
+	case len(prefix) >= len(suffix):
+		ix.prefix.add(prefix, b)
+	default:
+		ix.suffix.add(suffix, b)
 	}
 	return &b.bucket
 }

@@ -41,15 +41,19 @@ type profile struct {
 type Problem struct {
 	Profile string
 	Grant   int
-	Key     string // the TOML key within it, dotted: "include", "devices[1].path"
+	Key     string // the TOML key within it, dotted: "include", "devices[1].path"; "" for all of it
 	Text    string // what is wrong, and what to write instead
 }
 
 func (e *Problem) Error() string {
-	if e.Profile != "" {
-		return fmt.Sprintf("profile %q: %s: %s", e.Profile, e.Key, e.Text)
+	text := e.Text
+	if e.Key != "" {
+		text = e.Key + ": " + text
 	}
-	return fmt.Sprintf("grant %d: %s: %s", e.Grant+1, e.Key, e.Text)
+	if e.Profile != "" {
+		return fmt.Sprintf("profile %q: %s", e.Profile, text)
+	}
+	return fmt.Sprintf("grant %d: %s", e.Grant+1, text)
 }
 
 // New compiles a policy. It reports everything that is wrong at once: the
@@ -96,6 +100,8 @@ func (p *Policy) compileGrant(i int, in Grant) (*grant, []error) {
 	if len(in.Namespaces) == 0 {
 		bad("namespaces", `a grant is for somebody: name namespaces, or write ["*"] for all`)
 	}
+	badGlobs(in.Namespaces, "namespaces", bad)
+	badGlobs(in.Containers, "containers", bad)
 	var sum effects
 	for _, name := range in.Profiles {
 		prof := p.profiles[name]
@@ -103,7 +109,7 @@ func (p *Policy) compileGrant(i int, in Grant) (*grant, []error) {
 			bad("profiles", "no profile is called %q: %s", name, p.suggest(name))
 			continue
 		}
-		if conflict := sum.merge(&prof.effects, false); conflict != nil {
+		if conflict := sum.merge(&prof.effects, ""); conflict != nil {
 			bad("profiles", "%s: a container cannot get both, so grant them apart", conflict)
 		}
 	}
@@ -118,6 +124,16 @@ func (p *Policy) compileGrant(i int, in Grant) (*grant, []error) {
 		}
 	}
 	return g, problems
+}
+
+// badGlobs reports patterns that do not parse. Such a pattern matches nothing,
+// so a grant that takes something away would quietly take it from nobody.
+func badGlobs(patterns []string, key string, bad func(key, format string, args ...any)) {
+	for i, pattern := range patterns {
+		if CheckGlob(pattern) != nil {
+			bad(fmt.Sprintf("%s[%d]", key, i), `%q is no glob: close its "[", or put a backslash before it`, pattern)
+		}
+	}
 }
 
 // narrowedBy names the keys that narrow a grant by what a pod's author chooses.

@@ -20,40 +20,55 @@ const (
 // list, far below what Kubernetes lets a pod carry.
 const maxRequest = 4096
 
+// maxName bounds what a refusal repeats of a name, in bytes.
+const maxName = 80
+
 // requested returns the profile names that the pod asks for on behalf of the
 // container: trimmed, without duplicates, in the order written. It allocates
 // nothing for a pod that asks for nothing.
 func (r *Request) requested() ([]string, *Refusal) {
-	key, value, rank := "", "", 0
+	key, value, rank, odd := "", "", 0, ""
 	for k, v := range r.Annotations {
-		if !strings.HasPrefix(k, AnnotationBare) {
-			continue
-		}
-		got := 0
-		switch rest := k[len(AnnotationBare):]; {
-		case rest == "":
-			got = 1
-		case rest[0] != '/':
-			continue // some other domain that starts alike
-		case k == AnnotationPod:
-			got = 2
-		case strings.HasPrefix(k, AnnotationContainer):
-			if k[len(AnnotationContainer):] != r.Container {
-				continue
+		got := r.rank(k)
+		switch {
+		case got == meansNothing:
+			if odd == "" || k < odd {
+				odd = k
 			}
-			got = 3
-		default:
-			return nil, r.Refuse(BadRequest, "has the annotation %q, which means nothing: write %q, or %q and the container's name",
-				clip(k), AnnotationPod, AnnotationContainer)
-		}
-		if got > rank {
+		case got > rank:
 			key, value, rank = k, v, got
 		}
+	}
+	if odd != "" {
+		return nil, r.Refuse(BadRequest, "has the annotation %q, which means nothing: write %q, or %q and the container's name",
+			clip(odd, maxName), AnnotationPod, AnnotationContainer)
 	}
 	if rank == 0 {
 		return nil, nil
 	}
 	return r.parse(key, value)
+}
+
+// meansNothing is the rank of a key that looks like a request and is none.
+const meansNothing = -1
+
+// rank tells how specific a request with this key is: the higher wins, and 0
+// is none that concerns the container.
+func (r *Request) rank(key string) int {
+	rest, ok := strings.CutPrefix(key, AnnotationBare)
+	switch {
+	case !ok || rest != "" && rest[0] != '/':
+		return 0 // also some other domain that starts alike
+	case rest == "":
+		return 1
+	case key == AnnotationPod:
+		return 2
+	case !strings.HasPrefix(key, AnnotationContainer):
+		return meansNothing
+	case key[len(AnnotationContainer):] == r.Container:
+		return 3
+	}
+	return 0 // another container's
 }
 
 func (r *Request) parse(key, value string) ([]string, *Refusal) {
@@ -79,8 +94,7 @@ func (r *Request) parse(key, value string) ([]string, *Refusal) {
 
 // clip shortens what a pod's author wrote, so that a refusal stays one
 // readable sentence.
-func clip(s string) string {
-	const most = 80
+func clip(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}

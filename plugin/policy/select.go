@@ -24,6 +24,14 @@ type pick struct {
 	requested bool // the pod asked for it; else an always grant gave it
 }
 
+// asked returns the profile's name if the pod asked for it.
+func (k *pick) asked() string {
+	if k.requested {
+		return k.profile.Name
+	}
+	return ""
+}
+
 // Empty reports whether the container gets nothing.
 func (s Selection) Empty() bool { return len(s.picks) == 0 }
 
@@ -59,12 +67,12 @@ func (p *Policy) Select(r *Request) (Selection, error) {
 	if refusal != nil {
 		return Selection{}, refusal
 	}
-	var s Selection
+	var always []*grant
 	for b := range p.index.buckets(r.Namespace) {
 		for g := range b.always.candidates(r.Labels) {
 			switch p.narrow(g, r) {
 			case fits:
-				s.addGrant(p, g)
+				always = append(always, g)
 			case unknownUserNamespace:
 				return Selection{}, r.Refuse(UnknownFact,
 					"falls under a grant that depends on the pod's user namespace, which the runtime does not tell")
@@ -72,8 +80,11 @@ func (p *Policy) Select(r *Request) (Selection, error) {
 		}
 	}
 	// The index knows no order; the policy does.
-	slices.SortStableFunc(s.picks, func(a, b pick) int { return cmp.Compare(a.grant.order, b.grant.order) })
-
+	slices.SortFunc(always, byOrder)
+	var s Selection
+	for _, g := range always {
+		s.addGrant(p, g)
+	}
 	for _, name := range names {
 		if err := s.addRequested(p, r, name); err != nil {
 			return Selection{}, err
@@ -82,28 +93,23 @@ func (p *Policy) Select(r *Request) (Selection, error) {
 	return s, nil
 }
 
+// addGrant keeps one pick a profile: that of the first grant in the policy.
 func (s *Selection) addGrant(p *Policy, g *grant) {
 	for _, name := range g.Profiles {
-		s.add(pick{profile: p.profiles[name], grant: g})
+		prof := p.profiles[name]
+		if !slices.ContainsFunc(s.picks, func(k pick) bool { return k.profile == prof }) {
+			s.picks = append(s.picks, pick{profile: prof, grant: g})
+		}
 	}
 }
 
-// add keeps one pick a profile: that of the first grant in the policy.
-func (s *Selection) add(k pick) {
-	i := slices.IndexFunc(s.picks, func(other pick) bool { return other.profile == k.profile })
-	switch {
-	case i < 0:
-		s.picks = append(s.picks, k)
-	case k.grant.order < s.picks[i].grant.order:
-		s.picks[i].grant = k.grant
-	}
-}
+func byOrder(a, b *grant) int { return cmp.Compare(a.order, b.order) }
 
 func (s *Selection) addRequested(p *Policy, r *Request, name string) error {
 	prof := p.profiles[name]
 	if prof == nil {
 		return r.Refuse(UnknownProfile, "asks for profile %q, which does not exist (granted in namespace %q: %s)",
-			clip(name), r.Namespace, p.grantedIn(r.Namespace))
+			clip(name, maxName), r.Namespace, listNames(p.grantedIn(r.Namespace)))
 	}
 	if i := slices.IndexFunc(s.picks, func(k pick) bool { return k.profile == prof }); i >= 0 {
 		s.picks[i].requested = true
@@ -139,32 +145,48 @@ func (p *Policy) notGranted(r *Request, name string) *Refusal {
 	}
 	if len(near) == 0 {
 		return r.Refuse(NotGranted, "asks for profile %q, which is not granted in namespace %q (granted there: %s)",
-			name, r.Namespace, p.grantedIn(r.Namespace))
+			name, r.Namespace, listNames(p.grantedIn(r.Namespace)))
 	}
-	slices.SortFunc(near, func(a, b *grant) int { return cmp.Compare(a.order, b.order) })
+	slices.SortFunc(near, byOrder)
 	var whom []string
 	for _, g := range near {
 		if words := p.narrow(g, r).words(p, g); !slices.Contains(whom, words) {
 			whom = append(whom, words)
 		}
 	}
-	return r.Refuse(NotGranted, "asks for profile %q, which namespace %q grants %s (granted there: %s)",
-		name, r.Namespace, strings.Join(whom, ", or "), p.grantedIn(r.Namespace))
+	also := ""
+	if others := slices.DeleteFunc(p.grantedIn(r.Namespace), func(n string) bool { return n == name }); len(others) > 0 {
+		also = fmt.Sprintf(" (also granted there: %s)", listNames(others))
+	}
+	return r.Refuse(NotGranted, "asks for profile %q, which is granted in namespace %q %s%s",
+		name, r.Namespace, clip(strings.Join(whom, ", or "), maxWhom), also)
 }
 
-// grantedIn lists the profiles that grants name for a namespace, for the words
-// of a refusal.
-func (p *Policy) grantedIn(namespace string) string {
+// grantedIn returns the profiles that grants name for a namespace, sorted.
+func (p *Policy) grantedIn(namespace string) []string {
 	names := map[string]bool{}
 	for b := range p.index.buckets(namespace) {
 		for name := range b.byProfile {
 			names[name] = true
 		}
 	}
-	if len(names) == 0 {
+	return slices.Sorted(maps.Keys(names))
+}
+
+// A refusal ends up in a Kubernetes event, which holds 1,024 bytes.
+const (
+	maxListed = 20  // names
+	maxWhom   = 400 // bytes
+)
+
+func listNames(names []string) string {
+	switch {
+	case len(names) == 0:
 		return "nothing"
+	case len(names) > maxListed:
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxListed], ", "), len(names)-maxListed)
 	}
-	return strings.Join(slices.Sorted(maps.Keys(names)), ", ")
+	return strings.Join(names, ", ")
 }
 
 // reasons is the trail's first part: which grant gave what.
