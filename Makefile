@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: The nodegate authors
+# SPDX-License-Identifier: Apache-2.0
+
+# Two commands show what there is: make demo, and make test. Both as root.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+BIN := $(CURDIR)/bin
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# Not stamped by go itself, which fails in a clone that another user owns.
+GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
+FUZZTIME ?= 10s
+TESTTIMEOUT ?= 15m
+TESTFLAGS ?=
+
+# The tests find built programs by this, and skip where there are none unless
+# NODEGATE_REQUIRE=1 or CI is set.
+export NODEGATE_BIN := $(BIN)
+
+.PHONY: help
+help: ## Print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
+
+.PHONY: build
+build: ## Build bin/nodegate (and the other programs under cmd/)
+	@mkdir -p $(BIN)
+	@for dir in cmd/*/; do \
+		$(GOBUILD) -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/ ./$$dir; \
+	done
+
+.PHONY: deps
+deps: ## Install the Debian packages that are missing (as root)
+	@hack/deps.sh
+
+.PHONY: runtimes
+runtimes: deps probe ## Build the pinned containerd, runc and CNI, and the test image's program
+	@hack/runtimes.sh
+
+.PHONY: probe
+probe:
+	@mkdir -p $(BIN)
+	@$(GOBUILD) -ldflags '-s -w' -o $(BIN)/probe ./integration/probe
+
+.PHONY: test
+test: runtimes build ## Run all tests, those on a real containerd included (as root)
+	$(GO) vet ./...
+	NODEGATE_REQUIRE=1 $(GO) test -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -v /integration/)
+	$(MAKE) --no-print-directory integration
+
+# -count=1: go's cache of results does not know of the programs that a test starts.
+.PHONY: integration
+integration: runtimes build ## Run the tests on a real containerd alone (as root)
+	NODEGATE_REQUIRE=1 $(GO) test -count=1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./integration/...
+
+.PHONY: lint
+lint: ## Run the pinned golangci-lint
+	@hack/runtimes.sh golangci-lint
+	$(BIN)/golangci-lint run ./...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (10s)
+	@hack/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./...
+
+# Not by go run, which a kill would end in the place of the demo.
+.PHONY: demo
+demo: runtimes build ## Show on a real containerd what nodegate changes (as root)
+	@$(GOBUILD) -o $(BIN)/demo ./hack/demo
+	@$(BIN)/demo
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf $(BIN)

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The nodegate authors
+# SPDX-License-Identifier: Apache-2.0
+
+# Runs every fuzz target for a while, one after the other: go test -fuzz takes one
+# target of one package at a time.
+set -euo pipefail
+
+readonly fuzztime=${1:-10s}
+cd "$(dirname "$0")/.."
+
+# Asked of the packages that have any, since listing builds a test's whole binary.
+mapfile -t dirs < <(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u)
+for dir in "${dirs[@]}"; do
+	targets=$(go test -list '^Fuzz' "$dir" | grep '^Fuzz' || true)
+	for target in $targets; do
+		echo "fuzz: $dir $target for $fuzztime"
+		go test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzztime" "$dir"
+	done
+done
+[ ${#dirs[@]} -gt 0 ] || echo "fuzz: no targets"
