@@ -11,9 +11,11 @@ set -euo pipefail
 readonly commands=(
 	gcc:gcc             # runc is cgo
 	pkg-config:pkg-config
-	ip:iproute2         # tests look at network namespaces and veths with it
+	ip:iproute2         # the node brings its loopback up with it
 	git:git             # the version of the build
 	flock:util-linux
+	nsenter:util-linux  # the node lives in namespaces of its own
+	mount:mount
 )
 
 missing=()

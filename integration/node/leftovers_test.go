@@ -40,8 +40,7 @@ func traces(t *testing.T) []string {
 	return found
 }
 
-// assertNoTraces compares with the traces from before, and looks for processes that
-// name the node's directory. Other nodes may run meanwhile: only what belongs to this
+// assertNoTraces compares with the traces from before, and looks for processes. Other nodes may run meanwhile: only what belongs to this
 // one, or to no node by its name, counts.
 func assertNoTraces(t *testing.T, n *node.Node, before []string) {
 	t.Helper()
@@ -54,6 +53,15 @@ func assertNoTraces(t *testing.T, n *node.Node, before []string) {
 			t.Errorf("left behind: %s", trace)
 		}
 	}
+	assertGone(t, n.Dir())
+	assertNoProcesses(t, n.Dir())
+}
+
+// assertNoProcesses looks for processes that name the node's directory or are in its
+// cgroups.
+func assertNoProcesses(t *testing.T, dir string) {
+	t.Helper()
+	own := filepath.Base(dir)
 	procs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		t.Fatal(err)
@@ -63,6 +71,9 @@ func assertNoTraces(t *testing.T, n *node.Node, before []string) {
 		cgroup, err2 := os.ReadFile(filepath.Join(proc, "cgroup"))
 		if err1 != nil || err2 != nil {
 			continue // ended meanwhile
+		}
+		if len(cmdline) == 0 {
+			continue // has ended, and waits for PID 1 to notice
 		}
 		if strings.Contains(string(cmdline), own) || strings.Contains(string(cgroup), own) {
 			t.Errorf("left behind: process %s: %s", filepath.Base(proc), strings.ReplaceAll(string(cmdline), "\x00", " "))
