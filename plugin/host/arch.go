@@ -1,0 +1,42 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package host
+
+import (
+	"runtime"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Architectures returns the seccomp names of all system call tables that
+// programs on this machine can use. A filter that leaves one out can be walked
+// around through it. The kernel's list:
+// https://github.com/torvalds/linux/blob/master/include/uapi/linux/audit.h
+func Architectures() []specs.Arch { return architecturesOf(runtime.GOARCH) }
+
+// architecturesOf returns the names for a value of GOARCH. A 32-bit agent may
+// run on a 64-bit kernel, so it names that one's tables too.
+func architecturesOf(goarch string) []specs.Arch {
+	switch goarch {
+	case "amd64", "386":
+		return []specs.Arch{specs.ArchX86_64, specs.ArchX86, specs.ArchX32}
+	case "arm64", "arm":
+		return []specs.Arch{specs.ArchAARCH64, specs.ArchARM}
+	case "loong64":
+		return []specs.Arch{specs.ArchLOONGARCH64}
+	case "mips64", "mips":
+		return []specs.Arch{specs.ArchMIPS64, specs.ArchMIPS64N32, specs.ArchMIPS}
+	case "mips64le", "mipsle":
+		return []specs.Arch{specs.ArchMIPSEL64, specs.ArchMIPSEL64N32, specs.ArchMIPSEL}
+	case "ppc64":
+		return []specs.Arch{specs.ArchPPC64, specs.ArchPPC}
+	case "ppc64le":
+		return []specs.Arch{specs.ArchPPC64LE}
+	case "riscv64":
+		return []specs.Arch{specs.ArchRISCV64}
+	case "s390x":
+		return []specs.Arch{specs.ArchS390X, specs.ArchS390}
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+// LookupDevices looks up each pattern: an absolute path or a glob (path.Match)
+// on the node, below /dev.
+func (h *Host) LookupDevices(patterns []string) map[string]policy.DeviceLookup {
+	if len(patterns) == 0 {
+		return nil
+	}
+	out := make(map[string]policy.DeviceLookup, len(patterns))
+	dev, err := h.devFileSystem()
+	for _, p := range patterns {
+		if err != nil {
+			out[p] = policy.DeviceLookup{Err: err}
+			continue
+		}
+		out[p] = h.lookup(dev, p)
+	}
+	return out
+}
+
+// LookupDevice looks up one pattern.
+func (h *Host) LookupDevice(pattern string) policy.DeviceLookup {
+	return h.LookupDevices([]string{pattern})[pattern]
+}
+
+// devFileSystem returns the number of the file system that holds /dev. It is
+// asked for each time: it may be mounted anew while the agent runs.
+func (h *Host) devFileSystem() (uint64, error) {
+	fd, err := h.open("/dev", unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	return fileSystem(fd)
+}
+
+func fileSystem(fd int) (uint64, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return 0, err
+	}
+	return uint64(st.Dev), nil
+}
+
+// lookup finds a pattern's nodes, in the order of their paths. One match that
+// is no usable device spoils the answer: a glob that catches more than was
+// meant has to be narrowed by who wrote it.
+func (h *Host) lookup(dev uint64, pattern string) policy.DeviceLookup {
+	paths, err := h.expand(dev, pattern)
+	if err != nil {
+		return policy.DeviceLookup{Err: err}
+	}
+	var nodes []policy.HostDevice
+	for _, p := range paths {
+		node, ok, err := h.device(dev, p)
+		if err != nil {
+			return policy.DeviceLookup{Err: err}
+		}
+		if ok {
+			nodes = append(nodes, node)
+		}
+	}
+	return policy.DeviceLookup{Nodes: nodes}
+}
+
+// device stats one path of the node; ok is false if nothing is there, which
+// is also the answer for a node that vanished since its directory was read,
+// and for shadow nodes.
+func (h *Host) device(dev uint64, name string) (node policy.HostDevice, ok bool, err error) {
+	fd, err := h.open(name, unix.O_PATH)
+	switch {
+	case absent(err):
+		return node, false, nil
+	case errors.Is(err, unix.ELOOP):
+		return node, false, fmt.Errorf("%q leaves /dev: its symbolic links go round in a circle or through /proc", name)
+	case err != nil:
+		return node, false, err
+	}
+	defer unix.Close(fd)
+
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return node, false, fmt.Errorf("reading the kind of %q: %w", name, err)
+	}
+	if st.Nlink == 0 {
+		return node, false, nil // removed since it was opened
+	}
+	resolved, err := h.pathOf(fd)
+	if err != nil {
+		return node, false, fmt.Errorf("resolving %q: %w", name, err)
+	}
+	if below(h.shadowDir, name) || below(h.shadowDir, resolved) {
+		return node, false, nil
+	}
+	if err := usable(&st, dev, name, resolved); err != nil {
+		return node, false, err
+	}
+	return policy.HostDevice{
+		Path:  name,
+		Type:  deviceType(st.Mode),
+		Major: int64(unix.Major(uint64(st.Rdev))),
+		Minor: int64(unix.Minor(uint64(st.Rdev))),
+		Mode:  fs.FileMode(st.Mode & 0o777),
+	}, true, nil
+}
+
+// usable says what keeps a file from being given as a device. /dev's own file
+// system is written by the kernel and root alone; pods may share others below
+// it, such as /dev/shm, and put what they like there.
+func usable(st *unix.Stat_t, dev uint64, name, resolved string) error {
+	switch {
+	case !below("/dev", resolved):
+		return fmt.Errorf("%q leaves /dev: it is a symbolic link to %q", name, resolved)
+	case uint64(st.Dev) != dev:
+		return fmt.Errorf("%q is on another file system than /dev, where others than the node's administrator may have put it", name)
+	case deviceType(st.Mode) == "":
+		return fmt.Errorf("%q is %s, not a device", name, kind(st.Mode))
+	}
+	return nil
+}
+
+// deviceType returns the runtime-spec's letter, or "" for what is no device.
+func deviceType(mode uint32) string {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFCHR:
+		return "c"
+	case unix.S_IFBLK:
+		return "b"
+	}
+	return ""
+}
+
+// kind names a file's type for a message.
+func kind(mode uint32) string {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return "a regular file"
+	case unix.S_IFDIR:
+		return "a directory"
+	case unix.S_IFIFO:
+		return "a FIFO"
+	case unix.S_IFSOCK:
+		return "a socket"
+	}
+	return fmt.Sprintf("a file of type %#o", mode&unix.S_IFMT)
+}
+
+// checkPattern refuses what could not name a device.
+func checkPattern(pattern string) error {
+	if _, err := path.Match(pattern, ""); err != nil {
+		return fmt.Errorf("%q: %w", pattern, err)
+	}
+	if path.Clean(pattern) != pattern || !below("/dev", pattern) {
+		return fmt.Errorf("%q is not a path below /dev", pattern)
+	}
+	return nil
+}

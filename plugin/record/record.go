@@ -1,0 +1,138 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package record
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+// Version is the version of the format that this package writes, and the only
+// one that it reads.
+const Version = 1
+
+// Annotation is the container annotation that holds the nonce of its record.
+// The agent's reply sets it over anything that a pod wrote there.
+const Annotation = "nodegate.dev/nonce"
+
+// maxSize bounds a record, in bytes.
+const maxSize = 16 << 20
+
+// nonceSize is the size of a nonce in bytes, before it is written in hex.
+const nonceSize = 16
+
+// Record is the decision about one container.
+type Record struct {
+	Version     int    `json:"version"`
+	ContainerID string `json:"containerId"`
+	PodID       string `json:"podId"` // of the pod's sandbox
+	Namespace   string `json:"namespace"`
+	Pod         string `json:"pod"`
+	Container   string `json:"container"` // its name within the pod
+	Nonce       string `json:"nonce"`     // 128 random bits in lower-case hex
+
+	Profiles []string `json:"profiles,omitempty"`
+	// Sysctls are those that the container got, by whatever hand. They hold
+	// for its whole pod.
+	Sysctls map[string]string `json:"sysctls,omitempty"`
+	// Adjustment is what is left for the wrapper to carry out.
+	Adjustment policy.Adjustment `json:"adjustment,omitzero"`
+}
+
+// New returns a record with a nonce and nothing else.
+func New() (Record, error) {
+	n, err := nonce()
+	return Record{Version: Version, Nonce: n}, err
+}
+
+// nonce draws a nonce by the system call: crypto/rand would come with much
+// that the wrapper has no use for. 16 bytes are never short.
+func nonce() (string, error) {
+	var n [nonceSize]byte
+	if _, err := unix.Getrandom(n[:], 0); err != nil {
+		return "", fmt.Errorf("drawing random bits: %w", err)
+	}
+	return hex.EncodeToString(n[:]), nil
+}
+
+// encode returns the record's file.
+func (r *Record) encode() ([]byte, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) >= maxSize {
+		return nil, fmt.Errorf("%d bytes are more than a record may have", len(data))
+	}
+	return append(data, '\n'), nil
+}
+
+// decode reads a record's file. It takes nothing that it does not understand:
+// half of an adjustment is worse than none.
+func decode(data []byte) (Record, error) {
+	// The version first: another one may well have other members.
+	var head struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return Record{}, err
+	}
+	if head.Version != Version {
+		return Record{}, fmt.Errorf("version %d is not %d: it was written by another release of nodegate", head.Version, Version)
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	var r Record
+	if err := d.Decode(&r); err != nil {
+		return Record{}, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return Record{}, errors.New("something follows the record")
+	}
+	return r, r.check()
+}
+
+// check makes sure of what every record has.
+func (r *Record) check() error {
+	if r.Version != Version {
+		return fmt.Errorf("version %d is not %d", r.Version, Version)
+	}
+	if err := checkID(r.ContainerID); err != nil {
+		return err
+	}
+	// Decoding would take upper case as well, which no comparison expects.
+	n, err := hex.DecodeString(r.Nonce)
+	if err != nil || len(n) != nonceSize || hex.EncodeToString(n) != r.Nonce {
+		return fmt.Errorf("nonce %q is not %d bytes in lower-case hex", r.Nonce, nonceSize)
+	}
+	return nil
+}
+
+// checkID makes sure that a name stays one: letters, digits, ".", "_" and "-",
+// beginning with none of the latter three. Every runtime's ids are such.
+func checkID(id string) error {
+	for i, c := range id {
+		switch {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
+		case i > 0 && (c == '.' || c == '_' || c == '-'):
+		default:
+			return fmt.Errorf("%q is no container id", id)
+		}
+	}
+	if id == "" || len(id) > 200 {
+		return fmt.Errorf("%q is no container id", id)
+	}
+	return nil
+}
