@@ -36,13 +36,14 @@ deps: ## Install the Debian packages that are missing (as root)
 	@hack/deps.sh
 
 .PHONY: runtimes
-runtimes: deps probe ## Build the pinned containerd, runc and CNI, and the test image's program
+runtimes: deps probe ## Build the pinned containerd, runc and CNI, and the programs of the tests
 	@hack/runtimes.sh
 
+# The test image's program, and what stands before runc on a node with cgroup v2.
 .PHONY: probe
 probe:
 	@mkdir -p $(BIN)
-	@$(GOBUILD) -ldflags '-s -w' -o $(BIN)/probe ./integration/probe
+	@$(GOBUILD) -ldflags '-s -w' -o $(BIN)/ ./integration/probe ./integration/node/limitless
 
 .PHONY: test
 test: runtimes build ## Run all tests, those on a real containerd included (as root)

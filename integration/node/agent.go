@@ -12,7 +12,7 @@ import (
 // StartAgent runs `BINARY run --config CONFIG` where containerd runs, in the node's
 // mount and network namespace, as an agent on a real node does. It does not wait: the
 // agent's log says when it is registered (Process.WaitLog). The agent ends with the
-// node at the latest.
+// node at the latest, after the pods.
 func (n *Node) StartAgent(ctx context.Context, binary, config string, args ...string) (*Process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -25,10 +25,14 @@ func (n *Node) StartAgent(ctx context.Context, binary, config string, args ...st
 		return nil, fmt.Errorf("starting the agent: %w", err)
 	}
 	n.mu.Lock()
-	n.agents++
-	log := filepath.Join(n.dir, fmt.Sprintf("agent-%d.log", n.agents))
-	n.mu.Unlock()
-	return startProcess("the agent", n.ns.enter(binary, append([]string{"run", "--config", config}, args...)...), log)
+	defer n.mu.Unlock()
+	log := filepath.Join(n.dir, fmt.Sprintf("agent-%d.log", len(n.agents)+1))
+	p, err := startProcess("the agent", n.ns.enter(binary, append([]string{"run", "--config", config}, args...)...), log)
+	if err != nil {
+		return nil, err
+	}
+	n.agents = append(n.agents, p)
+	return p, nil
 }
 
 // NRISocket is where containerd listens for NRI plugins: [nri] socket of an agent.

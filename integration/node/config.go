@@ -5,10 +5,8 @@ package node
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -52,17 +50,15 @@ BinaryName = {{q .Program}}
 Root = {{q $.RuncRoot}}
 {{end}}`
 
-type handler struct{ Name, Program string }
-
 // writeConfig writes containerd's configuration into the node's directory.
 func writeConfig(o Options, dir string) error {
 	version, err := configVersion(o.Containerd)
 	if err != nil {
 		return err
 	}
-	handlers := []handler{{"runc", o.Runc}}
-	for _, name := range slices.Sorted(maps.Keys(o.Handlers)) {
-		handlers = append(handlers, handler{name, o.Handlers[name]})
+	handlers, err := o.handlers(dir)
+	if err != nil {
+		return err
 	}
 	// Go's quoting of the names and paths here is a TOML basic string too.
 	t, err := template.New("config.toml").Funcs(template.FuncMap{"q": strconv.Quote}).Parse(configTemplate)

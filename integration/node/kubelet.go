@@ -41,6 +41,7 @@ func bestEffort() *runtimeapi.LinuxContainerResources {
 // Seccomp is a container's seccomp profile.
 type Seccomp string
 
+// The profiles that a pod can name, beside SeccompLocalhost.
 const (
 	// SeccompDefault is what the kubelet sends for a pod that names no profile:
 	// unconfined, unless the kubelet runs with seccompDefault.
@@ -54,10 +55,10 @@ func SeccompLocalhost(path string) Seccomp { return Seccomp("Localhost/" + path)
 
 func (s Seccomp) profile() *runtimeapi.SecurityProfile {
 	const localhost = len("Localhost/")
-	switch {
-	case s == SeccompDefault, s == SeccompUnconfined:
+	switch s {
+	case SeccompDefault, SeccompUnconfined:
 		return &runtimeapi.SecurityProfile{ProfileType: runtimeapi.SecurityProfile_Unconfined}
-	case s == SeccompRuntimeDefault:
+	case SeccompRuntimeDefault:
 		return &runtimeapi.SecurityProfile{ProfileType: runtimeapi.SecurityProfile_RuntimeDefault}
 	default:
 		return &runtimeapi.SecurityProfile{

@@ -35,7 +35,7 @@ type Node struct {
 	image       string // the test image's id
 
 	mu     sync.Mutex
-	agents int
+	agents []*Process
 	pods   map[string]*Pod // by sandbox id
 }
 
@@ -102,7 +102,7 @@ func (n *Node) makeDirs() error {
 			return fmt.Errorf("%q cannot be crossed by pods with a user namespace (mode %v): set TMPDIR to another directory", parent, info.Mode().Perm())
 		}
 	}
-	for _, sub := range []string{"run", "root", "state", "opt", "nri/plugins", "nri/conf.d", "cni", "cni-cache", "conf.d", "cdi", "pods", "logs"} {
+	for _, sub := range []string{"run", "root", "state", "opt", "nri/plugins", "nri/conf.d", "cni", "cni-cache", "conf.d", "handlers", "cdi", "pods", "logs"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o711); err != nil {
 			return fmt.Errorf("making the node's directory: %w", err)
 		}
@@ -136,11 +136,16 @@ func (n *Node) Close() error {
 	if n.cri != nil {
 		n.removePods(ctx)
 	}
+	n.mu.Lock()
+	for _, agent := range n.agents {
+		errs = append(errs, agent.stopSoon(ctx))
+	}
+	n.mu.Unlock()
 	if n.conn != nil {
 		errs = append(errs, n.conn.Close())
 	}
 	if n.containerd != nil {
-		errs = append(errs, n.containerd.Stop(ctx))
+		errs = append(errs, n.containerd.stopSoon(ctx))
 	}
 	if n.ns != nil {
 		errs = append(errs, n.ns.release(context.Background()))

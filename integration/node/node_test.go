@@ -41,7 +41,7 @@ func start(t *testing.T, o node.Options) (*node.Node, context.Context) {
 }
 
 // run runs a pod with one container.
-func run(t *testing.T, ctx context.Context, n *node.Node, pod node.PodConfig, c node.ContainerConfig) (*node.Pod, *node.Container) {
+func run(ctx context.Context, t *testing.T, n *node.Node, pod node.PodConfig, c node.ContainerConfig) (*node.Pod, *node.Container) {
 	t.Helper()
 	p, err := n.RunPod(ctx, pod)
 	if err != nil {
@@ -55,7 +55,7 @@ func run(t *testing.T, ctx context.Context, n *node.Node, pod node.PodConfig, c 
 }
 
 // probe asks a question and compares its answer.
-func probe(t *testing.T, ctx context.Context, c *node.Container, want string, question ...string) {
+func probe(ctx context.Context, t *testing.T, c *node.Container, want string, question ...string) {
 	t.Helper()
 	got, err := c.Probe(ctx, question...)
 	if err != nil {
@@ -72,12 +72,12 @@ func TestPods(t *testing.T) {
 
 	t.Run("plain", func(t *testing.T) {
 		began := time.Now()
-		p, c := run(t, ctx, n, node.PodConfig{Name: "plain", Namespace: "test"}, node.ContainerConfig{RunAsUser: &user, DropCapabilities: []string{"ALL"}})
+		p, c := run(ctx, t, n, node.PodConfig{Name: "plain", Namespace: "test"}, node.ContainerConfig{RunAsUser: &user, DropCapabilities: []string{"ALL"}})
 		t.Logf("pod running in %v", time.Since(began).Round(time.Millisecond))
-		probe(t, ctx, c, "reply from 127.0.0.1", "ping", "127.0.0.1")
-		probe(t, ctx, c, "reply from 10.88.0.1", "ping", "10.88.0.1")
-		probe(t, ctx, c, `{"uid":1000,"gid":0,"euid":1000,"egid":0,"groups":[0]}`, "id")
-		probe(t, ctx, c, "ENOENT", "open", "/dev/kvm")
+		probe(ctx, t, c, "reply from 127.0.0.1", "ping", "127.0.0.1")
+		probe(ctx, t, c, "reply from 10.88.0.1", "ping", "10.88.0.1")
+		probe(ctx, t, c, `{"uid":1000,"gid":0,"euid":1000,"egid":0,"groups":[0]}`, "id")
+		probe(ctx, t, c, "ENOENT", "open", "/dev/kvm")
 		spec, err := c.Spec()
 		if err != nil {
 			t.Fatal(err)
@@ -96,9 +96,9 @@ func TestPods(t *testing.T) {
 	})
 
 	t.Run("user namespace", func(t *testing.T) {
-		p, c := run(t, ctx, n, node.PodConfig{Name: "userns", UserNamespace: true}, node.ContainerConfig{RunAsUser: &user, Seccomp: node.SeccompRuntimeDefault})
-		probe(t, ctx, c, "EACCES", "ping", "127.0.0.1")
-		probe(t, ctx, c, "65534 65534", "sysctl", "net.ipv4.ping_group_range")
+		p, c := run(ctx, t, n, node.PodConfig{Name: "userns", UserNamespace: true}, node.ContainerConfig{RunAsUser: &user, Seccomp: node.SeccompRuntimeDefault})
+		probe(ctx, t, c, "EACCES", "ping", "127.0.0.1")
+		probe(ctx, t, c, "65534 65534", "sysctl", "net.ipv4.ping_group_range")
 		spec, err := c.Spec()
 		if err != nil {
 			t.Fatal(err)
@@ -128,21 +128,21 @@ func TestPods(t *testing.T) {
 		if err := os.Mkdir(volume, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		_, c := run(t, ctx, n, node.PodConfig{Name: "hostnet", HostNetwork: true}, node.ContainerConfig{
+		_, c := run(ctx, t, n, node.PodConfig{Name: "hostnet", HostNetwork: true}, node.ContainerConfig{
 			Mounts:  []node.Mount{{HostPath: volume, ContainerPath: "/data"}},
 			Devices: []node.Device{{HostPath: "/dev/null", ContainerPath: "/dev/other", Permissions: "r"}},
 		})
-		probe(t, ctx, c, "ok", "mkdir", "/data/x")
-		probe(t, ctx, c, "ok", "open", "/dev/other", "r")
+		probe(ctx, t, c, "ok", "mkdir", "/data/x")
+		probe(ctx, t, c, "ok", "open", "/dev/other", "r")
 		if _, err := os.Stat(filepath.Join(volume, "x")); err != nil {
 			t.Error(err)
 		}
 	})
 
 	t.Run("privileged", func(t *testing.T) {
-		_, c := run(t, ctx, n, node.PodConfig{Name: "privileged", Privileged: true}, node.ContainerConfig{Privileged: true})
+		_, c := run(ctx, t, n, node.PodConfig{Name: "privileged", Privileged: true}, node.ContainerConfig{Privileged: true})
 		// Every node of the host's, with CAP_SYSLOG to open this one.
-		probe(t, ctx, c, "ok", "open", "/dev/kmsg", "r")
+		probe(ctx, t, c, "ok", "open", "/dev/kmsg", "r")
 	})
 
 	t.Run("refusal as the kubelet shows it", func(t *testing.T) {
@@ -186,7 +186,7 @@ func TestParallelPods(t *testing.T) {
 // Pods outlive a restart of containerd, and the node is as good as before.
 func TestRestart(t *testing.T) {
 	n, ctx := start(t, node.Options{})
-	_, c := run(t, ctx, n, node.PodConfig{Name: "before", UserNamespace: true}, node.ContainerConfig{})
+	_, c := run(ctx, t, n, node.PodConfig{Name: "before", UserNamespace: true}, node.ContainerConfig{})
 	pid, err := c.Pid()
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +201,33 @@ func TestRestart(t *testing.T) {
 		if now, err := c.Pid(); now != pid || err != nil {
 			t.Errorf("the container runs as %d now (%v), it was %d", now, err, pid)
 		}
-		probe(t, ctx, c, "", "ls", "/tmp")
+		probe(ctx, t, c, "", "ls", "/tmp")
 	}
-	run(t, ctx, n, node.PodConfig{Name: "after"}, node.ContainerConfig{})
+	run(ctx, t, n, node.PodConfig{Name: "after"}, node.ContainerConfig{})
+}
+
+// A second runtime handler, a drop-in of containerd's configuration, and cgroup v2.
+func TestOptions(t *testing.T) {
+	bin, err := filepath.Abs("../../bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, ctx := start(t, node.Options{
+		BinDir:      bin,
+		CgroupV2:    true,
+		Handlers:    map[string]string{"other": filepath.Join(bin, "runc")},
+		ExtraConfig: "[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.other]\npod_annotations = [\"passed\"]\n",
+	})
+	p, c := run(ctx, t, n, node.PodConfig{Name: "v2", Handler: "other", UserNamespace: true, Annotations: map[string]string{"passed": "on"}}, node.ContainerConfig{})
+	probe(ctx, t, c, "EROFS", "mkdir", "/sys/fs/cgroup/sub")
+	if content, err := c.Probe(ctx, "ls", "/sys/fs/cgroup"); err != nil || !strings.Contains(content, "cgroup.controllers") {
+		t.Errorf("/sys/fs/cgroup is no cgroup v2: %q (%v)", content, err)
+	}
+	spec, err := p.Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if spec.Annotations["passed"] != "on" {
+		t.Errorf("the drop-in was not read: the sandbox has annotations %v", spec.Annotations)
+	}
 }

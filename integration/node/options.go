@@ -55,8 +55,8 @@ type Options struct {
 	PATH string
 
 	// CgroupV2 gives the node cgroup v2 alone on a machine with v1, in its mount
-	// namespace. The controllers stay with v1 on the host: the OCI runtime has to be
-	// one that takes limits out of the spec.
+	// namespace. The controllers stay with v1 on the host, so that limits are taken
+	// out of each spec before the handler's program runs.
 	CgroupV2 bool
 }
 
@@ -94,6 +94,8 @@ func (o Options) containerd() string {
 func (o Options) probe() string { return filepath.Join(o.BinDir, "probe") }
 func (o Options) cni() string   { return filepath.Join(o.BinDir, "cni") }
 
+func (o Options) limitless() string { return filepath.Join(o.BinDir, "limitless") }
+
 // check says what this machine or tree lacks to run the node, in one sentence.
 func (o Options) check() error {
 	if os.Geteuid() != 0 {
@@ -102,6 +104,9 @@ func (o Options) check() error {
 	programs := []string{
 		o.containerd(), filepath.Join(filepath.Dir(o.containerd()), "containerd-shim-runc-v2"),
 		o.Runc, o.probe(), filepath.Join(o.cni(), "ptp"), filepath.Join(o.cni(), "host-local"), filepath.Join(o.cni(), "loopback"),
+	}
+	if o.CgroupV2 {
+		programs = append(programs, o.limitless())
 	}
 	for _, program := range programs {
 		if _, err := os.Stat(program); errors.Is(err, fs.ErrNotExist) {

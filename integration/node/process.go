@@ -85,6 +85,14 @@ func (p *Process) Stop(ctx context.Context) error {
 	return p.Kill()
 }
 
+// stopSoon is Stop for the node's end: one that hangs, or was stopped by a test, is not
+// waited for long.
+func (p *Process) stopSoon(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return p.Stop(ctx)
+}
+
 // Kill ends the process with SIGKILL and waits until it is gone.
 func (p *Process) Kill() error {
 	_ = p.cmd.Process.Kill()
@@ -125,7 +133,7 @@ func (p *Process) WaitFor(ctx context.Context, what string, condition func() boo
 		select {
 		case <-tick.C:
 		case <-p.done:
-			return fmt.Errorf("%s ended (%v) before there was %s:\n%s", p.name, p.err, what, p.end())
+			return fmt.Errorf("%s ended (%s) before there was %s:\n%s", p.name, p.cmd.ProcessState, what, p.end())
 		case <-ctx.Done():
 			return fmt.Errorf("%s: waiting for %s: %w\n%s", p.name, what, context.Cause(ctx), p.end())
 		}

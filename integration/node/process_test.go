@@ -74,7 +74,7 @@ func ownNodeUntilKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer n.Close()
-	run(t, ctx, n, node.PodConfig{Name: "orphan", UserNamespace: true}, node.ContainerConfig{})
+	run(ctx, t, n, node.PodConfig{Name: "orphan", UserNamespace: true}, node.ContainerConfig{})
 	fmt.Println("node in " + n.Dir())
 	<-ctx.Done()
 }

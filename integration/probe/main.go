@@ -90,7 +90,7 @@ func run(args []string) int {
 func usage(qs []question, why string) int {
 	fmt.Fprintln(os.Stderr, "probe:", why)
 	for _, q := range qs {
-		fmt.Fprintln(os.Stderr, strings.TrimSpace("  probe "+q.name+" "+q.args))
+		fmt.Fprintln(os.Stderr, strings.TrimRight("  probe "+q.name+" "+q.args, " "))
 	}
 	return exitUsage
 }

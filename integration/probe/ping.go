@@ -6,6 +6,7 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -50,7 +51,7 @@ func ping(args []string) (string, error) {
 	}
 	reply := make([]byte, 1500)
 	n, from, err := unix.Recvfrom(fd, reply, 0)
-	if err == unix.EAGAIN {
+	if errors.Is(err, unix.EAGAIN) {
 		return "", os.NewSyscallError("recvfrom", unix.ETIMEDOUT)
 	}
 	if err != nil {

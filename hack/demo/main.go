@@ -1,0 +1,85 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command demo shows on a real containerd what nodegate changes. It starts a
+// private node, runs the same pods without and with the agent, and prints what
+// they answered side by side. Nothing of it stays, also when it is interrupted.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/integration/node"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	err := demo(ctx)
+	interrupted := ctx.Err() != nil
+	stop()
+	switch {
+	case interrupted:
+		fmt.Fprintln(os.Stderr, "demo: interrupted; everything is removed")
+		os.Exit(130)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+// say shows progress, apart from the table.
+func say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "· "+format+"\n", args...)
+}
+
+func demo(ctx context.Context) (err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding the built programs: %w", err)
+	}
+	bin := filepath.Dir(self)
+	d := newDevices()
+	for _, note := range d.notes {
+		say("%s", note)
+	}
+	start := time.Now()
+	say("starting a private containerd %s", node.DefaultContainerd)
+	n, err := node.Start(ctx, node.Options{BinDir: bin})
+	if err != nil {
+		return err
+	}
+	shadows := fmt.Sprintf("/dev/.udev/nodegate-demo-%d", os.Getpid())
+	defer func() {
+		say("removing the pods and the node")
+		err = errors.Join(err, n.Close(), os.RemoveAll(shadows))
+	}()
+
+	s := scenario{node: n, devices: d}
+	say("running pods without nodegate")
+	before, err := s.run(ctx, "without")
+	if err != nil {
+		return err
+	}
+	say("starting the agent: nodegate run --config policy.toml")
+	agent, err := s.startAgent(ctx, filepath.Join(bin, "nodegate"), shadows)
+	if err != nil {
+		return err
+	}
+	say("running the same pods with nodegate")
+	after, err := s.run(ctx, "with")
+	if err != nil {
+		return fmt.Errorf("%w\nthe agent's log:\n%s", err, agent.Log())
+	}
+	say("asked %d times in %.1f s", len(before)+len(after), time.Since(start).Seconds())
+	printTable(os.Stdout, s.rows(), before, after)
+	fmt.Printf("\nA pod of namespace \"demo\" asked for a profile that it was not granted. The kubelet shows:\n\n  %s\n", after[refusedKey])
+	return nil
+}

@@ -1,0 +1,148 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nodegate/nodegate/integration/node"
+)
+
+// policyText is the demo's policy as README shows it; what names this node is
+// put before it.
+//
+//go:embed policy.toml
+var policyText string
+
+// scenario is the pods of the demo and what is asked in them.
+type scenario struct {
+	node    *node.Node
+	devices devices
+}
+
+// row is one line of the table: a question to a container of a pod.
+type row struct {
+	what, who      string
+	pod, container string
+	question       []string
+}
+
+func (r row) key() string { return r.pod + "/" + r.container + "/" + strings.Join(r.question, " ") }
+
+const refusedKey = "refused"
+
+// gateway is the node's end of the pods' network: something to ping.
+const gateway = "10.88.0.1"
+
+func (s scenario) rows() []row {
+	rows := []row{{"ping", "pod with user namespace, uid 1000", "userns", "user", []string{"ping", gateway}}}
+	for _, d := range s.devices.list {
+		for _, pod := range []struct{ name, words string }{{"userns", "pod with user namespace"}, {"plain", "plain pod"}} {
+			rows = append(rows,
+				row{"open " + d.path, pod.words + ", root", pod.name, "root", []string{"open", d.path, "rw"}},
+				row{"open " + d.path, pod.words + ", uid 1000", pod.name, "user", []string{"open", d.path, "rw"}})
+		}
+	}
+	return append(rows,
+		row{"mknod, block device", "plain pod under no-mknod, root", "locked", "root", []string{"mknod", "b", "/tmp-disk", "7", "0"}},
+		row{"mknod, FIFO", "plain pod under no-mknod, root", "locked", "root", []string{"mknod", "p", "/tmp-fifo"}},
+		row{"mknod, whiteout 0:0", "plain pod under no-mknod, root", "locked", "root", []string{"mknod", "c", "/dev/shm/whiteout", "0", "0"}},
+		row{"start", "pod that asks for what it was not granted", "greedy", "root", nil},
+	)
+}
+
+// run runs the pods once and returns what they answered, by row.
+func (s scenario) run(ctx context.Context, phase string) (map[string]string, error) {
+	answers := map[string]string{}
+	ask := strings.Join(s.devices.profiles(), ",")
+	root, user := int64(0), int64(1000)
+	for _, pod := range []struct {
+		name, namespace, request string
+		userns                   bool
+		users                    map[string]*int64
+	}{
+		{"userns", "demo", "ping," + ask, true, map[string]*int64{"root": &root, "user": &user}},
+		{"plain", "demo", ask, false, map[string]*int64{"root": &root, "user": &user}},
+		{"locked", "locked", "", false, map[string]*int64{"root": &root}},
+		{"greedy", "demo", "tun-admin", false, map[string]*int64{"root": &root}},
+	} {
+		p, err := s.node.RunPod(ctx, node.PodConfig{Name: pod.name, UID: pod.name + "-" + phase,
+			Namespace: pod.namespace, UserNamespace: pod.userns,
+			Annotations: map[string]string{"profiles.nodegate.dev": pod.request}})
+		if err != nil {
+			return nil, err
+		}
+		for name, uid := range pod.users {
+			if err := s.ask(ctx, p, name, uid, answers); err != nil {
+				return nil, err
+			}
+		}
+		if err := p.Remove(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return answers, nil
+}
+
+// ask starts one container and asks it all that the rows ask of it.
+func (s scenario) ask(ctx context.Context, p *node.Pod, name string, uid *int64, answers map[string]string) error {
+	c, err := p.RunContainer(ctx, node.ContainerConfig{Name: name, RunAsUser: uid, RunAsGroup: uid,
+		DropCapabilities: []string{"NET_RAW"}, Seccomp: node.SeccompRuntimeDefault})
+	var refused *node.EventError
+	switch {
+	case errors.As(err, &refused) && p.Config.Name == "greedy":
+		answers[row{pod: "greedy", container: name}.key()] = "refused"
+		answers[refusedKey] = refused.Message
+		return nil
+	case err != nil:
+		return err
+	}
+	for _, r := range s.rows() {
+		if r.pod != p.Config.Name || r.container != name {
+			continue
+		}
+		if r.question == nil {
+			answers[r.key()] = "runs"
+			continue
+		}
+		result, err := c.Exec(ctx, append([]string{"/probe"}, r.question...)...)
+		if err != nil {
+			return err
+		}
+		answers[r.key()] = strings.TrimSpace(result.Stdout)
+	}
+	return nil
+}
+
+// startAgent writes the policy and waits until the agent is registered.
+func (s scenario) startAgent(ctx context.Context, binary, shadows string) (*node.Process, error) {
+	path := filepath.Join(s.node.Dir(), "policy.toml")
+	head := fmt.Sprintf("nri.socket = %q\nstate = { dir = %q, shadow_dir = %q }\nserver.listen = %q\n",
+		s.node.NRISocket(), filepath.Join(s.node.Dir(), "nodegate"), shadows, "unix://"+filepath.Join(s.node.Dir(), "nodegate.sock"))
+	names := make([]string, 0, len(s.devices.list))
+	for _, name := range append([]string{"ping"}, s.devices.profiles()...) {
+		names = append(names, fmt.Sprintf("%q", name))
+	}
+	text := strings.Replace(policyText, `"ping", "fuse", "kvm"`, strings.Join(names, ", "), 1)
+	if err := os.WriteFile(path, []byte(head+text+s.devices.policy()), 0o600); err != nil {
+		return nil, fmt.Errorf("writing the policy: %w", err)
+	}
+	agent, err := s.node.StartAgent(ctx, binary, path)
+	if err != nil {
+		return nil, err
+	}
+	wait, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if err := agent.WaitLog(wait, "synchronized"); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, agent.Log())
+	}
+	return agent, nil
+}
