@@ -86,7 +86,7 @@ func (n narrowing) words(p *Policy, g *grant) string {
 	case forbidsUserNamespace:
 		return "only to pods without a user namespace"
 	case unknownUserNamespace:
-		return "by the pod's user namespace, which the runtime does not tell"
+		return "depending on the pod's user namespace, which the runtime does not tell"
 	}
 	return "to it"
 }

@@ -116,25 +116,68 @@ func allow(syscalls []specs.LinuxSyscall, rules []SeccompRule, denied map[string
 	return syscalls, nil
 }
 
-// denialRules returns the errno rules that the container's profile does not
-// make superfluous: a call that it denies whatever its arguments keeps its
-// own answer, and so does one whose answer is the profile's default.
+// denialRules returns the errno rules: what the container's profile lets run
+// gets the errno, and what it denies already keeps the answer that it has.
 func denialRules(current *specs.LinuxSeccomp, rules []SeccompRule) []specs.LinuxSyscall {
 	var out []specs.LinuxSyscall
 	for _, r := range rules {
 		if !r.Denies() || isDefault(current, r.Errno) {
 			continue
 		}
-		names := slices.DeleteFunc(slices.Clone(r.Syscalls), func(name string) bool {
-			own := termsOf(current.Syscalls, name, func(a specs.LinuxSeccompAction) bool { return !letsRun(a) })
-			return slices.ContainsFunc(own, func(t term) bool { return len(t) == 0 })
-		})
-		if len(names) > 0 {
-			errno := r.Errno
-			out = append(out, specs.LinuxSyscall{Names: names, Action: specs.ActErrno, ErrnoRet: &errno, Args: r.Args})
+		for _, name := range r.Syscalls {
+			for _, t := range runs(current, name, sortedTerm(r.Args)) {
+				out = addDenial(out, name, r.Errno, t)
+			}
 		}
 	}
 	return out
+}
+
+// runs returns what a profile lets run of the calls that a term matches. Where
+// no filter can say that, it is more, up to the whole term: no harm, since what
+// the profile lets run of it has been withheld by then.
+func runs(s *specs.LinuxSeccomp, name string, t term) []term {
+	left := []term{t}
+	if !letsRun(s.DefaultAction) {
+		left = nil
+		for _, allowed := range termsOf(s.Syscalls, name, letsRun) {
+			switch both, ok, err := meet(t, allowed); {
+			case err != nil:
+				left = absorb(left, t)
+			case ok:
+				left = absorb(left, both)
+			}
+		}
+	}
+	for _, own := range termsOf(s.Syscalls, name, func(a specs.LinuxSeccompAction) bool { return !letsRun(a) }) {
+		var next []term
+		for _, base := range left {
+			rest, err := remainder(base, []term{own})
+			if err != nil {
+				rest = []term{base}
+			}
+			for _, t := range rest {
+				next = absorb(next, t)
+			}
+		}
+		left = next
+	}
+	return left
+}
+
+// addDenial adds an errno rule, or only the name to one that says the same:
+// libseccomp takes no rule twice.
+func addDenial(out []specs.LinuxSyscall, name string, errno uint, t term) []specs.LinuxSyscall {
+	for i := range out {
+		if *out[i].ErrnoRet != errno || !slices.Equal(out[i].Args, t) {
+			continue
+		}
+		if !slices.Contains(out[i].Names, name) {
+			out[i].Names = append(out[i].Names, name)
+		}
+		return out
+	}
+	return append(out, specs.LinuxSyscall{Names: []string{name}, Action: specs.ActErrno, ErrnoRet: &errno, Args: t})
 }
 
 // isDefault reports whether the errno is what the profile answers by default.
