@@ -1,0 +1,110 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+// Config is a policy as it was read, complete and checked.
+type Config struct {
+	Policy *policy.Policy
+
+	NRI     NRI
+	Runtime Runtime
+	State   State
+	Log     Log
+	Server  Server
+
+	Profiles []Profile      // the built-in ones first, then as written
+	Grants   []policy.Grant // as written, file after file
+
+	Hash  string   // of the files' contents: 12 hexadecimal digits, for logs
+	Files []string // that were read, in the order in which they apply
+}
+
+// NRI is where the runtime listens for plugins, and the two digits by which
+// it orders them.
+type NRI struct{ Socket, Index string }
+
+// Runtime names the runtime handlers whose OCI runtime is nodegate-runc; ""
+// is the runtime's default handler.
+type Runtime struct{ Handlers []string }
+
+// State is where the agent keeps what outlives it. All are absolute paths;
+// HostRoot is where the host's files appear to the agent, the others are the
+// host's own paths.
+type State struct{ Dir, ShadowDir, HostRoot string }
+
+// Log is the least level that is logged ("debug", "info", "warn", "error")
+// and the format ("text", "json").
+type Log struct{ Level, Format string }
+
+// Server is where the agent answers: "unix:///path" or "tcp://host:port".
+type Server struct{ Listen string }
+
+// Profile is a profile and where it comes from.
+type Profile struct {
+	policy.Profile
+	BuiltIn bool   // not overridden by the policy
+	Source  string // file:line
+}
+
+// Load reads the policy at path and then the drop-ins beside it,
+// conf.d/*.toml in lexical order. What is wrong with their content is returned
+// as [Errors].
+func Load(path string) (*Config, error) {
+	files, err := readFiles(path)
+	if err != nil {
+		return nil, err
+	}
+	return read(files)
+}
+
+// Parse reads a policy of one text, such as NRI hands to a plugin that the
+// runtime launches. The name stands for the file in errors.
+func Parse(name string, data []byte) (*Config, error) {
+	return read([]file{{name: name, data: data}})
+}
+
+func read(files []file) (*Config, error) {
+	b := newBuilder()
+	for i, f := range files {
+		b.add(f, i == 0)
+	}
+	c, err := b.build()
+	if err != nil {
+		return nil, err
+	}
+	c.Hash = hashOf(files)
+	for _, f := range files {
+		c.Files = append(c.Files, f.name)
+	}
+	return c, nil
+}
+
+// hashOf depends on contents and their order alone: the same policy has the
+// same hash on every node, wherever it lies.
+func hashOf(files []file) string {
+	sum := sha256.New()
+	for _, f := range files {
+		sum.Write(binary.BigEndian.AppendUint64(nil, uint64(len(f.data))))
+		sum.Write(f.data)
+	}
+	return hex.EncodeToString(sum.Sum(nil))[:12]
+}
+
+func defaults() Config {
+	return Config{
+		NRI:     NRI{Socket: "/var/run/nri/nri.sock", Index: "90"},
+		Runtime: Runtime{Handlers: []string{"nodegate"}},
+		State:   State{Dir: "/run/nodegate", ShadowDir: "/dev/.udev/nodegate", HostRoot: "/"},
+		Log:     Log{Level: "info", Format: "text"},
+		Server:  Server{Listen: "unix:///run/nodegate/nodegate.sock"},
+	}
+}

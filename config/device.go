@@ -1,0 +1,197 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"io/fs"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+var permissions = regexp.MustCompile(`^0?[0-7]{3}$`)
+
+func (p *profile) devices() {
+	for _, t := range p.table.tables("devices", "[["+p.table.at("devices")+"]]") {
+		var d policy.DeviceRule
+		var ok bool
+		if d.Path, ok = t.str("path", `"/dev/fuse"`); ok {
+			if remedy := devicePath(d.Path); remedy != "" {
+				t.bad("path", "is %q: %s", d.Path, remedy)
+			} else {
+				p.paths = append(p.paths, item{d.Path, t.at("path")})
+			}
+		} else if t.values["path"] == nil {
+			t.missing("path", `"/dev/…"`)
+		}
+		d.ContainerPath = t.containerPath()
+		if d.Access, ok = t.str("access", `"rw"`); ok {
+			d.Access = t.access("access", d.Access)
+		} else if t.values["access"] == nil {
+			t.missing("access", `"rw", or the letters of r, w and m that it should have`)
+		}
+		d.Mode = t.mode()
+		d.UID, d.GID = t.id("uid"), t.id("gid")
+		d.Optional = t.boolean("optional")
+		t.finish()
+		p.Devices = append(p.Devices, d)
+	}
+}
+
+// devicePath says what to write instead of a path or glob that can name no
+// device of the host.
+func devicePath(p string) string {
+	if remedy := unclean(p); remedy != "" {
+		return remedy
+	}
+	if !strings.HasPrefix(p, "/dev/") {
+		return "write a path below /dev/; nodegate gives no other files"
+	}
+	for part := range strings.SplitSeq(p, "/") {
+		if remedy := badGlob(part); remedy != "" {
+			return remedy
+		}
+	}
+	for _, never := range []string{"/dev/pts", "/dev/shm", "/dev/mqueue"} {
+		if mayLieIn(p, never) {
+			return "write no path that may lie in " + never + ", where pods and sessions make files of their own; name the directory that the device is in"
+		}
+	}
+	return ""
+}
+
+// badGlob says what to write instead of a pattern that does not parse, or that
+// means something else in a shell than here.
+func badGlob(pattern string) string {
+	switch {
+	case policy.CheckGlob(pattern) != nil:
+		return "a glob is made of *, ? and [a-z]: close each [ with ], and write no \\ at the end"
+	case strings.Contains(pattern, "[!"):
+		return "write [^a-z] for a character that is none of these, not [!a-z]"
+	case strings.ContainsAny(pattern, "{}"):
+		return "a glob has no {a,b}: write an entry for each"
+	}
+	return ""
+}
+
+// mayLieIn reports whether the pattern can match dir or something below it.
+func mayLieIn(pattern, dir string) bool {
+	have, want := strings.Split(pattern, "/"), strings.Split(dir, "/")
+	if len(have) < len(want) {
+		return false
+	}
+	for i := range want {
+		if ok, _ := path.Match(have[i], want[i]); !ok {
+			return false
+		}
+	}
+	// A glob in the place of the directory itself finds it beside the devices
+	// that it is meant for, and no device.
+	return len(have) > len(want) || pattern == dir
+}
+
+// checkDevicePaths needs state.shadow_dir, which any file may set.
+func (b *builder) checkDevicePaths() {
+	for _, p := range b.profiles {
+		for _, it := range p.paths {
+			if mayLieIn(it.value, b.config.State.ShadowDir) {
+				p.table.doc.bad(it.path, "is %q, which may lie in state.shadow_dir (%s), where the devices of other pods are: name the host's own node", it.value, b.config.State.ShadowDir)
+				p.broken = true
+			}
+		}
+	}
+}
+
+func (t *table) containerPath() string {
+	v, ok := t.str("container_path", `"/dev/fuse"`)
+	if !ok {
+		return ""
+	}
+	remedy := unclean(v)
+	switch {
+	case remedy != "":
+	case strings.ContainsAny(v, `*?[]\`):
+		remedy = "write one path, without * ? [ ] and \\; or leave it out, and each device keeps its own"
+	case v == "/" || v == "/dev" || mayLieIn(v, "/proc") || mayLieIn(v, "/sys"):
+		remedy = `write a path where a device can be, as in "/dev/ttyUSB0"`
+	}
+	if remedy != "" {
+		t.bad("container_path", "is %q: %s", v, remedy)
+	}
+	return v
+}
+
+// access returns the letters in the order r, w, m.
+func (t *table) access(key, v string) string {
+	sorted := sortAccess(v)
+	if sorted == "" {
+		t.bad(key, "is %q: write one or more of r (read), w (write) and m (mknod), each once", v)
+	}
+	return sorted
+}
+
+// sortAccess returns "" for anything but a set of access letters.
+func sortAccess(v string) string {
+	var out strings.Builder
+	for _, letter := range "rwm" {
+		if strings.ContainsRune(v, letter) {
+			out.WriteRune(letter)
+		}
+	}
+	if out.Len() != len(v) {
+		return ""
+	}
+	return out.String()
+}
+
+func (t *table) mode() (mode policy.Known[fs.FileMode]) {
+	if n, ok := t.values["mode"].(int64); ok && n >= 0 && n <= 0o777 {
+		// 0o660 in TOML; its decimal number would be no help.
+		t.take("mode")
+		t.bad("mode", `is a number: write it in quotes, mode = "%04o"`, n)
+		return mode
+	}
+	v, ok := t.str("mode", `"0660"`)
+	if !ok {
+		return mode
+	}
+	n, err := strconv.ParseUint(v, 8, 32)
+	if err != nil || !permissions.MatchString(v) {
+		t.bad("mode", `is %q: write permissions in octal, from "0000" to "0777", as in "0660"`, v)
+	}
+	return policy.Is(fs.FileMode(n))
+}
+
+// id takes a uid or gid inside the container. The highest number is the
+// kernel's "none".
+func (t *table) id(key string) policy.ID {
+	const most = 1<<32 - 2
+	switch v := t.values[key].(type) {
+	case nil:
+		t.take(key)
+	case int64:
+		t.take(key)
+		if v >= 0 && v <= most {
+			return policy.ID{Number: uint32(v)}
+		}
+		t.bad(key, `is %d: write a number from 0 to %d, or "user"`, v, most)
+	case string:
+		t.take(key)
+		if v == "user" {
+			return policy.ID{OfProcess: true}
+		}
+		if n, err := strconv.ParseUint(v, 10, 32); err == nil {
+			t.bad(key, `is %q: write %s = %d without quotes`, v, key, n)
+		} else {
+			t.bad(key, `is %q: write a number, or "user" for the one that the container runs as`, v)
+		}
+	default:
+		t.take(key)
+		t.bad(key, `is %s: write a number, or "user" for the one that the container runs as`, kind(v))
+	}
+	return policy.ID{}
+}

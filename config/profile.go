@@ -1,0 +1,121 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+var profileName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9._]{0,61}[a-z0-9])?$`)
+
+func (b *builder) readProfiles(top *table) {
+	all := top.table("profiles", "[profiles.name]")
+	if all == nil {
+		return
+	}
+	for _, name := range all.keys() {
+		t := all.table(name, fmt.Sprintf("[%s]", all.at(name)))
+		if t == nil {
+			continue
+		}
+		p := &profile{table: t, builtIn: t.doc == b.docs[0]}
+		p.Name = name
+		b.addProfile(p)
+		before := len(t.doc.errors)
+		if !profileName.MatchString(name) {
+			t.doc.bad(t.path, "is no name for a profile: write up to 63 lower-case letters, digits, - . and _, with a letter or digit at both ends")
+		}
+		p.read()
+		p.broken = len(t.doc.errors) > before
+	}
+}
+
+// addProfile takes a profile in. One of the same name may replace a built-in
+// one, and takes its place in the list; any other is a mistake.
+func (b *builder) addProfile(p *profile) {
+	i := slices.IndexFunc(b.profiles, func(have *profile) bool { return have.Name == p.Name })
+	switch {
+	case i < 0:
+		b.profiles = append(b.profiles, p)
+	case b.profiles[i].builtIn:
+		b.profiles[i] = p
+	default:
+		have := b.profiles[i].table
+		p.table.doc.bad(p.table.path, "is written in %s already: keep one, or give the other another name", have.doc.source(have.path))
+	}
+}
+
+func (p *profile) read() {
+	t := p.table
+	p.Description, _ = t.str("description", `"what it gives, and what for"`)
+	p.includes = t.list("include", `"ping"`)
+	for _, it := range p.includes {
+		p.Include = append(p.Include, it.value)
+	}
+	p.requires()
+	p.devices()
+	p.deviceRules()
+	p.cdi()
+	p.AdoptDevices = t.boolean("adopt_devices")
+	p.capabilities()
+	p.seccomp()
+	p.sysctls()
+	p.env()
+	p.CgroupWritable = t.choice("cgroup", "writable") != ""
+	p.tmpfs()
+	p.ProcUnmasked = t.choice("proc_mount", "default", "unmasked") == "unmasked"
+	t.finish()
+	if p.gives() == 0 {
+		t.doc.bad(t.path, "gives nothing: write what a container gets, such as devices, sysctls or include")
+	}
+}
+
+// gives counts the keys that do something.
+func (p *profile) gives() int {
+	n := 0
+	for key := range p.table.values {
+		switch key {
+		case "description":
+		case "adopt_devices", "proc_mount":
+			if p.table.values[key] != false && p.table.values[key] != "default" {
+				n++
+			}
+		case "capabilities":
+			n += len(p.Capabilities.Add) + len(p.Capabilities.Drop)
+		default:
+			if !emptyValue(p.table.values[key]) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func emptyValue(v any) bool {
+	switch v := v.(type) {
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	}
+	return false
+}
+
+func (p *profile) requires() {
+	t := p.table.table("requires", "["+p.table.at("requires")+"]")
+	if t == nil {
+		return
+	}
+	p.Requires.UserNamespace = t.boolean("user_namespace")
+	if t.values["user_namespace"] == false {
+		// It reads like "none", and a container with one would still get it.
+		t.bad("user_namespace", `is false, which requires nothing: leave it out, or write user_namespace = "forbidden" in the grants`)
+	}
+	p.Requires.Cgroup = policy.CgroupVersion(t.choice("cgroup", string(policy.CgroupV1), string(policy.CgroupV2)))
+	t.finish()
+}

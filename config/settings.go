@@ -1,0 +1,153 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"net"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+var (
+	twoDigits = regexp.MustCompile(`^[0-9][0-9]$`)
+	// handlerName is what Kubernetes lets a RuntimeClass name.
+	handlerName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+)
+
+// settings reads everything but profiles and grants. What a file does not
+// write stays as the files before it left it.
+func (b *builder) settings(top *table) {
+	if mode := top.choice("mode", "enforce", "audit"); mode != "" {
+		b.audit = mode == "audit"
+	}
+	if t := top.table("nri", "[nri]"); t != nil {
+		absolute(t, "socket", &b.config.NRI.Socket)
+		t.index(&b.config.NRI.Index)
+		t.finish()
+	}
+	if t := top.table("runtime", "[runtime]"); t != nil {
+		if names, ok := t.handlers("handlers"); ok {
+			b.config.Runtime.Handlers = names
+		}
+		t.finish()
+	}
+	if t := top.table("state", "[state]"); t != nil {
+		absolute(t, "dir", &b.config.State.Dir)
+		t.shadowDir(&b.config.State.ShadowDir)
+		absolute(t, "host_root", &b.config.State.HostRoot)
+		t.finish()
+	}
+	if t := top.table("log", "[log]"); t != nil {
+		set(&b.config.Log.Level, t.choice("level", "info", "debug", "warn", "error"))
+		set(&b.config.Log.Format, t.choice("format", "text", "json"))
+		t.finish()
+	}
+	if t := top.table("server", "[server]"); t != nil {
+		t.listen(&b.config.Server.Listen)
+		t.finish()
+	}
+}
+
+func set(into *string, value string) {
+	if value != "" {
+		*into = value
+	}
+}
+
+func (t *table) index(into *string) {
+	v, ok := t.str("index", `"90"`)
+	switch {
+	case !ok:
+	case !twoDigits.MatchString(v):
+		t.bad("index", `is %q: write two digits in quotes, as in "90"; a higher one comes later`, v)
+	default:
+		*into = v
+	}
+}
+
+// handlers takes a list of runtime handlers; "" stands for the default one.
+func (t *table) handlers(key string) (names []string, ok bool) {
+	_, ok = t.values[key].([]any)
+	names = []string{}
+	for _, it := range t.list(key, `"nodegate"`) {
+		if it.value != "" && !handlerName.MatchString(it.value) {
+			t.doc.bad(it.path, `is %q, which no RuntimeClass can name: write up to 63 lower-case letters, digits and -, or "" for the default handler`, it.value)
+		}
+		names = append(names, it.value)
+	}
+	return names, ok
+}
+
+func absolute(t *table, key string, into *string) {
+	v, ok := t.str(key, `"`+*into+`"`)
+	if !ok {
+		return
+	}
+	if remedy := unclean(v); remedy != "" {
+		t.bad(key, "is %q: %s", v, remedy)
+		return
+	}
+	*into = v
+}
+
+// unclean says what to write instead of something that is not an absolute
+// path in its shortest form; "" if it is one.
+func unclean(p string) string {
+	switch {
+	case !strings.HasPrefix(p, "/"):
+		return "write an absolute path, one that begins with /"
+	case strings.ContainsFunc(p, unicode.IsControl):
+		return "write it without control characters"
+	case path.Clean(p) != p:
+		return "write " + strconv.Quote(path.Clean(p))
+	}
+	return ""
+}
+
+// shadowDir refuses a place from which containerd would hand the shadow nodes
+// of all pods to every privileged container: its walk of /dev skips only
+// directories of these names.
+func (t *table) shadowDir(into *string) {
+	was := *into
+	absolute(t, "shadow_dir", into)
+	parts := strings.Split(*into, "/")
+	skipped := slices.ContainsFunc(parts, func(part string) bool {
+		return part == ".udev" || part == ".lxc" || part == ".lxd-mounts"
+	})
+	switch {
+	case *into == "/":
+		t.bad("shadow_dir", `is "/": write a directory of its own, as in %q`, was)
+	case parts[1] == "dev" && !skipped:
+		t.bad("shadow_dir", `is %q, and privileged containers are given whatever is in /dev: write a directory within /dev/.udev, which containerd leaves out`, *into)
+	}
+}
+
+func (t *table) listen(into *string) {
+	v, ok := t.str("listen", strconv.Quote(*into))
+	if !ok {
+		return
+	}
+	if p, unix := strings.CutPrefix(v, "unix://"); unix {
+		if unclean(p) != "" || p == "/" {
+			t.bad("listen", `is %q: write unix:// and an absolute path, as in "unix:///run/nodegate/nodegate.sock"`, v)
+			return
+		}
+	} else if address, tcp := strings.CutPrefix(v, "tcp://"); !tcp || !hostPort(address) {
+		t.bad("listen", `is %q: write "unix:///path" or "tcp://host:port", as in "tcp://127.0.0.1:9464"`, v)
+		return
+	}
+	*into = v
+}
+
+func hostPort(address string) bool {
+	host, port, err := net.SplitHostPort(address)
+	n, bad := strconv.ParseUint(port, 10, 16)
+	return err == nil && bad == nil && n > 0 && host != "" && !strings.ContainsFunc(host, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("/?#@", r)
+	})
+}
