@@ -6,12 +6,15 @@ package node_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/nodegate/nodegate/integration/node"
 )
@@ -105,4 +108,23 @@ func TestStartCancelled(t *testing.T) {
 			t.Errorf("left behind: %s", trace)
 		}
 	}
+}
+
+// Pods that were asked for and not yet there when the caller gave up, as by an
+// interrupt, are nobody's: the node's end finds them all the same.
+func TestPodsCancelled(t *testing.T) {
+	n, ctx := start(t, node.Options{})
+	ctx, cancel := context.WithTimeout(ctx, 400*time.Millisecond)
+	defer cancel()
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			p, err := n.RunPod(ctx, node.PodConfig{Name: fmt.Sprintf("pod-%d", i), UserNamespace: true})
+			if err == nil {
+				_, err = p.RunContainer(ctx, node.ContainerConfig{})
+			}
+			t.Logf("pod %d: %v", i, err)
+		})
+	}
+	wg.Wait()
 }

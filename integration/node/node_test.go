@@ -208,12 +208,11 @@ func TestRestart(t *testing.T) {
 
 // A second runtime handler, a drop-in of containerd's configuration, and cgroup v2.
 func TestOptions(t *testing.T) {
-	bin, err := filepath.Abs("../../bin")
+	bin, err := node.BinDir()
 	if err != nil {
 		t.Fatal(err)
 	}
 	n, ctx := start(t, node.Options{
-		BinDir:      bin,
 		CgroupV2:    true,
 		Handlers:    map[string]string{"other": filepath.Join(bin, "runc")},
 		ExtraConfig: "[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.other]\npod_annotations = [\"passed\"]\n",

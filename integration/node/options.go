@@ -63,7 +63,7 @@ type Options struct {
 // withDefaults fills what is empty, from the environment where that says it.
 func (o Options) withDefaults() (Options, error) {
 	if o.BinDir == "" {
-		dir, err := findBinDir()
+		dir, err := BinDir()
 		if err != nil {
 			return o, err
 		}
@@ -118,8 +118,9 @@ func (o Options) check() error {
 	return nil
 }
 
-// findBinDir walks up from the working directory, which for a test is its package.
-func findBinDir() (string, error) {
+// BinDir is the directory of built programs: $NODEGATE_BIN, or bin/ of the repository
+// that the working directory, which for a test is its package, is in.
+func BinDir() (string, error) {
 	if dir := os.Getenv(BinDirEnv); dir != "" {
 		return dir, nil
 	}
