@@ -31,7 +31,7 @@ type Result struct {
 	Code           int32
 }
 
-// CreateContainer creates a container. A refusal is an *EventError.
+// CreateContainer creates a container. A refusal wraps an *EventError.
 func (p *Pod) CreateContainer(ctx context.Context, c ContainerConfig) (*Container, error) {
 	c = c.withDefaults()
 	request, err := c.request(p)
@@ -51,7 +51,7 @@ func (p *Pod) CreateContainer(ctx context.Context, c ContainerConfig) (*Containe
 	return created, nil
 }
 
-// StartContainer starts a container that was created. A refusal is an *EventError.
+// StartContainer starts a container that was created. A refusal wraps an *EventError.
 func (p *Pod) StartContainer(ctx context.Context, c *Container) error {
 	if _, err := p.node.cri.StartContainer(ctx, &runtimeapi.StartContainerRequest{ContainerId: c.ID}); err != nil {
 		return containerError(err)

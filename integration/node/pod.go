@@ -50,7 +50,7 @@ type Pod struct {
 	containers map[string]*Container
 }
 
-// RunPod runs a pod's sandbox. A refusal is an *EventError.
+// RunPod runs a pod's sandbox. A refusal wraps an *EventError.
 func (n *Node) RunPod(ctx context.Context, c PodConfig) (*Pod, error) {
 	if c.Name == "" {
 		return nil, errors.New("running a pod: it has no name")

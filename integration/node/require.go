@@ -24,8 +24,8 @@ func Require(tb TB, o Options) {
 	switch {
 	case err == nil:
 	case os.Getenv("CI") != "" || os.Getenv(RequireEnv) != "":
-		tb.Fatal("cannot run a node here, and ", RequireEnv, " or CI is set: ", err)
+		tb.Fatal("cannot run a node here, and CI or " + RequireEnv + " is set: " + err.Error())
 	default:
-		tb.Skip("cannot run a node here: ", err)
+		tb.Skip("cannot run a node here: " + err.Error())
 	}
 }
