@@ -50,7 +50,7 @@ func (h *Host) Close() error { return unix.Close(h.root) }
 // lead anywhere. See https://man7.org/linux/man-pages/man2/openat2.2.html
 func (h *Host) open(name string, flags int) (int, error) {
 	how := unix.OpenHow{
-		Flags:   uint64(flags | unix.O_CLOEXEC | unix.O_NOCTTY),
+		Flags:   uint64(flags | unix.O_CLOEXEC),
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	}
 	// EAGAIN means that a ".." of a symbolic link met a rename or a mount
