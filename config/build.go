@@ -91,9 +91,13 @@ func (b *builder) build() (*Config, error) {
 	b.eachTop(b.readProfiles)
 	b.eachTop(b.readGrants)
 	b.eachTop((*table).finish)
-	b.checkNames()
 	b.checkDevicePaths()
-	b.compile()
+	// Where a file cannot be read at all, what it holds would be missed.
+	if !slices.Contains(b.tops, nil) {
+		b.checkNames()
+		b.spread()
+		b.compile()
+	}
 
 	var all Errors
 	for _, d := range b.docs {

@@ -35,6 +35,25 @@ func (b *builder) checkNames() {
 	}
 }
 
+// spread marks as broken what builds on something broken.
+func (b *builder) spread() {
+	broken := func(name string) bool {
+		p := b.profile(name)
+		return p != nil && p.broken
+	}
+	for again := true; again; {
+		again = false
+		for _, p := range b.profiles {
+			if !p.broken && slices.ContainsFunc(p.Include, broken) {
+				p.broken, again = true, true
+			}
+		}
+	}
+	for _, g := range b.grants {
+		g.broken = g.broken || slices.ContainsFunc(g.Profiles, broken)
+	}
+}
+
 // compile hands what was read to the engine, and puts what the engine says
 // against it to the lines that it is about.
 func (b *builder) compile() {
@@ -55,10 +74,38 @@ func (b *builder) compile() {
 		return
 	}
 	for _, problem := range problems(err) {
-		t, broken := b.tableOf(problem)
-		if !broken {
-			t.doc.errorAt(t.doc.lines.line(t.path+"."+problem.Key), "%s.%s: %s", t.path, problem.Key, problem.Text)
+		b.report(problem)
+	}
+}
+
+func (b *builder) report(problem *policy.Problem) {
+	if problem.Profile == "" {
+		b.grants[problem.Grant].table.object(b.grants[problem.Grant].broken, problem)
+		return
+	}
+	p := b.profile(problem.Profile)
+	if !p.builtIn {
+		p.table.object(p.broken, problem)
+		return
+	}
+	// The built-in profiles fit together, so this is about one in their midst
+	// that the policy overrides; and that is a file which can be changed.
+	for _, name := range p.Include {
+		if by := b.profile(name); !by.builtIn {
+			if !by.broken {
+				by.table.doc.bad(by.table.path, "does not fit the built-in profile %q, which includes it (%s): change it, or write a %q as well",
+					p.Name, problem.Text, p.Name)
+			}
+			return
 		}
+	}
+	p.table.object(false, problem)
+}
+
+// object reports what the engine says, unless the table is broken already.
+func (t *table) object(broken bool, problem *policy.Problem) {
+	if !broken {
+		t.doc.errorAt(t.doc.lines.line(t.path+"."+problem.Key), "%s.%s: %s", t.path, problem.Key, problem.Text)
 	}
 }
 
@@ -76,12 +123,11 @@ func problems(err error) []*policy.Problem {
 	return out
 }
 
-// tableOf returns the table that a problem is in, and whether it is broken.
-func (b *builder) tableOf(problem *policy.Problem) (*table, bool) {
-	if problem.Profile == "" {
-		g := b.grants[problem.Grant]
-		return g.table, g.broken
+// profile returns nil if there is none of that name.
+func (b *builder) profile(name string) *profile {
+	i := slices.IndexFunc(b.profiles, func(p *profile) bool { return p.Name == name })
+	if i < 0 {
+		return nil
 	}
-	i := slices.IndexFunc(b.profiles, func(p *profile) bool { return p.Name == problem.Profile })
-	return b.profiles[i].table, b.profiles[i].broken
+	return b.profiles[i]
 }

@@ -4,6 +4,7 @@
 package config
 
 import (
+	"cmp"
 	"io/fs"
 	"path"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 var permissions = regexp.MustCompile(`^0?[0-7]{3}$`)
 
 func (p *profile) devices() {
+	var places []string
 	for _, t := range p.table.tables("devices", "[["+p.table.at("devices")+"]]") {
 		var d policy.DeviceRule
 		var ok bool
@@ -39,17 +41,34 @@ func (p *profile) devices() {
 		d.Optional = t.boolean("optional")
 		t.finish()
 		p.Devices = append(p.Devices, d)
+		places = append(places, t.path)
+	}
+	p.devicesTwice(places)
+}
+
+// devicesTwice compares where in the container the devices are to be. The
+// engine does, too, but cannot say on which lines.
+func (p *profile) devicesTwice(places []string) {
+	seen := map[string]string{}
+	for i, d := range p.Devices {
+		target := cmp.Or(d.ContainerPath, d.Path)
+		if first := seen[target]; first != "" && target != "" {
+			p.table.doc.bad(places[i], "is %q in the container, and so is %s on line %d: keep one, with the access of both, or give one another container_path",
+				target, first, p.table.doc.lines.line(first))
+			continue
+		}
+		seen[target] = places[i]
 	}
 }
 
 // devicePath says what to write instead of a path or glob that can name no
 // device of the host.
 func devicePath(p string) string {
+	if below := strings.HasPrefix(path.Clean(p), "/dev/"); path.IsAbs(p) && !below {
+		return "write a path below /dev/; nodegate gives no other files"
+	}
 	if remedy := unclean(p); remedy != "" {
 		return remedy
-	}
-	if !strings.HasPrefix(p, "/dev/") {
-		return "write a path below /dev/; nodegate gives no other files"
 	}
 	for part := range strings.SplitSeq(p, "/") {
 		if remedy := badGlob(part); remedy != "" {
@@ -149,13 +168,7 @@ func sortAccess(v string) string {
 }
 
 func (t *table) mode() (mode policy.Known[fs.FileMode]) {
-	if n, ok := t.values["mode"].(int64); ok && n >= 0 && n <= 0o777 {
-		// 0o660 in TOML; its decimal number would be no help.
-		t.take("mode")
-		t.bad("mode", `is a number: write it in quotes, mode = "%04o"`, n)
-		return mode
-	}
-	v, ok := t.str("mode", `"0660"`)
+	v, ok := t.str("mode", `"0660", in octal and in quotes`)
 	if !ok {
 		return mode
 	}

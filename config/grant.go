@@ -47,7 +47,7 @@ func (g *grant) pods() {
 	}
 	s, err := parseSelector(text)
 	if err != nil {
-		g.table.bad("pods", `is %q, which is no label selector (%s): write it as kubectl's -l takes it, as in "app in (gw, edge), tier != test"`, text, err)
+		g.table.bad("pods", `is %q, which is no label selector (%s): write it as kubectl's -l takes it, as in "app in (gw, edge), tier != test"`, text, selectorWords(err))
 	} else if s != nil {
 		g.Pods = s
 	}

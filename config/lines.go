@@ -20,6 +20,7 @@ type lines struct {
 	starts  []int          // offset of each line
 	counts  map[string]int // array of tables → elements so far
 	headers map[string]bool
+	again   bool // within a table that was opened before
 	twice   []duplicate
 }
 
@@ -66,13 +67,14 @@ func (l *lines) header(e *unstable.Node) string {
 			path = l.element(path)
 		}
 	}
+	l.again = false
 	if e.Kind == unstable.ArrayTable {
 		l.counts[path]++
 		path = l.element(path)
 		l.first(path, at)
 		return path
 	}
-	if l.headers[path] {
+	if l.again = l.headers[path]; l.again {
 		l.twice = append(l.twice, duplicate{path, at, l.at[path], true})
 	}
 	l.headers[path] = true
@@ -93,7 +95,7 @@ func (l *lines) keyValue(table string, e *unstable.Node) {
 	for it.Next() {
 		last := it.IsLast()
 		path, at = join(path, string(it.Node().Data)), int(it.Node().Raw.Offset)
-		if first, ok := l.at[path]; ok && last {
+		if first, ok := l.at[path]; ok && last && !l.again {
 			l.twice = append(l.twice, duplicate{path: path, at: at, first: first})
 		}
 		l.first(path, at)

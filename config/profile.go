@@ -52,7 +52,8 @@ func (b *builder) addProfile(p *profile) {
 
 func (p *profile) read() {
 	t := p.table
-	p.Description, _ = t.str("description", `"what it gives, and what for"`)
+	before := len(t.doc.errors)
+	p.Description, _ = t.str("description", "")
 	p.includes = t.list("include", `"ping"`)
 	for _, it := range p.includes {
 		p.Include = append(p.Include, it.value)
@@ -68,9 +69,9 @@ func (p *profile) read() {
 	p.env()
 	p.CgroupWritable = t.choice("cgroup", "writable") != ""
 	p.tmpfs()
-	p.ProcUnmasked = t.choice("proc_mount", "default", "unmasked") == "unmasked"
+	p.ProcUnmasked = t.choice("proc_mount", "unmasked", "default") == "unmasked"
 	t.finish()
-	if p.gives() == 0 {
+	if len(t.doc.errors) == before && p.gives() == 0 {
 		t.doc.bad(t.path, "gives nothing: write what a container gets, such as devices, sysctls or include")
 	}
 }

@@ -85,42 +85,42 @@ func errnoNumber(name string) uint {
 func (t *table) conditions() []specs.LinuxSeccompArg {
 	var out []specs.LinuxSeccompArg
 	for _, a := range t.tables("args", "[["+t.at("args")+"]]") {
-		c := specs.LinuxSeccompArg{
-			Index:    uint(a.unsigned("index", 5, true)),
-			Value:    a.unsigned("value", math.MaxInt64, true),
-			ValueTwo: a.unsigned("value_two", math.MaxInt64, false),
-			Op:       a.op(),
-		}
+		index, indexed := a.unsigned("index", 5, true)
+		c := specs.LinuxSeccompArg{Index: uint(index), Op: a.op()}
+		c.Value, _ = a.unsigned("value", math.MaxInt64, true)
+		c.ValueTwo, _ = a.unsigned("value_two", math.MaxInt64, false)
 		_, two := a.values["value_two"]
 		masked := c.Op == specs.OpMaskedEqual
 		switch {
 		case masked && !two:
-			a.missing("value_two", "what the argument is to be under the mask in value")
+			a.missing("value_two", "N, what the argument is to be under the mask in value")
 		case masked && c.ValueTwo&^c.Value != 0:
 			a.bad("value_two", "is %#o, which has bits that the mask in value (%#o) takes away, so nothing would match: write a mask that covers it", c.ValueTwo, c.Value)
 		case two && !masked && c.Op != "":
 			a.bad("value_two", "means nothing to %s: leave it out, or write op = %q", c.Op, specs.OpMaskedEqual)
 		}
-		if slices.ContainsFunc(out, func(have specs.LinuxSeccompArg) bool { return have.Index == c.Index }) && a.values["index"] != nil {
+		if indexed && slices.ContainsFunc(out, func(have specs.LinuxSeccompArg) bool { return have.Index == c.Index }) {
 			a.bad("index", "is %d again: write one condition an argument, and a rule for each alternative", c.Index)
 		}
 		a.finish()
-		out = append(out, c)
+		if indexed {
+			out = append(out, c)
+		}
 	}
 	slices.SortFunc(out, func(a, b specs.LinuxSeccompArg) int { return cmp.Compare(a.Index, b.Index) })
 	return out
 }
 
-func (t *table) unsigned(key string, most int64, required bool) uint64 {
+func (t *table) unsigned(key string, most int64, required bool) (n uint64, ok bool) {
 	v, ok := t.number(key, "0")
 	if t.values[key] == nil && required {
-		t.missing(key, "a number")
+		t.missing(key, fmt.Sprintf("N, a number from 0 to %d", most))
 	}
 	if ok && (v < 0 || v > most) {
 		t.bad(key, "is %d: write a number from 0 to %d", v, most)
-		return 0
+		return 0, false
 	}
-	return uint64(v)
+	return uint64(v), ok
 }
 
 func (t *table) op() specs.LinuxSeccompOperator {
@@ -129,7 +129,7 @@ func (t *table) op() specs.LinuxSeccompOperator {
 	v, ok := t.str("op", `"SCMP_CMP_EQ"`)
 	switch {
 	case t.values["op"] == nil:
-		t.missing("op", fmt.Sprintf("one of %s", strings.Join(ops, ", ")))
+		t.missing("op", `"SCMP_CMP_EQ", or another of `+strings.Join(ops, ", "))
 	case ok && !slices.Contains(ops, v):
 		t.bad("op", "is %q: write one of %s", v, strings.Join(ops, ", "))
 	case ok:

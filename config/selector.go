@@ -4,6 +4,8 @@
 package config
 
 import (
+	"strings"
+
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 )
@@ -38,3 +40,11 @@ func (s *selector) Label() (key, value string, ok bool) {
 
 // MarshalText writes the selector as a policy does.
 func (s *selector) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// selectorWords shortens an error of the parser: it names a path that is none
+// here, and quotes regular expressions.
+func selectorWords(err error) string {
+	text := strings.ReplaceAll(err.Error(), "<nil>: ", "")
+	text, _, _ = strings.Cut(text, " (e.g. ")
+	return text
+}

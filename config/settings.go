@@ -43,7 +43,7 @@ func (b *builder) settings(top *table) {
 		t.finish()
 	}
 	if t := top.table("log", "[log]"); t != nil {
-		set(&b.config.Log.Level, t.choice("level", "info", "debug", "warn", "error"))
+		set(&b.config.Log.Level, t.choice("level", "debug", "info", "warn", "error"))
 		set(&b.config.Log.Format, t.choice("format", "text", "json"))
 		t.finish()
 	}

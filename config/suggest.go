@@ -29,25 +29,31 @@ func nearest(word string, known []string) string {
 	return best
 }
 
-// distance is the Levenshtein distance, in bytes.
+// distance is the optimal string alignment distance, in bytes: a letter left
+// out, added, changed, or two swapped count one each.
 func distance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return 64 // nothing that long is a slip
 	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
+	var before, row []int // two rows up, and one
+	for i := range len(a) + 1 {
+		next := make([]int, len(b)+1)
+		next[0] = i
+		for j := 1; j <= len(b); j++ {
+			if i == 0 {
+				next[j] = j
+				continue
+			}
 			cost := 1
-			if a[i] == b[j] {
+			if a[i-1] == b[j-1] {
 				cost = 0
 			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+			next[j] = min(row[j]+1, next[j-1]+1, row[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				next[j] = min(next[j], before[j-2]+1)
+			}
 		}
+		before, row = row, next
 	}
 	return row[len(b)]
 }

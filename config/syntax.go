@@ -4,6 +4,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -21,6 +22,10 @@ func (d *document) decode(data []byte) map[string]any {
 			what, remedy = "is a table that is opened twice", "put its keys under one heading"
 		}
 		d.errorAt(d.lines.lineAt(twice.at), "%s %s, here and on line %d: %s", twice.path, what, d.lines.lineAt(twice.first), remedy)
+	}
+	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
+		d.errorAt(1, "the file begins with a byte-order mark: save it as UTF-8 without one")
+		return nil
 	}
 	var values map[string]any
 	err := toml.Unmarshal(data, &values)
@@ -43,7 +48,7 @@ func syntaxWords(text string) string {
 		{"expected value, not end of input", `write a value after the =`},
 		{"leading zeroes", `put a file mode in quotes, as in mode = "0660"`},
 		{"expected '=' after key", `write key = value, or [table]`},
-		{"at start of key", `write key = value; a key with other characters than letters, digits, - and _ needs quotes (and the file no byte-order mark)`},
+		{"at start of key", `write key = value; a key with other characters than letters, digits, - and _ needs quotes`},
 		{"close table name", `write [name]`},
 		{"close array table name", `write [[name]]`},
 		{"have new lines", `end the string with a quote on its line`},

@@ -83,35 +83,43 @@ func (t *table) finish() {
 }
 
 // str takes a string. ok is false if there is none; a wrong type is reported.
-// The example is a value as TOML writes it.
+// The example is a value as TOML writes it; "" where any will do, so that a
+// number only lacks its quotes.
 func (t *table) str(key, example string) (value string, ok bool) {
 	v, there := t.take(key)
+	path := t.at(key)
 	if !there {
 		return "", false
 	}
 	if value, ok = v.(string); ok {
 		return value, true
 	}
-	switch v.(type) {
-	case int64, float64, bool:
-		example = fmt.Sprintf("%q", fmt.Sprint(v))
+	if example == "" {
+		example = `"…"`
+		switch v.(type) {
+		case int64, float64, bool:
+			example = fmt.Sprintf("%q", fmt.Sprint(v))
+		}
 	}
-	t.bad(key, "is %s, not a string: write %s = %s", kind(v), key, example)
+	if !bareKey.MatchString(key) {
+		key = strconv.Quote(key)
+	}
+	t.doc.bad(path, "is %s, not a string: write %s = %s", kind(v), key, example)
 	return "", false
 }
 
 // choice takes a string that is one of a few. It returns "" if there is none.
 func (t *table) choice(key string, of ...string) string {
-	v, ok := t.str(key, fmt.Sprintf("%q", of[0]))
-	if !ok || slices.Contains(of, v) {
-		return v
-	}
 	quoted := make([]string, len(of))
 	for i, o := range of {
 		quoted[i] = fmt.Sprintf("%q", o)
 	}
-	t.bad(key, "is %q: write %s", v, strings.Join(quoted, " or "))
-	return ""
+	v, ok := t.str(key, strings.Join(quoted, " or "))
+	if ok && !slices.Contains(of, v) {
+		t.bad(key, "is %q: write %s", v, strings.Join(quoted, " or "))
+		return ""
+	}
+	return v
 }
 
 // boolean takes true or false; false if there is none.

@@ -92,7 +92,7 @@ func (p *profile) env() {
 	}
 	p.Env = map[string]string{}
 	for _, name := range t.keys() {
-		v, ok := t.str(name, `"value"`)
+		v, ok := t.str(name, "")
 		switch {
 		case !ok:
 		case !envName.MatchString(name):
@@ -116,7 +116,7 @@ func (p *profile) sysctls() {
 			t.bad(name, "is a table: put the sysctl's whole name in quotes, %q = …", dotted(name, nested))
 			continue
 		}
-		v, ok := t.str(name, `"1"`)
+		v, ok := t.str(name, "")
 		if !ok {
 			continue
 		}
