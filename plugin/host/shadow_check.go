@@ -45,7 +45,10 @@ func (s *Shadows) probe() error {
 	if err := unix.Fstatfs(fd, &st); err != nil {
 		return fmt.Errorf("reading the mount flags: %w", err)
 	}
-	if st.Flags&unix.ST_NODEV != 0 {
+	switch {
+	case st.Flags&unix.ST_RDONLY != 0:
+		return s.unusable(nil, "it is mounted read-only", "mount it read-write for the agent")
+	case st.Flags&unix.ST_NODEV != 0:
 		return s.unusable(nil, "its mount has the option nodev, so device nodes do not open there", nodevRemedy)
 	}
 	return s.probeNode(fd)
@@ -60,12 +63,10 @@ func (s *Shadows) probeNode(dir int) error {
 		return fmt.Errorf("removing an earlier probe: %w", err)
 	}
 	err := unix.Mknodat(dir, name, unix.S_IFCHR|0o400, int(unix.Mkdev(1, 3)))
-	switch {
-	case errors.Is(err, unix.EPERM):
+	if errors.Is(err, unix.EPERM) {
 		return s.unusable(err, "the agent may not make device nodes", "run it as root of the node, not of a user namespace, with CAP_MKNOD")
-	case errors.Is(err, unix.EROFS):
-		return s.unusable(err, "it is mounted read-only", "mount it read-write for the agent")
-	case err != nil:
+	}
+	if err != nil {
 		return fmt.Errorf("mknod: %w", err)
 	}
 	defer unix.Unlinkat(dir, name, 0)

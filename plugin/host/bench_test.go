@@ -1,0 +1,60 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package host
+
+import (
+	"os"
+	"testing"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+func BenchmarkLookupDevices(b *testing.B) {
+	h := newHost(b, "/")
+	for name, patterns := range map[string][]string{
+		"path":  {"/dev/null"},
+		"glob":  {"/dev/nul[l]"},
+		"three": {"/dev/null", "/dev/zero", "/dev/full"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, l := range h.LookupDevices(patterns) {
+					if l.Err != nil || len(l.Nodes) != 1 {
+						b.Fatal(l)
+					}
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkCreateRemove(b *testing.B) {
+	dir := realDev(b)
+	s := newShadows(b, "/", dir)
+	nodes := []policy.ShadowNode{shadow(dir, "abc", 0), shadow(dir, "abc", 1)}
+	b.ReportAllocs()
+	for b.Loop() {
+		must(b, s.Create("abc", nodes))
+		must(b, s.Remove("abc"))
+	}
+}
+
+func BenchmarkIDMaps(b *testing.B) {
+	h := newHost(b, "/")
+	b.ReportAllocs()
+	for b.Loop() {
+		if uid, gid := h.IDMaps(uint32(os.Getpid())); !uid.OK || !gid.OK {
+			b.Fatal(uid, gid)
+		}
+	}
+}
+
+func BenchmarkCgroupVersion(b *testing.B) {
+	h := newHost(b, "/")
+	b.ReportAllocs()
+	for b.Loop() {
+		h.CgroupVersion()
+	}
+}

@@ -1,0 +1,283 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"os/exec"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+const testDir = "/dev/.udev/nodegate"
+
+// shadow returns the shadow node <dir>/<id>/<n>, a copy of /dev/null.
+func shadow(dir, id string, n int) policy.ShadowNode {
+	return policy.ShadowNode{Path: path.Join(dir, id, strconv.Itoa(n)), Type: "c", Major: 1, Minor: 3,
+		Mode: 0o600, UID: 100000, GID: 100001}
+}
+
+// look writes what is at a path: type, numbers, mode and owner.
+func look(at string) string {
+	var st unix.Stat_t
+	if err := unix.Lstat(at, &st); err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%o %d:%d %d:%d", st.Mode, unix.Major(st.Rdev), unix.Minor(st.Rdev), st.Uid, st.Gid)
+}
+
+func TestCreate(t *testing.T) {
+	for _, umask := range []int{0, 0o22, 0o777} {
+		t.Run(fmt.Sprintf("umask %04o", umask), func(t *testing.T) {
+			root := fakeNode(t)
+			unix.Umask(umask) // this thread's
+			s := newShadows(t, root, testDir)
+			block := policy.ShadowNode{Path: testDir + "/abc/1", Type: "b", Major: 259, Minor: 1<<20 - 1, Mode: 0o4 | 0o640, UID: 0, GID: math.MaxUint32 - 1}
+			closed := shadow(testDir, "abc", 2)
+			closed.Mode = 0
+			must(t, s.Create("abc", []policy.ShadowNode{shadow(testDir, "abc", 0), block, closed}))
+			for at, want := range map[string]string{
+				"":       "40711 0:0 0:0",
+				"/..":    "40711 0:0 0:0",
+				"/abc":   "40711 0:0 0:0",
+				"/abc/0": "20600 1:3 100000:100001",
+				"/abc/1": "60644 259:1048575 0:4294967294",
+				"/abc/2": "20000 1:3 100000:100001",
+				"/abc/3": unix.ENOENT.Error(),
+			} {
+				if got := look(root + testDir + at); got != want {
+					t.Errorf("%q: got %s, want %s", at, got, want)
+				}
+			}
+		})
+	}
+}
+
+// A container's root, which is uid 100000 of the node, opens its own shadow
+// node through the directories above it and through a bind mount of its own,
+// and no other.
+func TestCreateForAUserNamespace(t *testing.T) {
+	dir := realDev(t)
+	s := newShadows(t, "/", dir)
+	mine, other := shadow(dir, "mine", 0), shadow(dir, "other", 0)
+	mine.GID, other.UID = 100000, 200000
+	must(t, s.Create("mine", []policy.ShadowNode{mine}))
+	must(t, s.Create("other", []policy.ShadowNode{other}))
+	for _, c := range []struct {
+		script string
+		opens  bool
+	}{
+		{"cat " + mine.Path, true},
+		{"cat " + other.Path, false},
+		{"stat -c %u:%g:%a " + mine.Path + " | grep -x 0:0:600", true},
+		{"mount --bind " + mine.Path + " /dev/zero && cat /dev/zero", true},
+		{"ls " + dir, false},
+		{"touch " + dir + "/mine/1", false},
+		{"rm -f " + mine.Path, false},
+	} {
+		child := exec.Command("/bin/sh", "-c", c.script)
+		ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 100000, Size: 65536}}
+		child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+			UidMappings: ids, GidMappings: ids, Credential: &syscall.Credential{}}
+		out, err := child.CombinedOutput()
+		if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+			cannot(t, fmt.Sprintf("starting a process in a user namespace: %s", err))
+		}
+		if (err == nil) != c.opens {
+			t.Errorf("%s: %v %s, want success %v", c.script, err, out, c.opens)
+		}
+	}
+	must(t, s.Remove("mine"))
+	must(t, s.Remove("other"))
+	s.Close()
+	if got := look(dir); got != unix.ENOENT.Error() {
+		t.Errorf("the empty shadow directory stays: %s", got)
+	}
+}
+
+func TestCreateRefuses(t *testing.T) {
+	s := newShadows(t, fakeNode(t), testDir)
+	change := func(f func(*policy.ShadowNode)) policy.ShadowNode {
+		n := shadow(testDir, "abc", 0)
+		f(&n)
+		return n
+	}
+	for _, c := range []struct {
+		id   string
+		node policy.ShadowNode
+		want string
+	}{
+		{"", shadow(testDir, "", 0), "no container id"},
+		{".", shadow(testDir, ".", 0), "no container id"},
+		{"..", shadow(testDir, "..", 0), "no container id"},
+		{"a/b", shadow(testDir, "a/b", 0), "no container id"},
+		{"../x", shadow(testDir, "../x", 0), "no container id"},
+		{".probe-1", shadow(testDir, ".probe-1", 0), "no container id"},
+		{"a\x00", shadow(testDir, "a\x00", 0), "no container id"},
+		{strings.Repeat("a", 201), shadow(testDir, strings.Repeat("a", 201), 0), "no container id"},
+		{"abc", shadow("/dev/.udev", "abc", 0), "it is not in"},
+		{"abc", shadow(testDir, "other", 0), "it is not in"},
+		{"abc", change(func(n *policy.ShadowNode) { n.Path = testDir + "/abc" }), "it is not in"},
+		{"abc", change(func(n *policy.ShadowNode) { n.Path = testDir + "/abc/../abc/0" }), "it is not in"},
+		{"abc", change(func(n *policy.ShadowNode) { n.Path = testDir + "/abc/.." }), "it is not in"},
+		{"abc", change(func(n *policy.ShadowNode) { n.Path = testDir + "/abc/x/0" }), "it is not in"},
+		{"abc", change(func(n *policy.ShadowNode) { n.Path = "" }), "it is not in"},
+		{"abc", change(func(n *policy.ShadowNode) { n.Type = "p" }), "neither"},
+		{"abc", change(func(n *policy.ShadowNode) { n.Major = 1 << 12 }), "out of range"},
+		{"abc", change(func(n *policy.ShadowNode) { n.Minor = 1<<32 + 3 }), "out of range"},
+		{"abc", change(func(n *policy.ShadowNode) { n.Minor = -1 }), "out of range"},
+		{"abc", change(func(n *policy.ShadowNode) { n.Mode = fs.ModeSetuid | 0o755 }), "permission bits"},
+		{"abc", change(func(n *policy.ShadowNode) { n.UID = math.MaxUint32 }), "is nobody"},
+		{"abc", change(func(n *policy.ShadowNode) { n.GID = math.MaxUint32 }), "is nobody"},
+	} {
+		if err := s.Create(c.id, []policy.ShadowNode{c.node}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q %+v: got %v, want %q", c.id, c.node, err, c.want)
+		}
+		if c.want == "no container id" && s.Remove(c.id) == nil {
+			t.Errorf("%q can be removed", c.id)
+		}
+	}
+	if got := look(s.root + testDir); got != unix.ENOENT.Error() {
+		t.Errorf("a refusal leaves %s", got)
+	}
+}
+
+// All or nothing: the file system is full after some of the nodes.
+func TestCreateOnAFullFileSystem(t *testing.T) {
+	ownThread(t)
+	root := t.TempDir()
+	mkdir(t, root+"/dev")
+	mount(t, "tmpfs", root+"/dev", 0, "mode=755,nr_inodes=8")
+	s := newShadows(t, root, testDir)
+	var nodes []policy.ShadowNode
+	for i := range 20 {
+		nodes = append(nodes, shadow(testDir, "abc", i))
+	}
+	err := s.Create("abc", nodes)
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("got %v, want ENOSPC", err)
+	}
+	if got := look(root + testDir + "/abc"); got != unix.ENOENT.Error() {
+		t.Errorf("half of it stays: %s", got)
+	}
+	must(t, s.Create("abc", nodes[:2]))
+}
+
+// Whatever an agent that died has left is replaced, and nothing outside is
+// touched.
+func TestCreateReplacesLeftovers(t *testing.T) {
+	for name, leave := range map[string]func(t *testing.T, at, outside string){
+		"half made": func(t *testing.T, at, _ string) {
+			mknod(t, at+"/0", unix.S_IFCHR, 1, 5)
+			mknod(t, at+"/7", unix.S_IFCHR|0o666, 1, 5)
+		},
+		"a file":                  func(t *testing.T, at, _ string) { must(t, os.WriteFile(at, nil, 0o600)) },
+		"a link":                  func(t *testing.T, at, outside string) { symlink(t, outside, at) },
+		"a link for a node":       func(t *testing.T, at, outside string) { symlink(t, outside+"/keep", at+"/0") },
+		"a dangling link for one": func(t *testing.T, at, outside string) { symlink(t, outside+"/gone", at+"/0") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := fakeNode(t)
+			s := newShadows(t, root, testDir)
+			outside := t.TempDir()
+			must(t, os.WriteFile(outside+"/keep", nil, 0o640))
+			mkdir(t, root+testDir)
+			leave(t, root+testDir+"/abc", outside)
+			must(t, s.Create("abc", []policy.ShadowNode{shadow(testDir, "abc", 0)}))
+			if got, want := look(root+testDir+"/abc/0"), "20600 1:3 100000:100001"; got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+			if entries, err := os.ReadDir(root + testDir + "/abc"); len(entries) != 1 || err != nil {
+				t.Errorf("left: %v %v", entries, err)
+			}
+			if got, want := look(outside+"/keep"), "100640 0:0 0:0"; got != want {
+				t.Errorf("outside: got %s, want %s", got, want)
+			}
+			must(t, s.Remove("abc"))
+			must(t, s.Remove("abc"))
+		})
+	}
+}
+
+// Whoever looks at a node while it is made sees it closed, or finished.
+func TestCreateIsNeverWider(t *testing.T) {
+	dir := realDev(t)
+	s := newShadows(t, "/", dir)
+	n := shadow(dir, "abc", 0)
+	n.Mode = 0o666
+	seen := map[string]bool{}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				seen[look(n.Path)] = true
+			}
+		}
+	}()
+	for range 2000 {
+		must(t, s.Create("abc", []policy.ShadowNode{n}))
+	}
+	close(stop)
+	<-done
+	allowed := []string{"20000 1:3 0:0", "20000 1:3 100000:100001", "20666 1:3 100000:100001", unix.ENOENT.Error()}
+	for what := range seen {
+		if !slices.Contains(allowed, what) {
+			t.Errorf("seen: %s", what)
+		}
+	}
+}
+
+// Two agents work in one directory during a rolling update. One that finds it
+// empty may remove it under the other.
+func TestCreateBesideAnotherAgent(t *testing.T) {
+	dir := realDev(t)
+	one, other := newShadows(t, "/", dir), newShadows(t, "/", dir)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := other.Sweep(func(string) bool { return true }); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for i := range 2000 {
+		id := "c" + strconv.Itoa(i)
+		n := shadow(dir, id, 0)
+		if err := one.Create(id, []policy.ShadowNode{n}); err != nil {
+			t.Error(err)
+			break
+		}
+		if got, want := look(n.Path), "20600 1:3 100000:100001"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+			break
+		}
+		must(t, one.Remove(id))
+	}
+	close(stop)
+	wg.Wait()
+}

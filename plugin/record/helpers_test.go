@@ -1,0 +1,77 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package record
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+// requireRoot skips a test that cannot run here, or fails it where tests must
+// not be skipped: a record that is not root's is refused.
+func requireRoot(t testing.TB) {
+	t.Helper()
+	switch {
+	case os.Geteuid() == 0:
+	case os.Getenv("CI") != "" || os.Getenv("NODEGATE_REQUIRE") == "1":
+		t.Fatal("records belong to root: run the tests as root, or without CI and NODEGATE_REQUIRE")
+	default:
+		t.Skip("records belong to root: run the tests as root")
+	}
+}
+
+func newStore(t testing.TB) *Store {
+	t.Helper()
+	requireRoot(t)
+	s, err := Open(t.TempDir() + "/run/nodegate")
+	must(t, err)
+	return s
+}
+
+// full returns a record in which every member is used.
+func full(t testing.TB, id string) Record {
+	t.Helper()
+	r, err := New()
+	must(t, err)
+	r.ContainerID, r.PodID, r.Namespace, r.Pod, r.Container = id, "pod-1", "iot-a", "gw-0", "main"
+	r.Profiles = []string{"modem", "ping"}
+	r.Sysctls = map[string]string{"net.ipv4.ping_group_range": "0 65535"}
+	mode, number, errno := os.FileMode(0o660), uint32(7), int64(188)
+	r.Adjustment = policy.Adjustment{
+		Devices: []policy.Device{{Access: "rw", LinuxDevice: specs.LinuxDevice{
+			Path: "/dev/ttyUSB0", Type: "c", Major: 188, FileMode: &mode, UID: &number, GID: &number}}},
+		DeviceRules:  []specs.LinuxDeviceCgroup{{Allow: true, Type: "c", Major: &errno, Access: "rw"}},
+		ShadowNodes:  []policy.ShadowNode{{Path: "/dev/x/c/0", Type: "b", Major: 7, Minor: 1, Mode: 0o600, UID: 100000, GID: 1, ContainerPath: "/dev/loop1"}},
+		CDIDevices:   []string{"vendor.com/modem=all"},
+		AdoptDevices: true,
+		Mounts:       []specs.Mount{{Destination: "/run", Type: "tmpfs", Source: "tmpfs", Options: []string{"rw"}}},
+		Capabilities: policy.Capabilities{Add: []string{"CAP_MKNOD"}, Drop: []string{"CAP_CHOWN"}},
+		Seccomp: []policy.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1, ErrnoName: "EPERM",
+			Args: []specs.LinuxSeccompArg{{Index: 1, Value: 1<<64 - 1, ValueTwo: 1, Op: specs.OpMaskedEqual}}}},
+		Sysctls:        map[string]string{"net.ipv4.ping_group_range": "0 65535"},
+		Env:            map[string]string{"container": "oci"},
+		CgroupWritable: true,
+		ProcUnmasked:   true,
+	}
+	return r
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantError(t testing.TB, err error, part string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), part) {
+		t.Errorf("got error %v, want %q", err, part)
+	}
+}
