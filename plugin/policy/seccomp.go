@@ -100,7 +100,7 @@ func allow(syscalls []specs.LinuxSyscall, rules []SeccompRule, denied map[string
 			continue
 		}
 		for _, name := range r.Syscalls {
-			stays := slices.Concat(denied[name], termsOf(own, name, func(a specs.LinuxSeccompAction) bool { return !letsRun(a) }))
+			stays := slices.Concat(denied[name], termsOf(own, name, denies))
 			terms, err := remainder(sortedTerm(r.Args), stays)
 			if err != nil {
 				return nil, fmt.Errorf("what can be allowed of %s beside what is denied: %w", name, err)
@@ -121,7 +121,7 @@ func allow(syscalls []specs.LinuxSyscall, rules []SeccompRule, denied map[string
 func denialRules(current *specs.LinuxSeccomp, rules []SeccompRule) []specs.LinuxSyscall {
 	var out []specs.LinuxSyscall
 	for _, r := range rules {
-		if !r.Denies() || isDefault(current, r.Errno) {
+		if !r.Denies() || isDefault(current, specs.ActErrno, &r.Errno) {
 			continue
 		}
 		for _, name := range r.Syscalls {
@@ -134,30 +134,33 @@ func denialRules(current *specs.LinuxSeccomp, rules []SeccompRule) []specs.Linux
 }
 
 // runs returns what a profile lets run of the calls that a term matches. Where
-// no filter can say that, it is more, up to the whole term: no harm, since what
-// the profile lets run of it has been withheld by then.
+// that takes too many rules it is more, up to the whole term: no harm, since
+// what the profile lets run of it has been withheld by then.
 func runs(s *specs.LinuxSeccomp, name string, t term) []term {
 	left := []term{t}
 	if !letsRun(s.DefaultAction) {
 		left = nil
-		for _, allowed := range termsOf(s.Syscalls, name, letsRun) {
-			switch both, ok, err := meet(t, allowed); {
-			case err != nil:
-				left = absorb(left, t)
-			case ok:
-				left = absorb(left, both)
+		for _, allowed := range termsOf(effective(s), name, letsRun) {
+			both, err := meet(t, allowed)
+			if err == nil {
+				left, err = absorbAll(left, both)
+			}
+			if err != nil || len(left) > maxTerms {
+				left = []term{t}
+				break
 			}
 		}
 	}
-	for _, own := range termsOf(s.Syscalls, name, func(a specs.LinuxSeccompAction) bool { return !letsRun(a) }) {
+	for _, own := range termsOf(effective(s), name, denies) {
 		var next []term
 		for _, base := range left {
 			rest, err := remainder(base, []term{own})
 			if err != nil {
 				rest = []term{base}
 			}
-			for _, t := range rest {
-				next = absorb(next, t)
+			if next, err = absorbAll(next, rest); err != nil {
+				next = left
+				break
 			}
 		}
 		left = next
@@ -180,14 +183,34 @@ func addDenial(out []specs.LinuxSyscall, name string, errno uint, t term) []spec
 	return append(out, specs.LinuxSyscall{Names: []string{name}, Action: specs.ActErrno, ErrnoRet: &errno, Args: t})
 }
 
-// isDefault reports whether the errno is what the profile answers by default.
-// runc leaves such a rule out, and libseccomp refuses it.
-func isDefault(s *specs.LinuxSeccomp, errno uint) bool {
-	def := uint(1) // EPERM, the runtime-spec's default
-	if s.DefaultErrnoRet != nil {
-		def = *s.DefaultErrnoRet
+// effective returns the rules of a profile that the OCI runtime loads: it
+// skips one that answers as the profile does by default.
+func effective(s *specs.LinuxSeccomp) []specs.LinuxSyscall {
+	var out []specs.LinuxSyscall
+	for _, rule := range s.Syscalls {
+		if !isDefault(s, rule.Action, rule.ErrnoRet) {
+			out = append(out, rule)
+		}
 	}
-	return s.DefaultAction == specs.ActErrno && def == errno
+	return out
+}
+
+// isDefault reports whether an answer is what the profile gives by default.
+// runc leaves such a rule out, and libseccomp refuses it.
+func isDefault(s *specs.LinuxSeccomp, action specs.LinuxSeccompAction, errno *uint) bool {
+	if s.DefaultAction != action {
+		return false
+	}
+	if action != specs.ActErrno && action != specs.ActTrace {
+		return true
+	}
+	number := func(p *uint) uint {
+		if p == nil {
+			return 1 // EPERM, the runtime-spec's default
+		}
+		return *p
+	}
+	return number(s.DefaultErrnoRet) == number(errno)
 }
 
 // termsOf returns what the rules with such an action say of a system call.
@@ -210,6 +233,8 @@ func letsRun(a specs.LinuxSeccompAction) bool {
 	}
 	return false
 }
+
+func denies(a specs.LinuxSeccompAction) bool { return !letsRun(a) }
 
 // alternatives reads a rule's conditions as runc does: all must hold, unless
 // two are on one argument; then each stands for itself.

@@ -4,7 +4,7 @@
 package policy
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -17,12 +17,14 @@ import (
 // always true, the empty list never.
 type term []specs.LinuxSeccompArg
 
-// errInexpressible is two conditions on one argument that no single condition
-// of a filter says together.
-var errInexpressible = errors.New("needs two conditions on one argument")
+// maxTerms bounds what a rule may become: past it, it is not what its author
+// meant. On the way there may be more, which later terms make superfluous.
+const (
+	maxTerms         = 64
+	maxTermsOnTheWay = 4 * maxTerms
+)
 
-// maxTerms bounds a remainder: past it a rule is not what its author meant.
-const maxTerms = 64
+var errTooMany = fmt.Errorf("needs more than %d rules", maxTerms)
 
 // remainder returns base without what the denied terms match, as terms. It is
 // exact: it matches a call if and only if base does and no denied term does.
@@ -33,20 +35,20 @@ func remainder(base term, denied []term) ([]term, error) {
 		for _, t := range left {
 			for _, cond := range d {
 				for _, not := range negate(cond) {
-					met, ok, err := meet(t, term{not})
+					met, err := meet(t, term{not})
 					if err != nil {
 						return nil, err
 					}
-					if ok {
-						next = absorb(next, met)
+					if next, err = absorbAll(next, met); err != nil {
+						return nil, err
 					}
 				}
 			}
 		}
-		if len(next) > maxTerms {
-			return nil, fmt.Errorf("needs more than %d rules", maxTerms)
-		}
 		left = next
+	}
+	if len(left) > maxTerms {
+		return nil, errTooMany
 	}
 	return left, nil
 }
@@ -61,16 +63,22 @@ func absorb(terms []term, t term) []term {
 	return append(terms, t)
 }
 
-// implies reports whether every call that a matches is also matched by b, as
-// far as a comparison of equal and masked conditions tells.
+// absorbAll absorbs several terms, as long as they are not too many.
+func absorbAll(terms, more []term) ([]term, error) {
+	for _, t := range more {
+		if terms = absorb(terms, t); len(terms) > maxTermsOnTheWay {
+			return nil, errTooMany
+		}
+	}
+	return terms, nil
+}
+
+// implies reports whether every call that a matches is also matched by b. It
+// may miss that where conditions are of different kinds.
 func implies(a, b term) bool {
 	for _, cb := range b {
 		if !slices.ContainsFunc(a, func(ca specs.LinuxSeccompArg) bool {
-			if ca.Index != cb.Index {
-				return false
-			}
-			joined, ok, err := join(ca, cb)
-			return err == nil && ok && joined == ca
+			return ca.Index == cb.Index && narrower(ca, cb)
 		}) {
 			return false
 		}
@@ -78,49 +86,43 @@ func implies(a, b term) bool {
 	return true
 }
 
-// overlap reports whether a call may match both; when in doubt, it may.
+// overlap reports whether a call may match both.
 func overlap(a, b term) bool {
-	_, ok, err := meet(a, b)
-	return ok || err != nil
+	for _, ca := range a {
+		for _, cb := range b {
+			if ca.Index == cb.Index && len(join(ca, cb)) == 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
-// meet returns the term that matches what both match; ok is false if that is
-// nothing.
-func meet(a, b term) (met term, ok bool, err error) {
-	met = slices.Clone(a)
+// meet returns terms that together match what a and b both match.
+func meet(a, b term) ([]term, error) {
+	met := []term{slices.Clone(a)}
 	for _, c := range b {
-		i, found := slices.BinarySearchFunc(met, c.Index, func(have specs.LinuxSeccompArg, index uint) int {
-			return int(have.Index) - int(index)
-		})
-		if !found {
-			met = slices.Insert(met, i, c)
-			continue
+		var next []term
+		for _, t := range met {
+			i, found := slices.BinarySearchFunc(t, c.Index, func(have specs.LinuxSeccompArg, index uint) int {
+				return cmp.Compare(have.Index, index)
+			})
+			if !found {
+				next = append(next, slices.Insert(t, i, c))
+				continue
+			}
+			for _, joined := range join(t[i], c) {
+				alt := slices.Clone(t)
+				alt[i] = joined
+				next = append(next, alt)
+			}
 		}
-		if met[i], ok, err = join(met[i], c); !ok || err != nil {
-			return nil, false, err
+		if len(next) > maxTermsOnTheWay {
+			return nil, errTooMany
 		}
+		met = next
 	}
-	return met, true, nil
-}
-
-// join returns the condition that holds when both do, on the same argument.
-func join(a, b specs.LinuxSeccompArg) (joined specs.LinuxSeccompArg, ok bool, err error) {
-	switch {
-	case a == b:
-		return a, true, nil
-	case a.Op == specs.OpEqualTo:
-		return a, holds(b, a.Value), nil
-	case b.Op == specs.OpEqualTo:
-		return b, holds(a, b.Value), nil
-	case a.Op == specs.OpMaskedEqual && b.Op == specs.OpMaskedEqual:
-		a.ValueTwo, b.ValueTwo = a.ValueTwo&a.Value, b.ValueTwo&b.Value
-		if common := a.Value & b.Value; a.ValueTwo&common != b.ValueTwo&common {
-			return a, false, nil
-		}
-		a.Value, a.ValueTwo = a.Value|b.Value, a.ValueTwo|b.ValueTwo
-		return a, true, nil
-	}
-	return a, false, fmt.Errorf("%w (argument %d)", errInexpressible, a.Index)
+	return met, nil
 }
 
 // holds evaluates a condition, all comparisons being unsigned and 64 bits wide
@@ -143,24 +145,4 @@ func holds(c specs.LinuxSeccompArg, value uint64) bool {
 		return value&c.Value == c.ValueTwo&c.Value
 	}
 	return false
-}
-
-// negate returns conditions of which at least one holds exactly when c does
-// not. A filter has no "masked and different", so that is said bit by bit.
-func negate(c specs.LinuxSeccompArg) []specs.LinuxSeccompArg {
-	opposite := map[specs.LinuxSeccompOperator]specs.LinuxSeccompOperator{
-		specs.OpNotEqual: specs.OpEqualTo, specs.OpEqualTo: specs.OpNotEqual,
-		specs.OpLessThan: specs.OpGreaterEqual, specs.OpGreaterEqual: specs.OpLessThan,
-		specs.OpGreaterThan: specs.OpLessEqual, specs.OpLessEqual: specs.OpGreaterThan,
-	}
-	if op, ok := opposite[c.Op]; ok {
-		return []specs.LinuxSeccompArg{{Index: c.Index, Value: c.Value, Op: op}}
-	}
-	var out []specs.LinuxSeccompArg
-	for mask := c.Value; mask != 0; mask &= mask - 1 {
-		bit := mask & -mask
-		out = append(out, specs.LinuxSeccompArg{Index: c.Index, Value: bit,
-			ValueTwo: ^c.ValueTwo & bit, Op: specs.OpMaskedEqual})
-	}
-	return out
 }

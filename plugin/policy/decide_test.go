@@ -1,0 +1,169 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"io/fs"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+func TestDecideNothing(t *testing.T) {
+	runDecide(t, []decideCase{
+		{name: "no grant", grants: []Grant{}},
+		{name: "a grant elsewhere", profiles: []Profile{{Name: "a", CgroupWritable: true}}, grants: []Grant{{Profiles: []string{"a"}, Namespaces: []string{"iot"}, Always: true}}},
+		{name: "not asked for", profiles: []Profile{{Name: "a", CgroupWritable: true}}, grants: []Grant{{Profiles: []string{"a"}, Namespaces: []string{"ci"}}}},
+		{name: "an empty profile", profiles: []Profile{{Name: "a"}}},
+		{name: "no grant, and a runtime that sends no Linux part", grants: []Grant{}, facts: noLinuxPart},
+	})
+}
+
+// noLinuxPart is all that a runtime without a Linux part leaves to know.
+func noLinuxPart(f *Facts) {
+	f.Request.UserNamespace = Known[bool]{}
+	f.Container.HostNamespaces = Known[[]specs.LinuxNamespaceType]{}
+	f.Container.User = Known[User]{}
+}
+
+func TestDecideUnknownNamespaces(t *testing.T) {
+	const sentence = `would get profile "a", whose meaning depends on the pod's namespaces, and the runtime does not tell them`
+	a := []Profile{{Name: "a", Env: map[string]string{"x": "y"}}}
+	runDecide(t, []decideCase{
+		{name: "no Linux part", profiles: a, facts: noLinuxPart, code: UnknownFact, refusal: sentence},
+		{name: "the user namespace alone", profiles: a, facts: func(f *Facts) { f.Request.UserNamespace = Known[bool]{} }, code: UnknownFact, refusal: sentence},
+		{name: "the host's alone", profiles: a, facts: func(f *Facts) { f.Container.HostNamespaces = Known[[]specs.LinuxNamespaceType]{} }, code: UnknownFact, refusal: sentence},
+		{name: "the user alone does not matter here", profiles: a, facts: func(f *Facts) { f.Container.User = Known[User]{} }, want: Adjustment{Env: map[string]string{"x": "y"}}},
+	})
+}
+
+func TestDecideRequires(t *testing.T) {
+	userns := []Profile{{Name: "nested", CgroupWritable: true, Requires: Requires{UserNamespace: true}}}
+	v2 := []Profile{{Name: "systemd", CgroupWritable: true, Requires: Requires{Cgroup: CgroupV2}}}
+	writable := Adjustment{CgroupWritable: true}
+	runDecide(t, []decideCase{
+		{name: "user namespace", profiles: userns, facts: inUserNamespace, want: writable},
+		{name: "no user namespace", profiles: userns, code: Unmet, refusal: `would get profile "nested", which requires a user namespace: set hostUsers: false in the pod's spec`},
+		{name: "through an include", profiles: append([]Profile{{Name: "a", Include: []string{"nested"}}}, userns...), ask: "a", code: Unmet,
+			refusal: `would get profile "nested", which requires a user namespace: set hostUsers: false in the pod's spec`},
+		{name: "cgroup", profiles: v2, want: writable},
+		{name: "another cgroup", profiles: v2, facts: func(f *Facts) { f.Host.CgroupVersion = Is(CgroupV1) }, code: Unmet, refusal: `would get profile "systemd", which requires cgroup v2, and this node has v1`},
+		{name: "unknown cgroup", profiles: v2, facts: func(f *Facts) { f.Host.CgroupVersion = Known[CgroupVersion]{} }, code: UnknownFact,
+			refusal: `would get profile "systemd", which requires cgroup v2, and this node's version could not be told`},
+		{name: "unknown cgroup that nothing requires", profiles: userns, facts: func(f *Facts) { inUserNamespace(f); f.Host.CgroupVersion = Known[CgroupVersion]{} }, want: writable},
+	})
+}
+
+func TestDecideMerges(t *testing.T) {
+	apart := func(names ...string) []Grant {
+		var grants []Grant
+		for _, name := range names {
+			grants = append(grants, Grant{Source: "p.toml:1", Profiles: []string{name}, Namespaces: []string{"ci"}})
+		}
+		return grants
+	}
+	given := func(names ...string) (reasons []Reason) {
+		for _, name := range names {
+			reasons = append(reasons, Reason{Granted, name, "granted on request by p.toml:1"})
+		}
+		return reasons
+	}
+	const apartStart = "would get profiles that do not go together: "
+	errno := func(n uint, name string, args ...specs.LinuxSeccompArg) []SeccompRule {
+		return []SeccompRule{{Syscalls: []string{"bpf"}, Errno: n, ErrnoName: name, Args: args}}
+	}
+	rule := specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: ptr(int64(188)), Access: "rw"}
+	runDecide(t, []decideCase{
+		{name: "everything adds up once", ask: "a,b", grants: apart("a", "b"),
+			profiles: []Profile{
+				{Name: "a", Include: []string{"c"}, CgroupWritable: true, Tmpfs: []string{"/run"}, Capabilities: Capabilities{Add: []string{"CAP_A", "CAP_B"}}},
+				{Name: "b", Include: []string{"c"}, AdoptDevices: true, Tmpfs: []string{"/run"}, Capabilities: Capabilities{Add: []string{"CAP_B", "CAP_C"}}},
+				{Name: "c", DeviceCgroupRules: []specs.LinuxDeviceCgroup{rule}, CDIDevices: []string{"v/c=a"}, Env: map[string]string{"x": "1"},
+					Sysctls: map[string]string{"net.x": "1"}, Seccomp: errno(1, "EPERM")},
+			},
+			want: Adjustment{DeviceRules: []specs.LinuxDeviceCgroup{rule}, CDIDevices: []string{"v/c=a"}, AdoptDevices: true, CgroupWritable: true,
+				Mounts:       []specs.Mount{{Destination: "/run", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "rw", "mode=0755"}}},
+				Capabilities: Capabilities{Add: []string{"CAP_A", "CAP_B", "CAP_C"}}, Seccomp: errno(1, "EPERM"),
+				Sysctls: map[string]string{"net.x": "1"}, Env: map[string]string{"x": "1"}},
+			reasons: given("a", "b")},
+		{name: "sysctl", ask: "a,b", grants: apart("a", "b"), profiles: []Profile{{Name: "a", Sysctls: map[string]string{"net.x": "1"}}, {Name: "b", Sysctls: map[string]string{"net.x": "2"}}},
+			code: Conflict, refusal: apartStart + `profiles "a" and "b" disagree on sysctl "net.x" ("1", "2")`},
+		{name: "errno", ask: "b,a", grants: apart("a", "b"), profiles: []Profile{{Name: "a", Seccomp: errno(1, "EPERM")}, {Name: "b", Seccomp: errno(38, "ENOSYS")}},
+			code: Conflict, refusal: apartStart + `profiles "b" and "a" disagree on the errno of bpf (ENOSYS, EPERM)`},
+		{name: "errno rules that no filter can say", ask: "a,b", grants: apart("a", "b"), code: Conflict,
+			profiles: []Profile{{Name: "a", Seccomp: errno(1, "EPERM", masked(0))}, {Name: "b", Seccomp: errno(1, "EPERM", masked(1))}},
+			refusal:  apartStart + `what the errno rules leave of bpf cannot be written as a filter: needs more than 64 rules`},
+		{name: "mode", ask: "a,b", grants: apart("a", "b"), code: Conflict,
+			profiles: []Profile{{Name: "a", Devices: []DeviceRule{{Path: "/dev/kvm", Mode: Is(fs.FileMode(0o600))}}}, {Name: "b", Devices: []DeviceRule{{Path: "/dev/kvm", Mode: Is(fs.FileMode(0o660))}}}},
+			refusal:  apartStart + `profiles "a" and "b" disagree on the mode of device "/dev/kvm" (0600, 0660)`},
+		{name: "only one of those that disagree", ask: "b", grants: apart("a", "b"), profiles: []Profile{{Name: "a", Seccomp: errno(1, "EPERM")}, {Name: "b", Seccomp: errno(38, "ENOSYS")}},
+			want: Adjustment{Seccomp: errno(38, "ENOSYS")}, reasons: given("b")},
+	})
+}
+
+func TestDecideCapabilities(t *testing.T) {
+	caps := func(name string, add, drop []string) Profile {
+		return Profile{Name: name, Capabilities: Capabilities{Add: add, Drop: drop}}
+	}
+	mknod, chown := []string{"CAP_MKNOD"}, []string{"CAP_CHOWN"}
+	beaten := Reason{LeftOut, "", "capability CAP_MKNOD: a profile drops it, which beats every add"}
+	runDecide(t, []decideCase{
+		{name: "add", profiles: []Profile{caps("a", mknod, nil)}, want: Adjustment{Capabilities: Capabilities{Add: mknod}}},
+		{name: "drop", profiles: []Profile{caps("a", nil, mknod)}, want: Adjustment{Capabilities: Capabilities{Drop: mknod}}},
+		{name: "a drop beats a later add", profiles: []Profile{caps("a", nil, mknod), caps("b", mknod, nil)}, want: Adjustment{Capabilities: Capabilities{Drop: mknod}}, reasons: []Reason{beaten}},
+		{name: "and an earlier", profiles: []Profile{caps("a", []string{"CAP_MKNOD", "CAP_CHOWN"}, nil), caps("b", nil, mknod)}, want: Adjustment{Capabilities: Capabilities{Add: chown, Drop: mknod}}, reasons: []Reason{beaten}},
+		{name: "and its own", profiles: []Profile{caps("a", mknod, mknod)}, want: Adjustment{Capabilities: Capabilities{Drop: mknod}}, reasons: []Reason{beaten}},
+	})
+}
+
+func TestDecideCDI(t *testing.T) {
+	gpu := []Profile{{Name: "gpu", CDIDevices: []string{"vendor.com/gpu=all", "vendor.com/gpu=0"}}}
+	runDecide(t, []decideCase{
+		{name: "plain", profiles: gpu, want: Adjustment{CDIDevices: []string{"vendor.com/gpu=all", "vendor.com/gpu=0"}}},
+		{name: "user namespace", profiles: gpu, facts: inUserNamespace, code: Unmet,
+			refusal: `would get CDI device "vendor.com/gpu=all", which a pod with a user namespace cannot use: name its nodes under devices in the profile, or set hostUsers: true`},
+	})
+}
+
+func TestDecideTmpfs(t *testing.T) {
+	mount := func(at, mode string) specs.Mount {
+		return specs.Mount{Destination: at, Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "rw", mode}}
+	}
+	run := []Profile{{Name: "systemd", Tmpfs: []string{"/run", "/run/lock", "/tmp", "/var/tmp/"}}}
+	have := func(at string) func(*Facts) {
+		return func(f *Facts) {
+			f.Container.Mounts = []specs.Mount{{Destination: "/proc", Type: "proc"}, {Destination: at, Type: "bind"}}
+		}
+	}
+	lock, tmp, vartmp := mount("/run/lock", "mode=1777"), mount("/tmp", "mode=1777"), mount("/var/tmp", "mode=1777")
+	all := Adjustment{Mounts: []specs.Mount{mount("/run", "mode=0755"), lock, tmp, vartmp}}
+	left := []Reason{{LeftOut, "", "tmpfs /run: the container has a mount of its own there"}}
+	runDecide(t, []decideCase{
+		{name: "all", profiles: run, want: all},
+		{name: "a volume elsewhere", profiles: run, facts: have("/run/secrets"), want: all},
+		{name: "a volume there", profiles: run, facts: have("/run"), want: Adjustment{Mounts: []specs.Mount{lock, tmp, vartmp}}, reasons: left},
+		{name: "written oddly", profiles: run, facts: have("//var/../run/"), want: Adjustment{Mounts: []specs.Mount{lock, tmp, vartmp}}, reasons: left},
+		{name: "without a slash", profiles: run, facts: have("run"), want: Adjustment{Mounts: []specs.Mount{lock, tmp, vartmp}}, reasons: left},
+	})
+}
+
+func TestDecideTheRest(t *testing.T) {
+	runDecide(t, []decideCase{
+		{name: "env", profiles: []Profile{{Name: "a", Env: map[string]string{"container": "oci", "X": ""}}}, want: Adjustment{Env: map[string]string{"container": "oci", "X": ""}}},
+		{name: "adopt", profiles: []Profile{{Name: "a", AdoptDevices: true}}, want: Adjustment{AdoptDevices: true}},
+		{name: "proc", profiles: []Profile{{Name: "a", ProcUnmasked: true, Requires: Requires{UserNamespace: true}}}, facts: inUserNamespace, want: Adjustment{ProcUnmasked: true}},
+	})
+	for _, a := range []Adjustment{
+		{Devices: make([]Device, 1)}, {DeviceRules: make([]specs.LinuxDeviceCgroup, 1)}, {ShadowNodes: make([]ShadowNode, 1)}, {CDIDevices: []string{""}},
+		{AdoptDevices: true}, {Mounts: make([]specs.Mount, 1)}, {Capabilities: Capabilities{Add: []string{""}}}, {Capabilities: Capabilities{Drop: []string{""}}},
+		{Seccomp: make([]SeccompRule, 1)}, {Sysctls: map[string]string{"": ""}}, {Env: map[string]string{"": ""}}, {CgroupWritable: true}, {ProcUnmasked: true},
+	} {
+		if a.Empty() {
+			t.Errorf("%s is called empty", dump(a))
+		}
+	}
+	if !(&Adjustment{}).Empty() {
+		t.Error("nothing is not called empty")
+	}
+}
