@@ -1,0 +1,64 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command nodegate is the node agent and the administrator's tool: it runs the
+// NRI plugin and shows what a policy holds.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/plugin"
+)
+
+// version is set at build time.
+var version = "devel"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	err := execute(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "nodegate:", err)
+		os.Exit(1)
+	}
+}
+
+// execute runs the command line, or the plugin if it is the runtime that
+// started this process: it gives a plugin no arguments, but an environment.
+func execute(ctx context.Context, args []string) error {
+	if len(args) == 0 && plugin.Launched() {
+		return runLaunched(ctx)
+	}
+	root := rootCommand()
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "nodegate",
+		Short: "Run what asks for --privileged, without --privileged",
+		Long: `nodegate gives containers what they would otherwise be privileged for: device
+nodes, mknod, ping and more, by an administrator's policy. It is an NRI plugin
+for containerd.`,
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(runCommand(), checkCommand(), profilesCommand())
+	return root
+}
+
+// defaultConfig is read where --config names no other file.
+const defaultConfig = "/etc/nodegate/config.toml"
+
+func configFlag(cmd *cobra.Command, path *string) {
+	cmd.Flags().StringVarP(path, "config", "c", defaultConfig, "the policy; the folder conf.d beside it is read too")
+}

@@ -1,0 +1,58 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+
+	"github.com/containerd/log"
+
+	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/plugin"
+)
+
+// reloader replaces the plugin's policy when its files change. A policy with
+// errors never replaces a good one.
+type reloader struct {
+	path    string
+	plugin  *plugin.Plugin
+	current *config.Config
+}
+
+func (r *reloader) loop(ctx context.Context, reload <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-reload:
+			r.reload(ctx)
+		}
+	}
+}
+
+func (r *reloader) reload(ctx context.Context) {
+	stats := r.plugin.Stats()
+	next, err := config.Load(r.path)
+	if err != nil {
+		log.G(ctx).WithError(err).WithFields(log.Fields{
+			"policy": r.current.Hash, "failures": stats.ReloadFailures.Add(1),
+		}).Error("the new policy has errors; the former stays")
+		return
+	}
+	if next.Hash == r.current.Hash {
+		log.G(ctx).Debug("the policy has not changed")
+		return
+	}
+	if next.NRI != r.current.NRI || next.State != r.current.State || next.Server != r.current.Server {
+		log.G(ctx).Warn("a change to [nri], [state] or [server] takes effect when the agent is started again")
+	}
+	if err := setUpLog(next); err != nil {
+		log.G(ctx).WithError(err).Warn("applying [log]")
+	}
+	r.plugin.SetPolicy(next.Policy)
+	r.current = next
+	log.G(ctx).WithFields(log.Fields{
+		"policy": next.Hash, "files": next.Files, "audit": next.Policy.Audit(), "reloads": stats.Reloads.Add(1),
+	}).Info("policy replaced")
+}

@@ -1,0 +1,118 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"github.com/containerd/log"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/host"
+	"github.com/nodegate/nodegate/plugin/record"
+)
+
+func runCommand() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the agent",
+		Long: `Registers with the container runtime over its NRI socket and adjusts containers
+by the policy, until it gets SIGTERM. It reads the policy again on SIGHUP and
+when its files change; one with errors is logged and does not replace the
+former. Two agents may run at once, as in a rolling update.`,
+		Example: `  nodegate run
+  nodegate run --config ./policy.toml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), path) },
+	}
+	configFlag(cmd, &path)
+	return cmd
+}
+
+func run(ctx context.Context, path string) error {
+	c, err := config.Load(path)
+	if err != nil {
+		return err
+	}
+	if err := setUpLog(c); err != nil {
+		return err
+	}
+	p, err := newPlugin(ctx, c)
+	if err != nil {
+		return err
+	}
+	log.G(ctx).WithFields(log.Fields{
+		"version": version, "policy": c.Hash, "files": c.Files, "audit": c.Policy.Audit(),
+	}).Info("nodegate starts")
+
+	r := &reloader{path: path, plugin: p, current: c}
+	reload := make(chan struct{}, 1)
+	if err := watch(ctx, path, reload); err != nil {
+		return err
+	}
+	go r.loop(ctx, reload)
+	return p.Run(ctx, plugin.Endpoint{Socket: c.NRI.Socket, Index: c.NRI.Index})
+}
+
+// watch sends on reload when the policy's files change and on SIGHUP.
+func watch(ctx context.Context, path string, reload chan<- struct{}) error {
+	notify := func() {
+		select {
+		case reload <- struct{}{}:
+		default: // one is waiting already
+		}
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, unix.SIGHUP)
+	go func() {
+		defer signal.Stop(hup)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hup:
+				notify()
+			}
+		}
+	}()
+	if err := config.Watch(ctx, path, notify); err != nil {
+		return fmt.Errorf("watching the policy: %w", err)
+	}
+	return nil
+}
+
+// newPlugin prepares the node and makes the plugin.
+func newPlugin(ctx context.Context, c *config.Config) (*plugin.Plugin, error) {
+	h, err := host.New(c.State.HostRoot, c.State.ShadowDir)
+	if err != nil {
+		return nil, err
+	}
+	records, err := record.Open(c.State.Dir)
+	if err != nil {
+		return nil, err
+	}
+	node := plugin.Node{Host: h, Records: records}
+	if node.Shadows, err = host.NewShadows(c.State.HostRoot, c.State.ShadowDir); err != nil {
+		// An agent that does not start adjusts and refuses nothing at all.
+		node.NoShadows = err
+		log.G(ctx).WithError(err).Warn("pods with a user namespace that would get a device are refused")
+	}
+	return plugin.New(c.Policy, node), nil
+}
+
+// setUpLog applies [log]. Logs go to stderr.
+func setUpLog(c *config.Config) error {
+	return errors.Join(
+		log.SetLevel(c.Log.Level),
+		log.SetFormat(log.OutputFormat(c.Log.Format)),
+	)
+}

@@ -1,0 +1,232 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package integration proves nodegate on a real containerd and runc.
+package integration
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/containerd/containerd/v2/contrib/seccomp"
+	"github.com/containerd/nri/pkg/adaptation"
+	"github.com/containerd/nri/pkg/api"
+	rspec "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/sirupsen/logrus"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nodegate/nodegate/integration/node"
+)
+
+const roundTripPolicy = `version = 1
+nri.socket = %q
+[state]
+dir = %q
+shadow_dir = %q
+[log]
+level = "error"
+[[grants]]
+namespaces = ["ci"]
+profiles = ["ping", "fuse", "no-mknod"]
+`
+
+// TestRoundTrip plays the runtime's side of NRI and compares nodegate with a
+// plugin that does nothing, request by request in one run. A container that
+// no grant concerns must cost next to nothing above that.
+func TestRoundTrip(t *testing.T) {
+	node.Require(t, node.Options{})
+	const rounds = 1500
+	null, gate := startRuntime(t, nullPlugin), startRuntime(t, nodegatePlugin)
+	for _, tc := range []struct {
+		name, namespace, request string
+		userns, bounded          bool
+	}{
+		{name: "no grant", namespace: "default", bounded: true},
+		{name: "granted, not asked for", namespace: "ci", bounded: true},
+		{name: "ping, user namespace", namespace: "ci", request: "ping", userns: true},
+		{name: "fuse", namespace: "ci", request: "fuse"},
+		{name: "fuse, user namespace", namespace: "ci", request: "fuse", userns: true},
+		{name: "no-mknod", namespace: "ci", request: "no-mknod"},
+	} {
+		base, got := measure(t, rounds, null, gate, tc.namespace, tc.request, tc.userns)
+		ratio := float64(got) / float64(base)
+		t.Logf("%-24s null %8v  nodegate %8v  ratio %.2f", tc.name, base, got, ratio)
+		if tc.bounded && ratio > 1.25 {
+			t.Errorf("%s: %.2f times the round trip of a plugin that does nothing, want at most 1.25", tc.name, ratio)
+		}
+	}
+	nullKiB, gateKiB := null.rss(t), gate.rss(t)
+	t.Logf("resident memory: null %d KiB, nodegate %d KiB", nullKiB, gateKiB)
+	if gateKiB > nullKiB+10*1024 {
+		t.Errorf("nodegate holds %d KiB, want at most 10 MiB more than %d KiB", gateKiB, nullKiB)
+	}
+}
+
+// measure returns the median round trip of both, taken in turns, so that a
+// machine that gets slower does so for both.
+func measure(t *testing.T, rounds int, null, gate *nriRuntime, namespace, request string, userns bool) (base, got time.Duration) {
+	t.Helper()
+	var a, b []time.Duration
+	for i := range rounds {
+		pod, ctr := roundTripPod(fmt.Sprintf("c%08d", i), namespace, request, userns)
+		a = append(a, null.create(t, pod, ctr))
+		b = append(b, gate.create(t, pod, ctr))
+	}
+	slices.Sort(a)
+	slices.Sort(b)
+	return a[len(a)/2], b[len(b)/2]
+}
+
+// nriRuntime is the runtime's half of NRI, with one plugin.
+type nriRuntime struct {
+	*adaptation.Adaptation
+	plugin *exec.Cmd
+}
+
+func startRuntime(t *testing.T, command func(t *testing.T, socket string) *exec.Cmd) *nriRuntime {
+	t.Helper()
+	logrus.SetOutput(io.Discard)
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "nri.sock")
+	synced := make(chan struct{}, 1)
+	r, err := adaptation.New("containerd", "v2.4.2",
+		func(ctx context.Context, sync adaptation.SyncCB) error {
+			_, err := sync(ctx, nil, nil)
+			synced <- struct{}{}
+			return err
+		},
+		func(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) { return nil, nil },
+		adaptation.WithSocketPath(socket), adaptation.WithPluginPath(dir+"/none"), adaptation.WithPluginConfigPath(dir+"/none"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Stop)
+	<-synced // of the plugins that the runtime starts: there are none
+	cmd := command(t, socket)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	select {
+	case <-synced:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the plugin does not register")
+	}
+	time.Sleep(100 * time.Millisecond) // registered once synchronised
+	return &nriRuntime{r, cmd}
+}
+
+func nullPlugin(t *testing.T, socket string) *exec.Cmd {
+	return exec.Command(buildCommand(t, "./nullplugin"), socket)
+}
+
+func nodegatePlugin(t *testing.T, socket string) *exec.Cmd {
+	dir := t.TempDir()
+	shadows := fmt.Sprintf("/dev/.udev/nodegate-roundtrip-%d", os.Getpid())
+	t.Cleanup(func() { _ = os.RemoveAll(shadows) })
+	path := filepath.Join(dir, "config.toml")
+	text := fmt.Sprintf(roundTripPolicy, socket, filepath.Join(dir, "state"), shadows)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return exec.Command(buildCommand(t, "../cmd/nodegate"), "run", "--config", path)
+}
+
+// buildCommand compiles a command as it is shipped: static and stripped.
+func buildCommand(t *testing.T, pkg string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "command")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, pkg)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v\n%s", pkg, err, text)
+	}
+	return out
+}
+
+// create sends one request and takes the container away again, untimed.
+func (r *nriRuntime) create(t *testing.T, pod *api.PodSandbox, ctr *api.Container) time.Duration {
+	t.Helper()
+	req := &api.CreateContainerRequest{Pod: pod, Container: proto.Clone(ctr).(*api.Container)}
+	ctx := context.Background()
+	start := time.Now()
+	_, err := r.CreateContainer(ctx, req)
+	took := time.Since(start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.RemoveContainer(ctx, &api.RemoveContainerRequest{Pod: pod, Container: ctr}); err != nil {
+		t.Fatal(err)
+	}
+	return took
+}
+
+func (r *nriRuntime) rss(t *testing.T) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.plugin.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, err := strconv.Atoi(strings.Fields(rest)[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return kib
+		}
+	}
+	t.Fatal("no VmRSS")
+	return 0
+}
+
+// roundTripPod is what containerd 2.4 sends for a small pod, with its default
+// seccomp profile.
+func roundTripPod(id, namespace, request string, userns bool) (*api.PodSandbox, *api.Container) {
+	spaces := []*api.LinuxNamespace{{Type: "pid"}, {Type: "ipc"}, {Type: "uts"}, {Type: "mount"}, {Type: "network", Path: "/var/run/netns/x"}}
+	if userns {
+		spaces = append(spaces, &api.LinuxNamespace{Type: "user"})
+	}
+	pod := &api.PodSandbox{
+		Id: "p-" + id, Name: "bench", Uid: "0d7c4e9e", Namespace: namespace,
+		Labels:      map[string]string{"app": "bench", "io.kubernetes.pod.namespace": namespace},
+		Annotations: map[string]string{"kubernetes.io/config.source": "api"},
+		Pid:         uint32(os.Getpid()),
+		Linux:       &api.LinuxPodSandbox{Namespaces: spaces},
+	}
+	if request != "" {
+		pod.Annotations["profiles.nodegate.dev"] = request
+	}
+	caps := []string{"CAP_CHOWN", "CAP_MKNOD", "CAP_NET_RAW"}
+	profile := seccomp.DefaultProfile(&rspec.Spec{Process: &rspec.Process{Capabilities: &rspec.LinuxCapabilities{Bounding: caps}}})
+	ctr := &api.Container{
+		Id: id, PodSandboxId: pod.Id, Name: "main",
+		Args: []string{"/bin/app", "--serve"},
+		Env:  []string{"PATH=/usr/bin:/bin", "KUBERNETES_SERVICE_HOST=10.96.0.1", "HOSTNAME=bench"},
+		User: &api.User{Uid: 1000, Gid: 1000},
+		Linux: &api.LinuxContainer{
+			Namespaces: spaces, SeccompPolicy: api.FromOCILinuxSeccomp(profile),
+			CgroupsPath: "/kubepods/pod0d7c4e9e/" + id,
+		},
+	}
+	for _, at := range []string{"/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys", "/sys/fs/cgroup", "/etc/hosts", "/etc/resolv.conf", "/var/run/secrets/kubernetes.io/serviceaccount"} {
+		ctr.Mounts = append(ctr.Mounts, &api.Mount{Destination: at, Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "rw"}})
+	}
+	return pod, ctr
+}

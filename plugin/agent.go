@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/containerd/log"
+	"github.com/containerd/nri/pkg/api"
+	"github.com/containerd/nri/pkg/stub"
+)
+
+// How long the agent waits before it tries to connect again. While it is not
+// connected, containers are created without it, so it does not wait long.
+const (
+	firstRetry = 50 * time.Millisecond
+	lastRetry  = time.Second
+)
+
+// Endpoint says where and as what the agent registers.
+type Endpoint struct {
+	Socket string // the runtime's NRI socket
+	Index  string // two digits: the plugin's place among others
+}
+
+// Run keeps the plugin registered until ctx ends, through restarts of the
+// runtime. It ends between two requests and then returns nil.
+func (p *Plugin) Run(ctx context.Context, to Endpoint) error {
+	wait := firstRetry
+	said := ""
+	for {
+		started := time.Now()
+		err := p.connect(ctx, to)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(started) > lastRetry {
+			wait, said = firstRetry, "" // it had been connected
+		}
+		// A runtime that stays away is worth one line, not one a second.
+		if msg := err.Error(); msg != said {
+			log.G(ctx).WithError(err).WithField("socket", to.Socket).Warn("not connected to the runtime; retrying")
+			said = msg
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, lastRetry)
+	}
+}
+
+// connect serves one connection and returns when it ends, always with an
+// error that says why.
+func (p *Plugin) connect(ctx context.Context, to Endpoint) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", to.Socket)
+	if err != nil {
+		return fmt.Errorf("connecting to NRI: %w", err)
+	}
+	defer conn.Close()
+	c := &connection{Plugin: p}
+	return c.serve(ctx, stub.WithPluginName(Name), stub.WithPluginIdx(to.Index), stub.WithConnection(conn))
+}
+
+// Launched reports whether a runtime started this process as one of its own
+// plugins, from its plugins folder.
+func Launched() bool { return os.Getenv(api.PluginSocketEnvVar) != "" }
+
+// RunLaunched serves a runtime that started this process as one of its own
+// plugins, over the connection that it handed down. prepare makes the plugin
+// from the text that the runtime has for it. Such a plugin lives as long as
+// its connection: the runtime never starts it again.
+func RunLaunched(ctx context.Context, prepare func(ctx context.Context, text string) (*Plugin, error)) error {
+	c := &connection{prepare: prepare}
+	err := c.serve(ctx)
+	if ctx.Err() != nil || errors.Is(err, errClosed) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,92 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/containerd/log"
+	"github.com/containerd/nri/pkg/api"
+	"github.com/containerd/nri/pkg/stub"
+)
+
+// registerTimeout bounds one registration: the runtime's own limit is 5 s, and
+// it may be busy with another plugin first.
+const registerTimeout = 15 * time.Second
+
+// flushTime is left to the last reply to reach the runtime before the
+// connection is closed.
+const flushTime = 50 * time.Millisecond
+
+var errClosed = errors.New("the runtime closed the connection")
+
+// connection is the plugin as one connection sees it. NRI's stub takes the
+// handlers from its method set, most of which are the plugin's own.
+type connection struct {
+	*Plugin // nil until prepare has made it, if there is a prepare
+	prepare func(ctx context.Context, text string) (*Plugin, error)
+	stub    atomic.Pointer[stub.Stub]
+}
+
+// Configure learns who the runtime is, and what it has for this plugin.
+func (c *connection) Configure(ctx context.Context, text, name, version string) (api.EventMask, error) {
+	switch {
+	case c.prepare != nil:
+		p, err := c.prepare(ctx, text)
+		if err != nil {
+			return 0, err
+		}
+		c.Plugin = p
+	case text != "":
+		log.G(ctx).Warn("the runtime has a configuration for this plugin, which is not read: the agent's own files are")
+	}
+	info := newRuntimeInfo(name, version, (*c.stub.Load()).RuntimeNRIVersion())
+	c.runtime.Store(&info)
+	log.G(ctx).WithField("runtime", info.String()).Info("runtime connected")
+	return 0, nil // every event that there is a handler for
+}
+
+func (c *connection) serve(ctx context.Context, opts ...stub.Option) error {
+	closed := make(chan struct{}, 1)
+	opts = append(opts, stub.WithLogger(stubLogger{}), stub.WithOnClose(func() {
+		select {
+		case closed <- struct{}{}:
+		default: // the stub reports a close more than once
+		}
+	}))
+	s, err := stub.New(c, opts...)
+	if err != nil {
+		return fmt.Errorf("preparing the plugin: %w", err)
+	}
+	c.stub.Store(&s)
+
+	// If the runtime goes away between registration and configuration, the
+	// stub waits forever and cannot be stopped. It is left behind then.
+	start := make(chan error, 1)
+	go func() { start <- s.Start(context.WithoutCancel(ctx)) }()
+	select {
+	case err = <-start:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(registerTimeout):
+		err = errors.New("no answer from the runtime")
+	}
+	if err != nil {
+		return fmt.Errorf("registering with NRI: %w", err)
+	}
+	select {
+	case <-closed:
+		return errClosed
+	case <-ctx.Done():
+		c.busy.Lock() // waits for the request that is under way
+		defer c.busy.Unlock()
+		time.Sleep(flushTime)
+		s.Stop()
+		return ctx.Err()
+	}
+}

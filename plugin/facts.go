@@ -1,0 +1,105 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plugin
+
+import (
+	"slices"
+
+	"github.com/containerd/nri/pkg/api"
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+// requestOf reads who asks from what the runtime sent. It copies nothing: for
+// most containers the answer is that no grant concerns them.
+func requestOf(pod *api.PodSandbox, ctr *api.Container) policy.Request {
+	return policy.Request{
+		Namespace:     pod.GetNamespace(),
+		Pod:           pod.GetName(),
+		Labels:        pod.GetLabels(),
+		Annotations:   pod.GetAnnotations(),
+		Container:     ctr.GetName(),
+		Handler:       pod.GetRuntimeHandler(),
+		UserNamespace: hasUserNamespace(pod, ctr),
+	}
+}
+
+// hasUserNamespace looks at the pod's namespaces and the container's: the
+// runtime sends them for both. No list at all means that it did not tell.
+func hasUserNamespace(pod *api.PodSandbox, ctr *api.Container) policy.Known[bool] {
+	ofPod, ofContainer := pod.GetLinux().GetNamespaces(), ctr.GetLinux().GetNamespaces()
+	if len(ofPod) == 0 && len(ofContainer) == 0 {
+		return policy.Known[bool]{}
+	}
+	return policy.Is(hasNamespace(ofPod, specs.UserNamespace) || hasNamespace(ofContainer, specs.UserNamespace))
+}
+
+func hasNamespace(list []*api.LinuxNamespace, kind specs.LinuxNamespaceType) bool {
+	return slices.ContainsFunc(list, func(n *api.LinuxNamespace) bool { return n.GetType() == string(kind) })
+}
+
+// hostNamespaces lists the namespaces that the pod shares with the node. Only
+// the pod's own list tells: a container of a pod with host networking names a
+// network namespace all the same.
+func hostNamespaces(pod *api.PodSandbox) policy.Known[[]specs.LinuxNamespaceType] {
+	have := pod.GetLinux().GetNamespaces()
+	if len(have) == 0 {
+		return policy.Known[[]specs.LinuxNamespaceType]{}
+	}
+	var missing []specs.LinuxNamespaceType
+	for _, kind := range []specs.LinuxNamespaceType{specs.NetworkNamespace, specs.IPCNamespace, specs.UTSNamespace} {
+		if !hasNamespace(have, kind) {
+			missing = append(missing, kind)
+		}
+	}
+	return policy.Is(missing)
+}
+
+// containerOf reads what the runtime tells of the container itself.
+func containerOf(pod *api.PodSandbox, ctr *api.Container) policy.Container {
+	out := policy.Container{
+		ID:             ctr.GetId(),
+		HostNamespaces: hostNamespaces(pod),
+	}
+	if u := ctr.GetUser(); u != nil {
+		out.User = policy.Is(policy.User{UID: u.GetUid(), GID: u.GetGid()})
+	}
+	for _, m := range ctr.GetMounts() {
+		out.Mounts = append(out.Mounts, m.ToOCI(nil))
+	}
+	for _, d := range ctr.GetLinux().GetDevices() {
+		out.Devices = append(out.Devices, d.ToOCI())
+	}
+	return out
+}
+
+// seccompOf returns the container's own seccomp profile; nil for unconfined.
+// Before NRI 0.12 the runtime does not tell, which is not the same.
+func seccompOf(ctr *api.Container, at level) policy.Known[*specs.LinuxSeccomp] {
+	s := ctr.GetLinux().GetSeccompPolicy()
+	if s == nil {
+		if !at.atLeast(levelSeesPolicy) {
+			return policy.Known[*specs.LinuxSeccomp]{}
+		}
+		return policy.Is[*specs.LinuxSeccomp](nil)
+	}
+	out := &specs.LinuxSeccomp{
+		DefaultAction:    specs.LinuxSeccompAction(s.GetDefaultAction()),
+		ListenerPath:     s.GetListenerPath(),
+		ListenerMetadata: s.GetListenerMetadata(),
+		Syscalls:         api.ToOCILinuxSyscalls(s.GetSyscalls()),
+	}
+	if errno := s.GetDefaultErrno(); errno != nil {
+		value := uint(errno.GetValue())
+		out.DefaultErrnoRet = &value
+	}
+	for _, a := range s.GetArchitectures() {
+		out.Architectures = append(out.Architectures, specs.Arch(a))
+	}
+	for _, f := range s.GetFlags() {
+		out.Flags = append(out.Flags, specs.LinuxSeccompFlag(f))
+	}
+	return policy.Is(out)
+}

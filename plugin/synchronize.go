@@ -1,0 +1,45 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plugin
+
+import (
+	"context"
+
+	"github.com/containerd/log"
+	"github.com/containerd/nri/pkg/api"
+)
+
+// Synchronize compares what is on the node with what runs: shadow nodes and
+// records of containers that are gone are leftovers. The runtime lets no
+// container be created meanwhile, so none that is new can be taken for one.
+func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, ctrs []*api.Container) ([]*api.ContainerUpdate, error) {
+	ids := make(map[string]bool, len(ctrs))
+	for _, c := range ctrs {
+		ids[c.GetId()] = true
+	}
+	live := func(id string) bool { return ids[id] }
+
+	var shadows []string
+	var err error
+	if p.node.Shadows != nil {
+		if shadows, err = p.node.Shadows.Sweep(live); err != nil {
+			log.G(ctx).WithError(err).Warn("sweeping shadow nodes")
+		}
+	}
+	records, err := p.node.Records.Sweep(live)
+	if err != nil {
+		log.G(ctx).WithError(err).Warn("sweeping records")
+	}
+	kept, err := p.node.Records.List()
+	if err != nil {
+		log.G(ctx).WithError(err).Warn("reading records")
+	}
+	p.pods.reset(kept)
+	p.stats.Synchronized.Add(1)
+	log.G(ctx).WithFields(log.Fields{
+		"pods": len(pods), "containers": len(ctrs), "adjusted": len(kept),
+		"swept_shadows": len(shadows), "swept_records": len(records),
+	}).Info("synchronized")
+	return nil, nil
+}
