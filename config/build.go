@@ -24,6 +24,7 @@ type builder struct {
 	docs     []*document // the built-in profiles, then the files
 	tops     []*table    // of each, nil where the text is not TOML
 	profiles []*profile
+	byName   map[string]*profile
 	grants   []*grant
 }
 
@@ -47,7 +48,7 @@ type grant struct {
 }
 
 func newBuilder() *builder {
-	b := &builder{config: defaults()}
+	b := &builder{config: defaults(), byName: map[string]*profile{}}
 	b.parse(file{builtInName, builtInProfiles})
 	return b
 }

@@ -6,6 +6,7 @@ package config
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/nodegate/nodegate/plugin/policy"
 )
@@ -18,7 +19,7 @@ func (b *builder) checkNames() {
 		names = append(names, p.Name)
 	}
 	check := func(d *document, it item, broken *bool) {
-		if !slices.Contains(names, it.value) {
+		if b.byName[it.value] == nil {
 			d.bad(it.path, "is %q, and no profile is called that: %s", it.value, suggest(it.value, names))
 			*broken = true
 		}
@@ -38,7 +39,7 @@ func (b *builder) checkNames() {
 // spread marks as broken what builds on something broken.
 func (b *builder) spread() {
 	broken := func(name string) bool {
-		p := b.profile(name)
+		p := b.byName[name]
 		return p != nil && p.broken
 	}
 	for again := true; again; {
@@ -83,7 +84,7 @@ func (b *builder) report(problem *policy.Problem) {
 		b.grants[problem.Grant].table.object(b.grants[problem.Grant].broken, problem)
 		return
 	}
-	p := b.profile(problem.Profile)
+	p := b.byName[problem.Profile]
 	if !p.builtIn {
 		p.table.object(p.broken, problem)
 		return
@@ -91,7 +92,7 @@ func (b *builder) report(problem *policy.Problem) {
 	// The built-in profiles fit together, so this is about one in their midst
 	// that the policy overrides; and that is a file which can be changed.
 	for _, name := range p.Include {
-		if by := b.profile(name); !by.builtIn {
+		if by := b.byName[name]; !by.builtIn {
 			if !by.broken {
 				by.table.doc.bad(by.table.path, "does not fit the built-in profile %q, which includes it (%s): change it, or write a %q as well",
 					p.Name, problem.Text, p.Name)
@@ -105,8 +106,20 @@ func (b *builder) report(problem *policy.Problem) {
 // object reports what the engine says, unless the table is broken already.
 func (t *table) object(broken bool, problem *policy.Problem) {
 	if !broken {
-		t.doc.errorAt(t.doc.lines.line(t.path+"."+problem.Key), "%s.%s: %s", t.path, problem.Key, problem.Text)
+		t.doc.errorAt(t.doc.lines.line(t.path+"."+problem.Key), "%s.%s: %s", t.path, problem.Key, withRemedy(problem))
 	}
+}
+
+// withRemedy adds what to write instead, where the engine's words end with
+// what is wrong.
+func withRemedy(problem *policy.Problem) string {
+	switch {
+	case strings.HasPrefix(problem.Key, "include") && strings.HasPrefix(problem.Text, "includes itself"):
+		return problem.Text + ": leave one of these includes out"
+	case problem.Profile != "" && problem.Key == "seccomp" && strings.Contains(problem.Text, "as a filter"):
+		return problem.Text + ": write fewer errno rules for it, or fewer conditions"
+	}
+	return problem.Text
 }
 
 func problems(err error) []*policy.Problem {
@@ -121,13 +134,4 @@ func problems(err error) []*policy.Problem {
 		}
 	}
 	return out
-}
-
-// profile returns nil if there is none of that name.
-func (b *builder) profile(name string) *profile {
-	i := slices.IndexFunc(b.profiles, func(p *profile) bool { return p.Name == name })
-	if i < 0 {
-		return nil
-	}
-	return b.profiles[i]
 }

@@ -38,15 +38,16 @@ func (b *builder) readProfiles(top *table) {
 // addProfile takes a profile in. One of the same name may replace a built-in
 // one, and takes its place in the list; any other is a mistake.
 func (b *builder) addProfile(p *profile) {
-	i := slices.IndexFunc(b.profiles, func(have *profile) bool { return have.Name == p.Name })
+	have := b.byName[p.Name]
 	switch {
-	case i < 0:
+	case have == nil:
 		b.profiles = append(b.profiles, p)
-	case b.profiles[i].builtIn:
-		b.profiles[i] = p
+		b.byName[p.Name] = p
+	case have.builtIn:
+		b.profiles[slices.Index(b.profiles, have)] = p
+		b.byName[p.Name] = p
 	default:
-		have := b.profiles[i].table
-		p.table.doc.bad(p.table.path, "is written in %s already: keep one, or give the other another name", have.doc.source(have.path))
+		p.table.doc.bad(p.table.path, "is written in %s already: keep one, or give the other another name", have.table.doc.source(have.table.path))
 	}
 }
 
@@ -70,9 +71,21 @@ func (p *profile) read() {
 	p.CgroupWritable = t.choice("cgroup", "writable") != ""
 	p.tmpfs()
 	p.ProcUnmasked = t.choice("proc_mount", "unmasked", "default") == "unmasked"
+	p.dotsInName()
 	t.finish()
 	if len(t.doc.errors) == before && p.gives() == 0 {
 		t.doc.bad(t.path, "gives nothing: write what a container gets, such as devices, sysctls or include")
+	}
+}
+
+// dotsInName notices [profiles.a.b] for a profile "a.b": TOML reads a table b
+// in profile a.
+func (p *profile) dotsInName() {
+	for _, key := range p.table.keys() {
+		if _, isTable := p.table.values[key].(map[string]any); isTable && !slices.Contains(p.table.known, key) {
+			p.table.known = append(p.table.known, key)
+			p.table.bad(key, "is not a table that a profile has: if the name of the profile has a dot, put it in quotes, [profiles.%q]", p.Name+"."+key)
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ func Watch(ctx context.Context, path string, changed func()) error {
 	}
 	w := watcher{path: path, events: events, changed: changed}
 	if err := events.Add(filepath.Dir(path)); err != nil {
-		events.Close()
+		_ = events.Close()
 		return fmt.Errorf("watch the directory of the policy: %w", err)
 	}
 	w.follow()
@@ -55,7 +55,7 @@ type watcher struct {
 }
 
 func (w *watcher) run(ctx context.Context) {
-	defer w.events.Close()
+	defer func() { _ = w.events.Close() }()
 	quiet := time.NewTimer(settle)
 	quiet.Stop()
 	var since time.Time // the first event that is not yet looked at
@@ -110,11 +110,11 @@ func (w *watcher) follow() {
 	}
 	for _, dir := range w.events.WatchList() {
 		if !slices.Contains(dirs, dir) {
-			w.events.Remove(dir) // fails for one that has gone, and is then not watched anyway
+			_ = w.events.Remove(dir) // fails for one that has gone, and is then not watched anyway
 		}
 	}
 	for _, dir := range dirs {
-		w.events.Add(dir) // may have gone again; its parent's event brings us back
+		_ = w.events.Add(dir) // may have gone again; its parent's event brings us back
 	}
 }
 
