@@ -18,8 +18,8 @@ type Adjustment struct {
 	DeviceRules []specs.LinuxDeviceCgroup `json:"deviceRules,omitempty"`
 	ShadowNodes []ShadowNode              `json:"shadowNodes,omitempty"`
 	CDIDevices  []string                  `json:"cdiDevices,omitempty"`
-	// AdoptDevices asks that devices which the pod has already become usable
-	// by its user.
+	// AdoptDevices asks that the devices which the pod has already belong to
+	// the ids of its process. In a user namespace shadow nodes do that.
 	AdoptDevices bool          `json:"adoptDevices,omitempty"`
 	Mounts       []specs.Mount `json:"mounts,omitempty"`
 
@@ -50,6 +50,9 @@ type ShadowNode struct {
 	UID           uint32      `json:"uid"`  // on the host
 	GID           uint32      `json:"gid"`
 	ContainerPath string      `json:"containerPath"`
+	// Replaces says that the pod has a device of its own at ContainerPath,
+	// which has to leave its spec: the runtime would put it over the mount.
+	Replaces bool `json:"replaces,omitempty"`
 }
 
 // Empty reports whether nothing is to change.

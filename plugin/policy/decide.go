@@ -23,14 +23,13 @@ func (p *Policy) Decide(s Selection, f *Facts) (Decision, error) {
 		}
 	}
 	d.capabilities()
-	d.out.AdoptDevices = d.effects.adoptDevices
 	d.out.CgroupWritable = d.effects.cgroupWritable
 	d.out.ProcUnmasked = d.effects.procUnmasked
 	d.out.CDIDevices = d.effects.cdiDevices
 	d.out.Env = values(d.effects.env)
 
 	for _, step := range []func() error{
-		d.namespacesKnown, d.requirements, d.devices, d.cdi, d.sysctls, d.tmpfs, d.seccomp,
+		d.namespacesKnown, d.requirements, d.devices, d.adopt, d.cdi, d.sysctls, d.tmpfs, d.seccomp,
 	} {
 		if err := step(); err != nil {
 			return Decision{}, err

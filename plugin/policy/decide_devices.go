@@ -128,13 +128,19 @@ func (d *decider) place(n node) error {
 			n.target, n.profile)
 	}
 	if d.userNamespace() {
-		if have != nil {
-			// The runtime makes its devices after the mounts, so it would hide ours.
-			return d.refuse(Occupied, "would get device %q of profile %q, but has a device there already, from a device plugin or because it is privileged; in a pod with a user namespace it cannot have both: drop one",
-				n.target, n.profile)
+		// The runtime makes its devices after the mounts, so it would hide ours.
+		if have != nil && !d.wrapped() {
+			return d.refuse(Occupied, "would get device %q of profile %q, but has a device there already, from a device plugin or because it is privileged; in a pod with a user namespace it cannot have both: drop one, or %s",
+				n.target, n.profile, d.underWrapper())
 		}
-		return d.placeShadow(n, ShadowNode{Type: n.host.Type, Major: n.host.Major, Minor: n.host.Minor,
-			Mode: mode, UID: uid, GID: gid, ContainerPath: n.target})
+		err := d.placeShadow(n.profile, ShadowNode{Type: n.host.Type, Major: n.host.Major, Minor: n.host.Minor,
+			Mode: mode, UID: uid, GID: gid, ContainerPath: n.target, Replaces: have != nil})
+		if err != nil {
+			return err
+		}
+		d.out.DeviceRules = append(d.out.DeviceRules, specs.LinuxDeviceCgroup{Allow: true, Type: n.host.Type,
+			Major: &n.host.Major, Minor: &n.host.Minor, Access: n.access})
+		return nil
 	}
 	d.out.Devices = append(d.out.Devices, Device{Access: n.access, LinuxDevice: specs.LinuxDevice{
 		Path: n.target, Type: n.host.Type, Major: n.host.Major, Minor: n.host.Minor,
@@ -143,25 +149,24 @@ func (d *decider) place(n node) error {
 	return nil
 }
 
-func (d *decider) placeShadow(n node, s ShadowNode) error {
+// placeShadow adds a shadow node, which must show the ids in s, and its mount.
+func (d *decider) placeShadow(profile string, s ShadowNode) error {
 	id := d.facts.Container.ID
 	if id == "" || id != path.Base(id) || id == "." || id == ".." {
 		return d.refuse(Internal, "would get device %q of profile %q, but its id %q can name no directory of shadow nodes",
-			n.target, n.profile, clip(id, maxName))
+			s.ContainerPath, profile, clip(id, maxName))
 	}
 	var err error
 	if s.UID, err = mapID(d.facts.Host.UIDMap, s.UID); err != nil {
-		return d.refuse(idCode(err), "would get device %q of profile %q, but its uid %s", n.target, n.profile, err)
+		return d.refuse(idCode(err), "would get device %q of profile %q, but its uid %s", s.ContainerPath, profile, err)
 	}
 	if s.GID, err = mapID(d.facts.Host.GIDMap, s.GID); err != nil {
-		return d.refuse(idCode(err), "would get device %q of profile %q, but its gid %s", n.target, n.profile, err)
+		return d.refuse(idCode(err), "would get device %q of profile %q, but its gid %s", s.ContainerPath, profile, err)
 	}
 	s.Path = path.Join(d.policy.shadowDir, id, strconv.Itoa(len(d.out.ShadowNodes)))
 	d.out.ShadowNodes = append(d.out.ShadowNodes, s)
-	d.out.Mounts = append(d.out.Mounts, specs.Mount{Destination: n.target, Type: "bind", Source: s.Path,
+	d.out.Mounts = append(d.out.Mounts, specs.Mount{Destination: s.ContainerPath, Type: "bind", Source: s.Path,
 		Options: []string{"bind", "rw", "rprivate", "nosuid", "noexec"}})
-	d.out.DeviceRules = append(d.out.DeviceRules, specs.LinuxDeviceCgroup{Allow: true, Type: s.Type,
-		Major: &s.Major, Minor: &s.Minor, Access: n.access})
 	return nil
 }
 

@@ -20,7 +20,7 @@ type effects struct {
 	devices        []sourcedDevice
 	deviceRules    []specs.LinuxDeviceCgroup
 	cdiDevices     []string
-	adoptDevices   bool
+	adoptDevicesBy string // the profile that asks for it, or ""
 	capabilities   Capabilities
 	seccomp        []sourcedRule
 	sysctls, env   map[string]sourced
@@ -65,13 +65,15 @@ func effectsOf(p *Profile) effects {
 		requiredBy:     map[string]string{},
 		deviceRules:    p.DeviceCgroupRules,
 		cdiDevices:     p.CDIDevices,
-		adoptDevices:   p.AdoptDevices,
 		capabilities:   p.Capabilities,
 		sysctls:        source(p.Sysctls, p.Name),
 		env:            source(p.Env, p.Name),
 		cgroupWritable: p.CgroupWritable,
 		tmpfs:          p.Tmpfs,
 		procUnmasked:   p.ProcUnmasked,
+	}
+	if p.AdoptDevices {
+		e.adoptDevicesBy = p.Name
 	}
 	if p.Requires.UserNamespace {
 		e.requiredBy["user_namespace"] = p.Name
@@ -131,7 +133,9 @@ func (e *effects) merge(other *effects, asked string) *conflict {
 	e.tmpfs = union(e.tmpfs, other.tmpfs, same)
 	e.capabilities.Add = union(e.capabilities.Add, other.capabilities.Add, same)
 	e.capabilities.Drop = union(e.capabilities.Drop, other.capabilities.Drop, same)
-	e.adoptDevices = e.adoptDevices || other.adoptDevices
+	if e.adoptDevicesBy == "" {
+		e.adoptDevicesBy = other.adoptDevicesBy
+	}
 	e.cgroupWritable = e.cgroupWritable || other.cgroupWritable
 	e.procUnmasked = e.procUnmasked || other.procUnmasked
 	return nil

@@ -1,0 +1,64 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// adopt hands the devices that the pod has already, from a device plugin or
+// CDI, to its user. Their access stays what the pod's spec says. In a user
+// namespace each gets a shadow node, since the runtime would bind the host's,
+// which is nobody's there.
+func (d *decider) adopt() error {
+	if d.effects.adoptDevicesBy == "" {
+		return nil
+	}
+	if !d.userNamespace() {
+		d.out.AdoptDevices = true
+		return nil
+	}
+	user := d.facts.Container.User
+	for i := range d.facts.Container.Devices {
+		have := &d.facts.Container.Devices[i]
+		at := path.Clean(have.Path)
+		if have.Type != "c" && have.Type != "b" || d.hasShadow(at) {
+			continue
+		}
+		switch {
+		case !d.wrapped():
+			return d.refuse(NotCarried, "would get its device %q to use, which in a pod with a user namespace only nodegate-runc can give: %s", at, d.underWrapper())
+		case !user.OK:
+			return d.refuse(UnknownFact, "would get its device %q for its own user, and this runtime does not tell who that is: use containerd 2.2 or later", at)
+		}
+		mode := fs.FileMode(0o600)
+		if have.FileMode != nil {
+			mode |= have.FileMode.Perm()
+		}
+		err := d.placeShadow(d.effects.adoptDevicesBy, ShadowNode{Type: have.Type, Major: have.Major, Minor: have.Minor,
+			Mode: mode, UID: user.Value.UID, GID: user.Value.GID, ContainerPath: at, Replaces: true})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *decider) hasShadow(at string) bool {
+	return slices.ContainsFunc(d.out.Mounts, func(m specs.Mount) bool { return m.Destination == at })
+}
+
+func (d *decider) wrapped() bool { return d.policy.Wrapped(d.facts.Request.Handler) }
+
+// underWrapper says how a pod comes to run under nodegate-runc.
+func (d *decider) underWrapper() string {
+	if len(d.policy.handlers) == 0 {
+		return "no runtime handler of this node runs it"
+	}
+	return "use a RuntimeClass of handler " + quoteList(d.policy.handlers)
+}
