@@ -38,6 +38,11 @@ func (e encoder) encode(a *policy.Adjustment) (*api.ContainerAdjustment, policy.
 	}
 	e.encodeDevices(a, out, &left)
 	e.encodeSysctls(a, out, &left)
+	for _, n := range a.ShadowNodes {
+		if n.Replaces {
+			left.ShadowNodes = append(left.ShadowNodes, n)
+		}
+	}
 	for _, m := range a.Mounts {
 		out.AddMount(&api.Mount{Destination: m.Destination, Type: m.Type, Source: m.Source, Options: m.Options})
 	}
@@ -151,7 +156,10 @@ func words(a *policy.Adjustment) []string {
 	}
 	add(len(a.DeviceRules) > 0, "device-cgroup rules")
 	add(len(a.CDIDevices) > 0, "the CDI devices %s", strings.Join(a.CDIDevices, ", "))
-	add(a.AdoptDevices, "the adoption of devices")
+	for _, n := range a.ShadowNodes {
+		add(true, "a usable %s in place of its own", n.ContainerPath)
+	}
+	add(a.AdoptDevices, "the ownership of its devices")
 	add(len(a.Capabilities.Add) > 0, "the capabilities %s", strings.Join(a.Capabilities.Add, ", "))
 	add(len(a.Capabilities.Drop) > 0, "the drop of %s", strings.Join(a.Capabilities.Drop, ", "))
 	add(len(a.Seccomp) > 0, "seccomp rules")

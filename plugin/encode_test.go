@@ -93,7 +93,7 @@ func TestWhatAnOldRuntimeCannotCarryIsNamed(t *testing.T) {
 		CgroupWritable: true,
 		ProcUnmasked:   true,
 	}
-	always := []string{"the adoption of devices", "the capabilities CAP_MKNOD", "the drop of CAP_NET_RAW"}
+	always := []string{"the ownership of its devices", "the capabilities CAP_MKNOD", "the drop of CAP_NET_RAW"}
 	last := []string{"a writable cgroup", "an unmasked /proc"}
 	sysctl := []string{"the sysctl net.ipv4.ping_group_range"}
 	for _, tc := range []struct {
