@@ -22,7 +22,7 @@ func (h *Host) CgroupVersion() (unknown policy.Known[policy.CgroupVersion]) {
 		return unknown
 	}
 	f := os.NewFile(uintptr(fd), root)
-	defer f.Close()
+	defer closeFile(f)
 	switch magic(fd) {
 	case unix.CGROUP2_SUPER_MAGIC:
 		return policy.Is(policy.CgroupV2)
@@ -44,19 +44,19 @@ func (h *Host) CgroupVersion() (unknown policy.Known[policy.CgroupVersion]) {
 
 // magicOf returns the type of the file system that a path of the node is on,
 // or 0 if it cannot be told.
-func (h *Host) magicOf(name string) int64 {
+func (h *Host) magicOf(name string) uint64 {
 	fd, err := h.open(name, unix.O_PATH)
 	if err != nil {
 		return 0
 	}
-	defer unix.Close(fd)
+	defer closeFD(fd)
 	return magic(fd)
 }
 
-func magic(fd int) int64 {
+func magic(fd int) uint64 {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(fd, &st); err != nil {
 		return 0
 	}
-	return int64(st.Type)
+	return wide(st.Type)
 }

@@ -44,7 +44,7 @@ func (h *Host) devFileSystem() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer unix.Close(fd)
+	defer closeFD(fd)
 	return fileSystem(fd)
 }
 
@@ -53,8 +53,12 @@ func fileSystem(fd int) (uint64, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return 0, err
 	}
-	return uint64(st.Dev), nil
+	return wide(st.Dev), nil
 }
+
+// wide takes a number as the kernel's structures have it, which differs from
+// one architecture to the other.
+func wide[T int32 | uint32 | int64 | uint64](n T) uint64 { return uint64(n) }
 
 // lookup finds a pattern's nodes, in the order of their paths. One match that
 // is no usable device spoils the answer: a glob that catches more than was
@@ -90,7 +94,7 @@ func (h *Host) device(dev uint64, name string) (node policy.HostDevice, ok bool,
 	case err != nil:
 		return node, false, err
 	}
-	defer unix.Close(fd)
+	defer closeFD(fd)
 
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -112,8 +116,8 @@ func (h *Host) device(dev uint64, name string) (node policy.HostDevice, ok bool,
 	return policy.HostDevice{
 		Path:  name,
 		Type:  deviceType(st.Mode),
-		Major: int64(unix.Major(uint64(st.Rdev))),
-		Minor: int64(unix.Minor(uint64(st.Rdev))),
+		Major: int64(unix.Major(wide(st.Rdev))),
+		Minor: int64(unix.Minor(wide(st.Rdev))),
 		Mode:  fs.FileMode(st.Mode & 0o777),
 	}, true, nil
 }
@@ -125,7 +129,7 @@ func usable(st *unix.Stat_t, dev uint64, name, resolved string) error {
 	switch {
 	case !below("/dev", resolved):
 		return fmt.Errorf("%q leaves /dev: it is a symbolic link to %q", name, resolved)
-	case uint64(st.Dev) != dev:
+	case wide(st.Dev) != dev:
 		return fmt.Errorf("%q is on another file system than /dev, where others than the node's administrator may have put it", name)
 	case deviceType(st.Mode) == "":
 		return fmt.Errorf("%q is %s, not a device", name, kind(st.Mode))

@@ -69,7 +69,7 @@ func (h *Host) names(dev uint64, dir string) ([]string, error) {
 		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), dir)
-	defer f.Close()
+	defer closeFile(f)
 	on, err := fileSystem(fd)
 	if err != nil {
 		return nil, fmt.Errorf("reading the file system of %q: %w", dir, err)

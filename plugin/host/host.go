@@ -35,7 +35,7 @@ func New(root, shadowDir string) (*Host, error) {
 	}
 	h := &Host{root: fd, shadowDir: path.Clean(shadowDir)}
 	if h.rootPath, err = os.Readlink(descriptorPath(fd)); err != nil {
-		h.Close()
+		closeFD(fd)
 		return nil, fmt.Errorf("looking up host_root %q: %w", root, err)
 	}
 	h.rootPath = strings.TrimSuffix(h.rootPath, "/")
@@ -90,5 +90,10 @@ func absent(err error) bool {
 func below(dir, p string) bool {
 	return strings.HasPrefix(p, strings.TrimSuffix(dir, "/")+"/")
 }
+
+// closeFD closes what was not written to, of which the error says nothing.
+func closeFD(fd int) { _ = unix.Close(fd) }
+
+func closeFile(f *os.File) { _ = f.Close() }
 
 func descriptorPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }

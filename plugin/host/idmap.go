@@ -33,7 +33,7 @@ func (h *Host) idMap(name string) (unknown policy.Known[[]specs.LinuxIDMapping])
 		return unknown
 	}
 	f := os.NewFile(uintptr(fd), name)
-	defer f.Close()
+	defer closeFile(f)
 	text, err := io.ReadAll(io.LimitReader(f, maxIDMap+1))
 	if err != nil || len(text) > maxIDMap {
 		return unknown

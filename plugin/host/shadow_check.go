@@ -40,7 +40,7 @@ func (s *Shadows) probe() error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer closeFD(fd)
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(fd, &st); err != nil {
 		return fmt.Errorf("reading the mount flags: %w", err)
@@ -69,7 +69,7 @@ func (s *Shadows) probeNode(dir int) error {
 	if err != nil {
 		return fmt.Errorf("mknod: %w", err)
 	}
-	defer unix.Unlinkat(dir, name, 0)
+	defer func() { _ = unix.Unlinkat(dir, name, 0) }()
 	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, unix.EACCES):

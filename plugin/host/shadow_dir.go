@@ -21,7 +21,7 @@ func (s *Shadows) open(n int, create bool) (int, error) {
 	}
 	for i := range n {
 		next, err := s.enter(fd, i, create)
-		unix.Close(fd)
+		closeFD(fd)
 		if err != nil {
 			return -1, err
 		}
@@ -46,7 +46,7 @@ func (s *Shadows) enter(parent, i int, create bool) (int, error) {
 		return -1, fmt.Errorf("opening %s of the shadow directory: %w", at, err)
 	}
 	if err := s.inspect(fd, i); err != nil {
-		unix.Close(fd)
+		closeFD(fd)
 		return -1, err
 	}
 	return fd, nil
@@ -96,7 +96,7 @@ func (s *Shadows) prune() {
 			return
 		}
 		err = s.pruneLevel(parent, i)
-		unix.Close(parent)
+		closeFD(parent)
 		if err != nil {
 			return
 		}

@@ -63,7 +63,7 @@ func makeDir(parent int, name string) (int, error) {
 		return -1, err
 	}
 	if err := unix.Fchmod(fd, dirMode); err != nil {
-		unix.Close(fd)
+		closeFD(fd)
 		return -1, errors.Join(&os.PathError{Op: "chmod", Path: name, Err: err},
 			ignoreGone(unix.Unlinkat(parent, name, unix.AT_REMOVEDIR)))
 	}
@@ -90,7 +90,7 @@ func removeTree(parent int, name string) error {
 	case err != nil:
 		return err
 	}
-	defer unix.Close(fd)
+	defer closeFD(fd)
 	return errors.Join(removeEntries(fd), ignoreGone(unix.Unlinkat(parent, name, unix.AT_REMOVEDIR)))
 }
 
@@ -115,7 +115,7 @@ func namesIn(dir int) ([]string, error) {
 		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), ".")
-	defer f.Close()
+	defer closeFile(f)
 	return f.Readdirnames(-1)
 }
 

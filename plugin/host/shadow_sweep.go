@@ -21,7 +21,7 @@ func (s *Shadows) List() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(parent)
+	defer closeFD(parent)
 	names, err := namesIn(parent)
 	if err != nil {
 		return nil, fmt.Errorf("listing shadow nodes: %w", err)
@@ -61,7 +61,7 @@ func (s *Shadows) sweepProbes() error {
 	if err != nil {
 		return ignoreGone(err)
 	}
-	defer unix.Close(parent)
+	defer closeFD(parent)
 	names, err := namesIn(parent)
 	for _, name := range names {
 		if strings.HasPrefix(name, probePrefix) {

@@ -91,7 +91,7 @@ func (s *Shadows) create(id string, nodes []policy.ShadowNode) (err error) {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(parent)
+	defer closeFD(parent)
 	if err := removeTree(parent, id); err != nil {
 		return fmt.Errorf("removing what was left: %w", err)
 	}
@@ -99,7 +99,7 @@ func (s *Shadows) create(id string, nodes []policy.ShadowNode) (err error) {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(dir)
+	defer closeFD(dir)
 	for i := range nodes {
 		if err := makeNode(dir, &nodes[i], s.label); err != nil {
 			// By descriptor, so that only what was made here goes.
@@ -119,7 +119,7 @@ func (s *Shadows) Remove(containerID string) error {
 	}
 	parent, err := s.open(len(s.levels), false)
 	if err == nil {
-		defer unix.Close(parent)
+		defer closeFD(parent)
 		err = removeTree(parent, containerID)
 	}
 	if err != nil && !errors.Is(err, unix.ENOENT) {

@@ -24,7 +24,7 @@ func (s *Store) Read(containerID string) (Record, error) {
 	if err != nil {
 		return Record{}, fmt.Errorf("reading the decision record of container %q: %w", containerID, err)
 	}
-	defer unix.Close(dir)
+	defer closeFD(dir)
 	return s.read(dir, containerID)
 }
 
@@ -54,7 +54,7 @@ func readFile(dir int, name, full string) ([]byte, error) {
 		return nil, &os.PathError{Op: "open", Path: full, Err: err}
 	}
 	f := os.NewFile(uintptr(fd), full)
-	defer f.Close()
+	defer closeFile(f)
 	var st unix.Stat_t
 	if err := trusted(fd, full, &st); err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (s *Store) List() ([]Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing decision records: %w", err)
 	}
-	defer unix.Close(dir)
+	defer closeFD(dir)
 	ids, err := recordsIn(dir)
 	problems := []error{err}
 	var out []Record
@@ -115,6 +115,6 @@ func namesIn(dir int) ([]string, error) {
 		return nil, fmt.Errorf("listing decision records: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), folder)
-	defer f.Close()
+	defer closeFile(f)
 	return f.Readdirnames(-1)
 }

@@ -82,32 +82,41 @@ func (r *Record) encode() ([]byte, error) {
 // decode reads a record's file. It takes nothing that it does not understand:
 // half of an adjustment is worse than none.
 func decode(data []byte) (Record, error) {
-	// The version first: another one may well have other members.
-	var head struct {
-		Version int `json:"version"`
-	}
-	if err := json.Unmarshal(data, &head); err != nil {
-		return Record{}, err
-	}
-	if head.Version != Version {
-		return Record{}, fmt.Errorf("version %d is not %d: it was written by another release of nodegate", head.Version, Version)
-	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	var r Record
 	if err := d.Decode(&r); err != nil {
-		return Record{}, err
+		return Record{}, explain(data, err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return Record{}, errors.New("something follows the record")
 	}
-	return r, r.check()
+	if err := r.check(); err != nil {
+		return Record{}, err
+	}
+	return r, nil
+}
+
+// explain names the version as the reason why a file does not decode, if it
+// is another one, which may well have other members.
+func explain(data []byte, err error) error {
+	var head struct {
+		Version int `json:"version"`
+	}
+	if json.Unmarshal(data, &head) == nil && head.Version != Version {
+		return badVersion(head.Version)
+	}
+	return err
+}
+
+func badVersion(have int) error {
+	return fmt.Errorf("version %d is not %d: another release of nodegate wrote it", have, Version)
 }
 
 // check makes sure of what every record has.
 func (r *Record) check() error {
 	if r.Version != Version {
-		return fmt.Errorf("version %d is not %d", r.Version, Version)
+		return badVersion(r.Version)
 	}
 	if err := checkID(r.ContainerID); err != nil {
 		return err

@@ -49,7 +49,7 @@ func (s *Store) open(create bool) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	defer unix.Close(parent)
+	defer closeFD(parent)
 	full := path.Join(s.stateDir, folder)
 	fd, err := openDir(parent, folder, full)
 	if !create || !errors.Is(err, unix.ENOENT) {
@@ -68,11 +68,16 @@ func openDir(parent int, name, full string) (int, error) {
 	}
 	var st unix.Stat_t
 	if err := trusted(fd, full, &st); err != nil {
-		unix.Close(fd)
+		closeFD(fd)
 		return -1, err
 	}
 	return fd, nil
 }
+
+// closeFD closes what was not written to, of which the error says nothing.
+func closeFD(fd int) { _ = unix.Close(fd) }
+
+func closeFile(f *os.File) { _ = f.Close() }
 
 // trusted makes sure that only root can have written an open file.
 func trusted(fd int, name string, st *unix.Stat_t) error {

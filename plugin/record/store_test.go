@@ -78,38 +78,38 @@ func TestReadRefuses(t *testing.T) {
 		set  func(t *testing.T, s *Store, at string)
 		want string
 	}{
-		"a link": {func(t *testing.T, s *Store, at string) {
+		"a link": {func(t *testing.T, _ *Store, at string) {
 			must(t, os.Rename(at, at+".real"))
 			must(t, os.Symlink(at+".real", at))
 		}, "is a symbolic link"},
-		"a FIFO": {func(t *testing.T, s *Store, at string) {
+		"a FIFO": {func(t *testing.T, _ *Store, at string) {
 			must(t, os.Remove(at))
 			must(t, unix.Mkfifo(at, 0o600))
 		}, "is not a regular file"},
-		"a directory": {func(t *testing.T, s *Store, at string) {
+		"a directory": {func(t *testing.T, _ *Store, at string) {
 			must(t, os.Remove(at))
 			must(t, os.Mkdir(at, 0o700))
 		}, "is not a regular file"},
-		"a device": {func(t *testing.T, s *Store, at string) {
+		"a device": {func(t *testing.T, _ *Store, at string) {
 			must(t, os.Remove(at))
 			must(t, unix.Mknod(at, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 5))))
 		}, "is not a regular file"},
-		"a user's":       {func(t *testing.T, s *Store, at string) { must(t, os.Chown(at, 1000, 0)) }, "belongs to uid 1000"},
-		"group-writable": {func(t *testing.T, s *Store, at string) { must(t, os.Chmod(at, 0o620)) }, "has mode 0620: others than root can write it"},
-		"all-writable":   {func(t *testing.T, s *Store, at string) { must(t, os.Chmod(at, 0o602)) }, "has mode 0602"},
-		"too large":      {func(t *testing.T, s *Store, at string) { must(t, os.Truncate(at, maxSize+1)) }, "more than a record may have"},
-		"large":          {func(t *testing.T, s *Store, at string) { must(t, os.Truncate(at, maxSize)) }, "invalid character"},
-		"cut off":        {func(t *testing.T, s *Store, at string) { must(t, os.Truncate(at, 100)) }, "unexpected end"},
-		"empty":          {func(t *testing.T, s *Store, at string) { must(t, os.Truncate(at, 0)) }, "unexpected end"},
+		"a user's":       {func(t *testing.T, _ *Store, at string) { must(t, os.Chown(at, 1000, 0)) }, "belongs to uid 1000"},
+		"group-writable": {func(t *testing.T, _ *Store, at string) { must(t, os.Chmod(at, 0o620)) }, "has mode 0620: others than root can write it"},
+		"all-writable":   {func(t *testing.T, _ *Store, at string) { must(t, os.Chmod(at, 0o602)) }, "has mode 0602"},
+		"too large":      {func(t *testing.T, _ *Store, at string) { must(t, os.Truncate(at, maxSize+1)) }, "more than a record may have"},
+		"large":          {func(t *testing.T, _ *Store, at string) { must(t, os.Truncate(at, maxSize)) }, "something follows"},
+		"cut off":        {func(t *testing.T, _ *Store, at string) { must(t, os.Truncate(at, 100)) }, "unexpected EOF"},
+		"empty":          {func(t *testing.T, _ *Store, at string) { must(t, os.Truncate(at, 0)) }, "EOF"},
 		"another's": {func(t *testing.T, s *Store, at string) {
 			must(t, s.Write(full(t, "other")))
 			must(t, os.Rename(s.Path("other"), at))
 		}, `is for container "other"`},
-		"a user's folder":  {func(t *testing.T, s *Store, at string) { must(t, os.Chown(filepath.Dir(at), 1000, 0)) }, "belongs to uid 1000"},
-		"a writable one":   {func(t *testing.T, s *Store, at string) { must(t, os.Chmod(filepath.Dir(at), 0o770)) }, "has mode 0770"},
-		"a user's state":   {func(t *testing.T, s *Store, at string) { must(t, os.Chown(s.stateDir, 1000, 0)) }, "belongs to uid 1000"},
-		"a writable state": {func(t *testing.T, s *Store, at string) { must(t, os.Chmod(s.stateDir, 0o777)) }, "has mode 0777"},
-		"a linked folder": {func(t *testing.T, s *Store, at string) {
+		"a user's folder":  {func(t *testing.T, _ *Store, at string) { must(t, os.Chown(filepath.Dir(at), 1000, 0)) }, "belongs to uid 1000"},
+		"a writable one":   {func(t *testing.T, _ *Store, at string) { must(t, os.Chmod(filepath.Dir(at), 0o770)) }, "has mode 0770"},
+		"a user's state":   {func(t *testing.T, s *Store, _ string) { must(t, os.Chown(s.stateDir, 1000, 0)) }, "belongs to uid 1000"},
+		"a writable state": {func(t *testing.T, s *Store, _ string) { must(t, os.Chmod(s.stateDir, 0o777)) }, "has mode 0777"},
+		"a linked folder": {func(t *testing.T, _ *Store, at string) {
 			dir := filepath.Dir(at)
 			must(t, os.Rename(dir, dir+".real"))
 			must(t, os.Symlink(dir+".real", dir))

@@ -40,7 +40,7 @@ func (s *Store) write(id string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(dir)
+	defer closeFD(dir)
 	unique, err := nonce()
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (s *Store) Remove(containerID string) error {
 	}
 	dir, err := s.open(false)
 	if err == nil {
-		defer unix.Close(dir)
+		defer closeFD(dir)
 		err = unix.Unlinkat(dir, containerID+suffix, 0)
 	}
 	if ignoreGone(err) != nil {
@@ -94,7 +94,7 @@ func (s *Store) Sweep(live func(containerID string) bool) (removed []string, err
 	if err != nil {
 		return nil, fmt.Errorf("sweeping decision records: %w", err)
 	}
-	defer unix.Close(dir)
+	defer closeFD(dir)
 	ids, err := recordsIn(dir)
 	problems := []error{err, sweepTemps(dir)}
 	for _, id := range ids {
