@@ -47,12 +47,16 @@ type grant struct {
 	profiles []item
 }
 
+// newBuilder starts with the built-in profiles, read as any other file is: they
+// are checked by the same rules, and what overrides them comes later.
 func newBuilder() *builder {
 	b := &builder{config: defaults(), byName: map[string]*profile{}}
 	b.parse(file{builtInName, builtInProfiles})
 	return b
 }
 
+// parse leaves nil for a file whose text is not TOML, so that files and tops
+// stay side by side.
 func (b *builder) parse(f file) *table {
 	d := &document{name: f.name, lines: newLines(f.data)}
 	b.docs = append(b.docs, d)

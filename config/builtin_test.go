@@ -8,9 +8,10 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/plugin/policy"
 )
 
 func builtIn(t *testing.T, name string) policy.Profile {

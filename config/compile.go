@@ -79,6 +79,7 @@ func (b *builder) compile() {
 	}
 }
 
+// report finds the file that a problem is in.
 func (b *builder) report(problem *policy.Problem) {
 	if problem.Profile == "" {
 		b.grants[problem.Grant].table.object(b.grants[problem.Grant].broken, problem)
@@ -122,6 +123,7 @@ func withRemedy(problem *policy.Problem) string {
 	return problem.Text
 }
 
+// problems takes apart what the engine joined.
 func problems(err error) []*policy.Problem {
 	var joined interface{ Unwrap() []error }
 	if !errors.As(err, &joined) {

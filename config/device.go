@@ -14,6 +14,8 @@ import (
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
+// permissions are written as chmod takes them. Set-uid and sticky bits mean
+// nothing on a device.
 var permissions = regexp.MustCompile(`^0?[0-7]{3}$`)
 
 func (p *profile) devices() {
@@ -125,6 +127,8 @@ func (b *builder) checkDevicePaths() {
 	}
 }
 
+// containerPath may go with a glob, as long as that matches one device; how
+// many it does, only a node can tell, and the engine refuses there.
 func (t *table) containerPath() string {
 	v, ok := t.str("container_path", `"/dev/fuse"`)
 	if !ok {

@@ -23,6 +23,8 @@ func (b *builder) readGrants(top *table) {
 	}
 }
 
+// read leaves empty what is not written: the engine has the defaults, since
+// that of runtime_handlers depends on the whole policy.
 func (g *grant) read() {
 	t := g.table
 	g.Source = t.doc.source(t.path)
@@ -40,6 +42,8 @@ func (g *grant) read() {
 	t.finish()
 }
 
+// pods leaves out a selector that selects every pod: it narrows nothing, and
+// a grant that takes away may hold it.
 func (g *grant) pods() {
 	text, ok := g.table.str("pods", `"app = web"`)
 	if !ok {

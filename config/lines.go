@@ -89,6 +89,7 @@ func (l *lines) element(path string) string {
 	return path
 }
 
+// keyValue records key = value; a dotted key makes tables on its way.
 func (l *lines) keyValue(table string, e *unstable.Node) {
 	path, at := table, 0
 	it := e.Key()
@@ -131,6 +132,8 @@ func (l *lines) value(path string, at int, v *unstable.Node) {
 	}
 }
 
+// first keeps the place where a path begins: a table can be made by a heading
+// of one within it, before its own.
 func (l *lines) first(path string, at int) {
 	if _, ok := l.at[path]; !ok {
 		l.at[path] = at

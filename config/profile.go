@@ -51,6 +51,8 @@ func (b *builder) addProfile(p *profile) {
 	}
 }
 
+// read takes every key that a profile may have. The order is that of messages
+// about one line only; otherwise they are sorted by line.
 func (p *profile) read() {
 	t := p.table
 	before := len(t.doc.errors)
@@ -89,7 +91,9 @@ func (p *profile) dotsInName() {
 	}
 }
 
-// gives counts the keys that do something.
+// gives counts the keys that do something. A profile without any would be
+// granted, and asked for, and change nothing, which nobody means; one that only
+// requires something does refuse where that does not hold.
 func (p *profile) gives() int {
 	n := 0
 	for key := range p.table.values {
@@ -110,6 +114,8 @@ func (p *profile) gives() int {
 	return n
 }
 
+// emptyValue tells lists and tables without content, which are as good as
+// unwritten.
 func emptyValue(v any) bool {
 	switch v := v.(type) {
 	case []any:

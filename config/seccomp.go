@@ -12,13 +12,16 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/plugin/policy"
 )
 
 var syscallName = regexp.MustCompile(`^[a-z0-9_]+$`)
 
+// seccomp cannot check that a system call exists: that depends on the node's
+// kernel and libseccomp, and runc passes over names that they do not know.
 func (p *profile) seccomp() {
 	for _, t := range p.table.tables("seccomp", "[["+p.table.at("seccomp")+"]]") {
 		var r policy.SeccompRule
@@ -123,6 +126,7 @@ func (t *table) unsigned(key string, most int64, required bool) (n uint64, ok bo
 	return uint64(v), ok
 }
 
+// op takes the runtime-spec's words, as seccomp profiles in JSON have them.
 func (t *table) op() specs.LinuxSeccompOperator {
 	ops := []string{string(specs.OpNotEqual), string(specs.OpLessThan), string(specs.OpLessEqual), string(specs.OpEqualTo),
 		string(specs.OpGreaterEqual), string(specs.OpGreaterThan), string(specs.OpMaskedEqual)}

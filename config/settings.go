@@ -53,6 +53,7 @@ func (b *builder) settings(top *table) {
 	}
 }
 
+// set leaves the default, or what a file before wrote, where nothing is written.
 func set(into *string, value string) {
 	if value != "" {
 		*into = value
@@ -83,6 +84,8 @@ func (t *table) handlers(key string) (names []string, ok bool) {
 	return names, ok
 }
 
+// absolute reads a path of the host. What is written otherwise than the kernel
+// would show it is refused, so that paths can be compared as text.
 func absolute(t *table, key string, into *string) {
 	v, ok := t.str(key, `"`+*into+`"`)
 	if !ok {
@@ -144,6 +147,8 @@ func (t *table) listen(into *string) {
 	*into = v
 }
 
+// hostPort wants the host to be said: ":9464" would listen on every address of
+// the node, and that ought to be meant.
 func hostPort(address string) bool {
 	host, port, err := net.SplitHostPort(address)
 	n, bad := strconv.ParseUint(port, 10, 16)

@@ -50,6 +50,8 @@ func (t *table) at(key string) string { return join(t.path, key) }
 
 func (t *table) bad(key, format string, args ...any) { t.doc.bad(t.at(key), format, args...) }
 
+// take returns a key's value and makes the key known: the list of what may be
+// written is what the reader asks for, and is kept nowhere else.
 func (t *table) take(key string) (any, bool) {
 	t.known = append(t.known, key)
 	v, ok := t.values[key]
@@ -108,7 +110,8 @@ func (t *table) str(key, example string) (value string, ok bool) {
 	return "", false
 }
 
-// choice takes a string that is one of a few. It returns "" if there is none.
+// choice takes a string that is one of a few. It returns "" if there is none,
+// and for one that is not, which is reported.
 func (t *table) choice(key string, of ...string) string {
 	quoted := make([]string, len(of))
 	for i, o := range of {
@@ -122,7 +125,8 @@ func (t *table) choice(key string, of ...string) string {
 	return v
 }
 
-// boolean takes true or false; false if there is none.
+// boolean takes true or false; false if there is none, as all of the format's
+// switches are off by default.
 func (t *table) boolean(key string) bool {
 	v, there := t.take(key)
 	value, ok := v.(bool)
@@ -187,7 +191,8 @@ func (t *table) table(key, heading string) *table {
 	return &table{doc: t.doc, path: t.at(key), values: values}
 }
 
-// tables takes a list of tables.
+// tables takes a list of tables. One bracket too few is the usual slip: TOML
+// then reads one table, and a second one as the same again.
 func (t *table) tables(key, heading string) []*table {
 	v, there := t.take(key)
 	if !there {

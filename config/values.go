@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/moby/sys/capability"
+
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
@@ -22,6 +23,8 @@ var (
 	placeholder = regexp.MustCompile(`\{[^{}]*\}?|\}`)
 )
 
+// cdi checks the form alone: which devices there are is up to the CDI specs of
+// each node, and those come and go.
 func (p *profile) cdi() {
 	for _, it := range p.table.list("cdi_devices", `"vendor.com/class=name"`) {
 		if !cdiName.MatchString(it.value) {
@@ -31,6 +34,8 @@ func (p *profile) cdi() {
 	}
 }
 
+// tmpfs lets a profile hide any directory but those that the runtime itself
+// sets up, and the root.
 func (p *profile) tmpfs() {
 	for _, it := range p.table.list("tmpfs", `"/run"`) {
 		remedy := unclean(it.value)
@@ -45,6 +50,8 @@ func (p *profile) tmpfs() {
 	}
 }
 
+// capabilities makes a disagreement within one profile an error, though the
+// engine would let the drop win: there, one of the two lines does nothing.
 func (p *profile) capabilities() {
 	t := p.table.table("capabilities", "["+p.table.at("capabilities")+"]")
 	if t == nil {

@@ -97,15 +97,15 @@ func (w *watcher) look() {
 func (w *watcher) follow() {
 	dirs := []string{filepath.Dir(w.path)}
 	add := func(dir string) {
-		if real, err := filepath.EvalSymlinks(dir); err == nil && !slices.Contains(dirs, real) {
-			dirs = append(dirs, real)
+		if target, err := filepath.EvalSymlinks(dir); err == nil && !slices.Contains(dirs, target) {
+			dirs = append(dirs, target)
 		}
 	}
 	add(filepath.Join(filepath.Dir(w.path), dropInDir))
 	names, _ := dropIns(w.path) // an error is told when the policy is loaded
 	for _, name := range append(names, w.path) {
-		if real, err := filepath.EvalSymlinks(name); err == nil {
-			add(filepath.Dir(real))
+		if target, err := filepath.EvalSymlinks(name); err == nil {
+			add(filepath.Dir(target))
 		}
 	}
 	for _, dir := range w.events.WatchList() {
@@ -118,7 +118,9 @@ func (w *watcher) follow() {
 	}
 }
 
-// fingerprint tells contents apart, and kinds of failure to read them.
+// fingerprint tells contents apart, and kinds of failure to read them. Going
+// by content rather than by events leaves out whatever else happens in the
+// directory, and what was written as it was.
 func (w *watcher) fingerprint() [sha256.Size]byte {
 	files, err := readFiles(w.path)
 	sum := sha256.New()

@@ -46,7 +46,7 @@ func watched(t *testing.T, path string) (expect func(what string, reported bool)
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	main, drop := filepath.Join(dir, "config.toml"), filepath.Join(dir, "conf.d", "10-a.toml")
+	main := filepath.Join(dir, "config.toml")
 	put(t, main, "version = 1\n")
 	expect := watched(t, main)
 
@@ -61,6 +61,25 @@ func TestWatch(t *testing.T) {
 	expect("main file replaced by rename", true)
 	put(t, main, "version = 1 # again\n")
 	expect("replaced file written", true)
+
+	must(t, os.Remove(main))
+	expect("main file removed", true)
+	put(t, main, "version = 1\n")
+	expect("main file is back", true)
+
+	for i := range 5 {
+		put(t, main, "version = 1\n# "+string(rune('a'+i))+"\n")
+		time.Sleep(settle / 10)
+	}
+	expect("several writes in a row", true)
+}
+
+func TestWatchDropIns(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	main, drop := filepath.Join(dir, "config.toml"), filepath.Join(dir, "conf.d", "10-a.toml")
+	put(t, main, "version = 1\n")
+	expect := watched(t, main)
 
 	put(t, drop, "mode = \"audit\"\n")
 	expect("conf.d appears with a drop-in", true)
@@ -77,17 +96,6 @@ func TestWatch(t *testing.T) {
 	expect("conf.d made anew", true)
 	put(t, drop, "mode = \"enforce\"\n")
 	expect("drop-in in the new conf.d written", true)
-
-	must(t, os.Remove(main))
-	expect("main file removed", true)
-	put(t, main, "version = 1\n")
-	expect("main file is back", true)
-
-	for i := range 5 {
-		put(t, main, "version = 1\n# "+string(rune('a'+i))+"\n")
-		time.Sleep(settle / 10)
-	}
-	expect("several writes in a row", true)
 }
 
 // TestWatchConfigMap changes files as the kubelet does: a new directory, and
