@@ -27,7 +27,7 @@ const tempAge = time.Minute
 func (s *Store) Write(r Record) error {
 	data, err := r.encode()
 	if err == nil {
-		err = s.write(r.ContainerID, data)
+		err = s.write(r.ContainerID+suffix, data)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the decision record of container %q: %w", r.ContainerID, err)
@@ -35,7 +35,7 @@ func (s *Store) Write(r Record) error {
 	return nil
 }
 
-func (s *Store) write(id string, data []byte) error {
+func (s *Store) write(name string, data []byte) error {
 	dir, err := s.open(true)
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (s *Store) write(id string, data []byte) error {
 	if err := writeFile(dir, temp, data); err != nil {
 		return errors.Join(err, ignoreGone(unix.Unlinkat(dir, temp, 0)))
 	}
-	if err := unix.Renameat(dir, temp, dir, id+suffix); err != nil {
+	if err := unix.Renameat(dir, temp, dir, name); err != nil {
 		return errors.Join(&os.PathError{Op: "rename", Path: temp, Err: err}, ignoreGone(unix.Unlinkat(dir, temp, 0)))
 	}
 	return nil
@@ -66,7 +66,8 @@ func writeFile(dir int, name string, data []byte) error {
 	return errors.Join(err, f.Chmod(0o600), f.Close())
 }
 
-// Remove removes a container's record. That there is none is no error.
+// Remove removes a container's record and its acknowledgement. That there is
+// none is no error.
 func (s *Store) Remove(containerID string) error {
 	if err := checkID(containerID); err != nil {
 		return fmt.Errorf("removing a decision record: %w", err)
@@ -74,7 +75,8 @@ func (s *Store) Remove(containerID string) error {
 	dir, err := s.open(false)
 	if err == nil {
 		defer closeFD(dir)
-		err = unix.Unlinkat(dir, containerID+suffix, 0)
+		err = errors.Join(ignoreGone(unix.Unlinkat(dir, containerID+suffix, 0)),
+			ignoreGone(unix.Unlinkat(dir, containerID+ackSuffix, 0)))
 	}
 	if ignoreGone(err) != nil {
 		return fmt.Errorf("removing the decision record of container %q: %w", containerID, err)
@@ -82,8 +84,8 @@ func (s *Store) Remove(containerID string) error {
 	return nil
 }
 
-// Sweep removes the records of containers that are gone, and temporary files
-// of writers that died. live tells whether a container exists; one that is
+// Sweep removes the records and acknowledgements of containers that are gone,
+// and temporary files of writers that died. live tells whether a container exists; one that is
 // being created must count, so sweep while the runtime creates none (NRI's
 // Synchronize). It returns the container ids and goes on after an error.
 func (s *Store) Sweep(live func(containerID string) bool) (removed []string, err error) {
@@ -96,7 +98,7 @@ func (s *Store) Sweep(live func(containerID string) bool) (removed []string, err
 	}
 	defer closeFD(dir)
 	ids, err := recordsIn(dir)
-	problems := []error{err, sweepTemps(dir)}
+	problems := []error{err, sweepTemps(dir), sweepAcks(dir, live)}
 	for _, id := range ids {
 		if live(id) {
 			continue
