@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -44,8 +45,9 @@ profiles = ["ping", "fuse", "no-mknod"]
 // no grant concerns must cost next to nothing above that.
 func TestRoundTrip(t *testing.T) {
 	node.Require(t, node.Options{})
-	const rounds = 1500
+	const rounds = 300
 	null, gate := startRuntime(t, nullPlugin), startRuntime(t, nodegatePlugin)
+	sandbox := startSandbox(t)
 	for _, tc := range []struct {
 		name, namespace, request string
 		userns, bounded          bool
@@ -57,7 +59,9 @@ func TestRoundTrip(t *testing.T) {
 		{name: "fuse, user namespace", namespace: "ci", request: "fuse", userns: true},
 		{name: "no-mknod", namespace: "ci", request: "no-mknod"},
 	} {
-		base, got := measure(t, rounds, null, gate, tc.namespace, tc.request, tc.userns)
+		base, got := measure(t, rounds, null, gate, func(i int) (*api.PodSandbox, *api.Container) {
+			return roundTripPod(fmt.Sprintf("c%08d", i), tc.namespace, tc.request, tc.userns, sandbox)
+		})
 		ratio := float64(got) / float64(base)
 		t.Logf("%-24s null %8v  nodegate %8v  ratio %.2f", tc.name, base, got, ratio)
 		if tc.bounded && ratio > 1.25 {
@@ -73,11 +77,11 @@ func TestRoundTrip(t *testing.T) {
 
 // measure returns the median round trip of both, taken in turns, so that a
 // machine that gets slower does so for both.
-func measure(t *testing.T, rounds int, null, gate *nriRuntime, namespace, request string, userns bool) (base, got time.Duration) {
+func measure(t *testing.T, rounds int, null, gate *nriRuntime, request func(i int) (*api.PodSandbox, *api.Container)) (base, got time.Duration) {
 	t.Helper()
 	var a, b []time.Duration
 	for i := range rounds {
-		pod, ctr := roundTripPod(fmt.Sprintf("c%08d", i), namespace, request, userns)
+		pod, ctr := request(i)
 		a = append(a, null.create(t, pod, ctr))
 		b = append(b, gate.create(t, pod, ctr))
 	}
@@ -141,7 +145,13 @@ func nodegatePlugin(t *testing.T, socket string) *exec.Cmd {
 	shadows := fmt.Sprintf("/dev/.udev/nodegate-roundtrip-%d", os.Getpid())
 	t.Cleanup(func() { _ = os.RemoveAll(shadows) })
 	path := filepath.Join(dir, "config.toml")
-	text := fmt.Sprintf(roundTripPolicy, socket, filepath.Join(dir, "state"), shadows)
+	// Records lie on a tmpfs, as they do under a node's /run.
+	state, err := os.MkdirTemp("/dev/shm", "nodegate-roundtrip-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(state) })
+	text := fmt.Sprintf(roundTripPolicy, socket, state, shadows)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -177,6 +187,22 @@ func (r *nriRuntime) create(t *testing.T, pod *api.PodSandbox, ctr *api.Containe
 	return took
 }
 
+// startSandbox starts a process in a user namespace, where a pod's sandbox is.
+func startSandbox(t *testing.T) int {
+	t.Helper()
+	cmd := exec.Command("sleep", "600")
+	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 100000, Size: 65536}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return cmd.Process.Pid
+}
+
 func (r *nriRuntime) rss(t *testing.T) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.plugin.Process.Pid))
@@ -198,7 +224,7 @@ func (r *nriRuntime) rss(t *testing.T) int {
 
 // roundTripPod is what containerd 2.4 sends for a small pod, with its default
 // seccomp profile.
-func roundTripPod(id, namespace, request string, userns bool) (*api.PodSandbox, *api.Container) {
+func roundTripPod(id, namespace, request string, userns bool, sandbox int) (*api.PodSandbox, *api.Container) {
 	spaces := []*api.LinuxNamespace{{Type: "pid"}, {Type: "ipc"}, {Type: "uts"}, {Type: "mount"}, {Type: "network", Path: "/var/run/netns/x"}}
 	if userns {
 		spaces = append(spaces, &api.LinuxNamespace{Type: "user"})
@@ -207,7 +233,7 @@ func roundTripPod(id, namespace, request string, userns bool) (*api.PodSandbox, 
 		Id: "p-" + id, Name: "bench", Uid: "0d7c4e9e", Namespace: namespace,
 		Labels:      map[string]string{"app": "bench", "io.kubernetes.pod.namespace": namespace},
 		Annotations: map[string]string{"kubernetes.io/config.source": "api"},
-		Pid:         uint32(os.Getpid()),
+		Pid:         uint32(sandbox),
 		Linux:       &api.LinuxPodSandbox{Namespaces: spaces},
 	}
 	if request != "" {

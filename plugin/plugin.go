@@ -31,6 +31,15 @@ type Node struct {
 	NoShadows error
 }
 
+// Close gives back what the node was asked for; shadow nodes of containers
+// that live stay.
+func (n *Node) Close() {
+	if n.Shadows != nil {
+		n.Shadows.Close()
+	}
+	_ = n.Host.Close() // read only
+}
+
 // Plugin answers the runtime. Its methods are those of NRI's stub; the stub
 // subscribes to an event for each handler that exists, so there is none that
 // is not needed.
@@ -79,19 +88,25 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 	if p.decidedByPeer(ctr) {
 		return nil, nil, nil
 	}
+	wrapped := pol.Wrapped(req.Handler)
 	sel, err := pol.Select(&req)
-	if err == nil && sel.Empty() {
+	if err == nil && sel.Empty() && !wrapped {
 		p.stats.Unconcerned.Add(1)
 		return nil, nil, nil
 	}
-	var w work
+	w := work{request: req, wrapped: wrapped, podID: pod.GetId(), containerID: ctr.GetId()}
 	if err == nil {
-		w, err = p.decide(pol, sel, req, pod, ctr)
+		err = p.decide(pol, sel, &w, pod, ctr)
 	}
-	if err == nil && !pol.Audit() {
-		err = p.carryOut(ctx, &w)
+	decided := err
+	if pol.Audit() {
+		w.change, w.left, err = nil, policy.Adjustment{}, nil
 	}
-	return p.answer(ctx, pol, &req, &w, err), nil, refusalOf(pol, err)
+	if err == nil {
+		adjust, err = p.carryOut(ctx, &w)
+	}
+	p.report(ctx, pol, &w, errors.Join(decided, err))
+	return adjust, nil, err
 }
 
 // decidedByPeer reports whether another agent, beside this one during a
@@ -107,18 +122,10 @@ func (p *Plugin) decidedByPeer(ctr *api.Container) bool {
 	return err == nil && r.Nonce == nonce
 }
 
-// refusalOf drops the error in audit mode, in which nothing is refused.
-func refusalOf(pol *policy.Policy, err error) error {
-	if pol.Audit() {
-		return nil
-	}
-	return err
-}
-
-// answer counts and logs the outcome, and returns the reply.
-func (p *Plugin) answer(ctx context.Context, pol *policy.Policy, req *policy.Request, w *work, err error) *api.ContainerAdjustment {
+// report counts and logs the outcome. In audit mode that is all there is.
+func (p *Plugin) report(ctx context.Context, pol *policy.Policy, w *work, err error) {
 	l := log.G(ctx).WithFields(log.Fields{
-		"namespace": req.Namespace, "pod": req.Pod, "container": req.Container,
+		"namespace": w.request.Namespace, "pod": w.request.Pod, "container": w.request.Container,
 	})
 	if pol.Audit() {
 		l = l.WithField("audit", true)
@@ -126,21 +133,47 @@ func (p *Plugin) answer(ctx context.Context, pol *policy.Policy, req *policy.Req
 	for _, r := range w.decision.Reasons {
 		l.WithFields(log.Fields{"reason": r.Code, "profile": r.Profile}).Debug(r.Text)
 	}
-	if err != nil {
+	var refusal *policy.Refusal
+	switch {
+	case err != nil:
 		p.stats.Refused.Add(1)
-		var refusal *policy.Refusal
 		if errors.As(err, &refusal) {
 			l = l.WithField("reason", refusal.Code)
 		}
 		l.Warn(err.Error())
+	case len(w.decision.Profiles) == 0:
+		p.stats.Unconcerned.Add(1)
+	default:
+		p.stats.Adjusted.Add(1)
+		l.WithField("profiles", w.decision.Profiles).Info("container adjusted")
+	}
+}
+
+// StartContainer comes between the OCI runtime's create and start. Under a
+// handler of nodegate-runc the record must have been carried out by then: if
+// not, the handler runs another program after all, or the container was
+// created while no agent was there.
+func (p *Plugin) StartContainer(ctx context.Context, pod *api.PodSandbox, ctr *api.Container) error {
+	p.busy.RLock()
+	defer p.busy.RUnlock()
+	pol := p.policy.Load()
+	if !pol.Wrapped(pod.GetRuntimeHandler()) {
 		return nil
 	}
-	p.stats.Adjusted.Add(1)
-	l.WithField("profiles", w.decision.Profiles).Info("container adjusted")
-	if pol.Audit() {
+	r, err := p.node.Records.Read(ctr.GetId())
+	carriedOut := false
+	if err == nil {
+		carriedOut, err = p.node.Records.Acknowledged(r.ContainerID, r.Nonce)
+	}
+	if carriedOut {
 		return nil
 	}
-	return w.reply
+	p.stats.Refused.Add(1)
+	req := requestOf(pod, ctr)
+	refusal := req.Refuse(policy.NotCarried, "was created without nodegate-runc: the runtime handler %q must have it as its BinaryName, or leave runtime.handlers",
+		pod.GetRuntimeHandler())
+	log.G(ctx).WithError(err).Warn(refusal.Error())
+	return refusal
 }
 
 // RemoveContainer takes away what the container left on the node. It also

@@ -5,9 +5,13 @@ package plugin
 
 import (
 	"context"
+	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"github.com/containerd/nri/pkg/api"
+	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
@@ -16,72 +20,107 @@ import (
 
 // work is a decision and what carries it.
 type work struct {
-	request  policy.Request
-	decision policy.Decision
-	reply    *api.ContainerAdjustment
-	record   record.Record
+	request            policy.Request
+	podID, containerID string
+	wrapped            bool // the container runs under nodegate-runc
+	decision           policy.Decision
+	change             *api.ContainerAdjustment // what NRI carries; nil for nothing
+	left               policy.Adjustment        // what the wrapper carries
 }
 
 // decide gathers the facts that the selection needs and decides. It changes
 // nothing on the node.
-func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, req policy.Request, pod *api.PodSandbox, ctr *api.Container) (work, error) {
-	w := work{request: req}
-	facts := policy.Facts{Request: req, Container: containerOf(pod, ctr)}
-	facts.Container.PodSysctls = p.pods.sysctls(pod.GetId())
+func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *api.PodSandbox, ctr *api.Container) error {
+	if sel.Empty() {
+		return nil
+	}
+	facts := policy.Facts{Request: w.request, Container: containerOf(pod, ctr)}
+	facts.Container.PodSysctls = p.pods.sysctls(w.podID)
 	facts.Host.Devices = p.node.Host.LookupDevices(sel.DevicePatterns())
 	facts.Host.CgroupVersion = p.node.Host.CgroupVersion()
-	if req.UserNamespace.Value {
-		facts.Host.UIDMap, facts.Host.GIDMap = p.node.Host.IDMaps(pod.GetPid())
+	if w.request.UserNamespace.Value {
+		facts.Host.UIDMap, facts.Host.GIDMap = p.podIDMaps(pod)
 	}
 	var err error
 	if w.decision, err = pol.Decide(sel, &facts); err != nil || w.decision.Adjustment.Empty() {
-		return w, err
+		return err
 	}
-
 	runtime := p.runtime.Load()
 	e := encoder{level: runtime.level, seccomp: seccompOf(ctr, runtime.level), archs: host.Architectures()}
-	reply, left, uncarried, err := e.encode(&w.decision.Adjustment)
-	if err != nil {
-		return w, req.Refuse(policy.Conflict, "would get seccomp rules that its own profile leaves no room for: %s", err)
+	var uncarried []string
+	if w.change, w.left, uncarried, err = e.encode(&w.decision.Adjustment); err != nil {
+		return w.request.Refuse(policy.Conflict, "would get seccomp rules that its own profile leaves no room for: %s", err)
 	}
-	if len(uncarried) > 0 {
-		return w, req.Refuse(policy.NotCarried, "would get %s, which %s cannot carry; nothing was changed",
-			strings.Join(uncarried, " and "), runtime)
+	if len(uncarried) == 0 || w.wrapped {
+		return nil
 	}
-	w.reply = reply
-	w.record, err = record.New()
-	if err != nil {
-		return w, req.Refuse(policy.Internal, "cannot be given a record: %s", err)
-	}
-	w.record.ContainerID, w.record.PodID = ctr.GetId(), pod.GetId()
-	w.record.Namespace, w.record.Pod, w.record.Container = req.Namespace, req.Pod, req.Container
-	w.record.Profiles = w.decision.Profiles
-	w.record.Sysctls = w.decision.Adjustment.Sysctls
-	w.record.Adjustment = left
-	reply.AddAnnotation(record.Annotation, w.record.Nonce)
-	return w, nil
+	return w.request.Refuse(policy.NotCarried, "would get %s, which %s cannot carry: %s",
+		strings.Join(uncarried, " and "), runtime, underWrapper(pol))
 }
 
-// carryOut does the node's part: shadow nodes and the record. It does all of
-// it or leaves nothing behind.
-func (p *Plugin) carryOut(ctx context.Context, w *work) error {
-	if w.reply == nil {
-		return nil // nothing is to change
+// podIDMaps reads the pod's id maps by its sandbox's process. The map of the
+// node itself can be no pod's: the process is another one then, that got the
+// same number after the sandbox had ended.
+func (p *Plugin) podIDMaps(pod *api.PodSandbox) (uid, gid policy.Known[[]specs.LinuxIDMapping]) {
+	uid, gid = p.node.Host.IDMaps(pod.GetPid())
+	all := []specs.LinuxIDMapping{{Size: math.MaxUint32}}
+	if slices.Equal(uid.Value, all) || slices.Equal(gid.Value, all) {
+		var unknown policy.Known[[]specs.LinuxIDMapping]
+		return unknown, unknown
+	}
+	return uid, gid
+}
+
+func underWrapper(pol *policy.Policy) string {
+	handlers := pol.Handlers()
+	if len(handlers) == 0 {
+		return "that takes nodegate-runc, and no handler of runtime.handlers runs it"
+	}
+	return fmt.Sprintf("use a RuntimeClass of handler %q", handlers[0])
+}
+
+// carryOut does the node's part, shadow nodes and the record, and returns the
+// reply. It does all of it or leaves nothing behind. A container that runs
+// under the wrapper gets a record in any case, if only to say "nothing": the
+// wrapper lets none pass without.
+func (p *Plugin) carryOut(ctx context.Context, w *work) (*api.ContainerAdjustment, error) {
+	if w.change == nil && !w.wrapped {
+		return nil, nil
 	}
 	// The runtime has given up on a request that took too long, and another
 	// agent may have answered it: what is made now could undo what it made.
 	if err := ctx.Err(); err != nil {
-		return w.request.Refuse(policy.Internal, "was decided about too late: %s", err)
+		return nil, w.request.Refuse(policy.Internal, "was decided about too late: %s", err)
 	}
-	if err := p.createShadows(w); err != nil {
-		return w.request.Refuse(policy.Internal, "cannot be given its devices: %s", err)
+	r, err := w.record()
+	if err != nil {
+		return nil, w.request.Refuse(policy.Internal, "cannot be given a record: %s", err)
 	}
-	if err := p.node.Records.Write(w.record); err != nil {
-		p.cleanUp(ctx, w.record.ContainerID)
-		return w.request.Refuse(policy.Internal, "cannot be given a record: %s", err)
+	if w.change == nil {
+		w.change = &api.ContainerAdjustment{}
+	} else if err := p.createShadows(w); err != nil {
+		return nil, w.request.Refuse(policy.Internal, "cannot be given its devices: %s", err)
 	}
-	p.pods.add(w.record)
-	return nil
+	if err := p.node.Records.Write(r); err != nil {
+		p.cleanUp(ctx, w.containerID)
+		return nil, w.request.Refuse(policy.Internal, "cannot be given a record: %s", err)
+	}
+	p.pods.add(r)
+	w.change.AddAnnotation(record.Annotation, r.Nonce)
+	return w.change, nil
+}
+
+// record is what stays on the node of the decision.
+func (w *work) record() (record.Record, error) {
+	r, err := record.New()
+	r.ContainerID, r.PodID = w.containerID, w.podID
+	r.Namespace, r.Pod, r.Container = w.request.Namespace, w.request.Pod, w.request.Container
+	if w.change != nil {
+		r.Profiles = w.decision.Profiles
+		r.Sysctls = w.decision.Adjustment.Sysctls
+		r.Adjustment = w.left
+	}
+	return r, err
 }
 
 func (p *Plugin) createShadows(w *work) error {
@@ -92,5 +131,5 @@ func (p *Plugin) createShadows(w *work) error {
 	case p.node.Shadows == nil:
 		return p.node.NoShadows
 	}
-	return p.node.Shadows.Create(w.record.ContainerID, nodes)
+	return p.node.Shadows.Create(w.containerID, nodes)
 }

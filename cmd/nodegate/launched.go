@@ -30,6 +30,10 @@ func runLaunched(ctx context.Context) error {
 			return nil, err
 		}
 		log.G(ctx).WithFields(log.Fields{"version": version, "policy": c.Hash}).Info("nodegate starts")
-		return newPlugin(ctx, c)
+		node, err := openNode(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		return plugin.New(c.Policy, node), nil
 	})
 }

@@ -39,6 +39,11 @@ former. Two agents may run at once, as in a rolling update.`,
 }
 
 func run(ctx context.Context, path string) error {
+	// Watched before it is read, so that no change in between is missed.
+	reload := make(chan struct{}, 1)
+	if err := watch(ctx, path, reload); err != nil {
+		return err
+	}
 	c, err := config.Load(path)
 	if err != nil {
 		return err
@@ -46,19 +51,17 @@ func run(ctx context.Context, path string) error {
 	if err := setUpLog(c); err != nil {
 		return err
 	}
-	p, err := newPlugin(ctx, c)
+	node, err := openNode(ctx, c)
 	if err != nil {
 		return err
 	}
+	defer node.Close()
+	p := plugin.New(c.Policy, node)
 	log.G(ctx).WithFields(log.Fields{
 		"version": version, "policy": c.Hash, "files": c.Files, "audit": c.Policy.Audit(),
 	}).Info("nodegate starts")
 
 	r := &reloader{path: path, plugin: p, current: c}
-	reload := make(chan struct{}, 1)
-	if err := watch(ctx, path, reload); err != nil {
-		return err
-	}
 	go r.loop(ctx, reload)
 	return p.Run(ctx, plugin.Endpoint{Socket: c.NRI.Socket, Index: c.NRI.Index})
 }
@@ -90,23 +93,22 @@ func watch(ctx context.Context, path string, reload chan<- struct{}) error {
 	return nil
 }
 
-// newPlugin prepares the node and makes the plugin.
-func newPlugin(ctx context.Context, c *config.Config) (*plugin.Plugin, error) {
-	h, err := host.New(c.State.HostRoot, c.State.ShadowDir)
-	if err != nil {
-		return nil, err
+// openNode prepares the plugin's part of the node.
+func openNode(ctx context.Context, c *config.Config) (plugin.Node, error) {
+	var node plugin.Node
+	var err error
+	if node.Host, err = host.New(c.State.HostRoot, c.State.ShadowDir); err != nil {
+		return node, err
 	}
-	records, err := record.Open(c.State.Dir)
-	if err != nil {
-		return nil, err
+	if node.Records, err = record.Open(c.State.Dir); err != nil {
+		return node, err
 	}
-	node := plugin.Node{Host: h, Records: records}
 	if node.Shadows, err = host.NewShadows(c.State.HostRoot, c.State.ShadowDir); err != nil {
 		// An agent that does not start adjusts and refuses nothing at all.
 		node.NoShadows = err
 		log.G(ctx).WithError(err).Warn("pods with a user namespace that would get a device are refused")
 	}
-	return plugin.New(c.Policy, node), nil
+	return node, nil
 }
 
 // setUpLog applies [log]. Logs go to stderr.
