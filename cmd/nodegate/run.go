@@ -39,11 +39,6 @@ former. Two agents may run at once, as in a rolling update.`,
 }
 
 func run(ctx context.Context, path string) error {
-	// Watched before it is read, so that no change in between is missed.
-	reload := make(chan struct{}, 1)
-	if err := watch(ctx, path, reload); err != nil {
-		return err
-	}
 	c, err := config.Load(path)
 	if err != nil {
 		return err
@@ -61,6 +56,10 @@ func run(ctx context.Context, path string) error {
 		"version": version, "policy": c.Hash, "files": c.Files, "audit": c.Policy.Audit(),
 	}).Info("nodegate starts")
 
+	reload := make(chan struct{}, 1)
+	if err := watch(ctx, path, reload); err != nil {
+		return err
+	}
 	r := &reloader{path: path, plugin: p, current: c}
 	go r.loop(ctx, reload)
 	return p.Run(ctx, plugin.Endpoint{Socket: c.NRI.Socket, Index: c.NRI.Index})
@@ -90,6 +89,7 @@ func watch(ctx context.Context, path string, reload chan<- struct{}) error {
 	if err := config.Watch(ctx, path, notify); err != nil {
 		return fmt.Errorf("watching the policy: %w", err)
 	}
+	notify() // for what changed before it was watched
 	return nil
 }
 
