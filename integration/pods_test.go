@@ -31,6 +31,16 @@ func askFor(profiles string) map[string]string {
 	return map[string]string{"profiles.nodegate.dev": profiles}
 }
 
+// grantApart grants profiles on request in namespace "ci", each by a grant of its own:
+// those of one grant have to go together in one container.
+func grantApart(profiles ...string) string {
+	var policy strings.Builder
+	for _, name := range profiles {
+		fmt.Fprintf(&policy, "[[grants]]\nnamespaces = [\"ci\"]\nprofiles = [%q]\n", name)
+	}
+	return policy.String()
+}
+
 // shared is the node of all tests that do nothing to containerd itself.
 var shared struct {
 	once sync.Once
@@ -142,9 +152,35 @@ func probe(t *testing.T, c *node.Container, question ...string) string {
 // expect asks a question, which is one line of words, and compares the answer.
 func expect(t *testing.T, c *node.Container, question, want string) {
 	t.Helper()
-	if got := probe(t, c, strings.Fields(question)...); got != want {
-		t.Errorf("%s in container %q: %q, want %q", question, c.Config.Name, got, want)
+	expectEach(t, c, []qa{{question, want}})
+}
+
+// qa is a question and the answer that it should get.
+type qa struct{ question, want string }
+
+// expectEach asks questions in their order. It costs one exec, however many there are.
+func expectEach(t *testing.T, c *node.Container, all []qa) {
+	t.Helper()
+	questions := make([]string, len(all))
+	for i := range all {
+		questions[i] = all[i].question
 	}
+	for i, got := range ask(t, c, questions...) {
+		if got != all[i].want {
+			t.Errorf("%s in container %q: %q, want %q", all[i].question, c.Config.Name, got, all[i].want)
+		}
+	}
+}
+
+// ask asks questions and returns the answers, in their order.
+func ask(t *testing.T, c *node.Container, questions ...string) []string {
+	t.Helper()
+	var answers []string
+	text := probe(t, c, append([]string{"each"}, questions...)...)
+	if err := json.Unmarshal([]byte(text), &answers); err != nil || len(answers) != len(questions) {
+		t.Fatalf("asking %q: %s", questions, text)
+	}
+	return answers
 }
 
 // file is what the probe's stat answers.
@@ -156,10 +192,14 @@ type file struct {
 
 func stat(t *testing.T, c *node.Container, path string) file {
 	t.Helper()
-	answer := probe(t, c, "stat", path)
+	return parseFile(t, ask(t, c, "stat "+path)[0])
+}
+
+func parseFile(t *testing.T, answer string) file {
+	t.Helper()
 	var f file
 	if err := json.Unmarshal([]byte(answer), &f); err != nil {
-		t.Fatalf("stat %s: %s", path, answer)
+		t.Fatalf("stat: %s", answer)
 	}
 	return f
 }
@@ -172,6 +212,3 @@ func specOf(t *testing.T, c *node.Container) *specs.Spec {
 	}
 	return spec
 }
-
-// asUser is the ids of a container's process.
-func asUser(uid int64) *int64 { return &uid }

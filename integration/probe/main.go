@@ -54,6 +54,8 @@ func questions() []question {
 		{"id", "", id},
 		{"caps", "", caps},
 		{"ioctl-kvm", "[PATH]", kvm},
+		{"ioctl-tun", "", tun},
+		{"each", "QUESTION...", each},
 		{"run-as", "UID GID -- COMMAND...", runAs},
 	}
 }
