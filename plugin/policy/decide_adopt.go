@@ -5,7 +5,6 @@ package policy
 
 import (
 	"io/fs"
-	"path"
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -26,7 +25,7 @@ func (d *decider) adopt() error {
 	user := d.facts.Container.User
 	for i := range d.facts.Container.Devices {
 		have := &d.facts.Container.Devices[i]
-		at := path.Clean(have.Path)
+		at := absolute(have.Path)
 		if have.Type != "c" && have.Type != "b" || d.hasShadow(at) {
 			continue
 		}

@@ -152,7 +152,7 @@ func (d *decider) place(n node) error {
 // placeShadow adds a shadow node, which must show the ids in s, and its mount.
 func (d *decider) placeShadow(profile string, s ShadowNode) error {
 	id := d.facts.Container.ID
-	if id == "" || id != path.Base(id) || id == "." || id == ".." {
+	if id == "" || id == "." || id == ".." || strings.Contains(id, "/") {
 		return d.refuse(Internal, "would get device %q of profile %q, but its id %q can name no directory of shadow nodes",
 			s.ContainerPath, profile, clip(id, maxName))
 	}

@@ -182,6 +182,43 @@ func TestDecideShadowNodes(t *testing.T) {
 	})
 }
 
+// What the pod has as a device already, under the wrapper, which can take it
+// out of the spec.
+func TestDecideAdoptDevices(t *testing.T) {
+	wrapped := func(f *Facts) { f.Request.Handler = "nodegate" }
+	adopt := []Profile{{Name: "adopt", AdoptDevices: true}}
+	ns := and(usualNode, inUserNamespace)
+	with := func(mode *fs.FileMode, path string) func(*Facts) {
+		return func(f *Facts) {
+			f.Container.Devices = append(f.Container.Devices, specs.LinuxDevice{Path: path, Type: "c", Major: 188, Minor: 7, FileMode: mode})
+		}
+	}
+	node := func(mode fs.FileMode, uid, gid uint32) Adjustment {
+		return Adjustment{
+			ShadowNodes: []ShadowNode{{Path: "/dev/.udev/nodegate/c0ffee/0", Type: "c", Major: 188, Minor: 7, Mode: mode, UID: uid, GID: gid, ContainerPath: "/dev/modem", Replaces: true}},
+			Mounts:      []specs.Mount{{Destination: "/dev/modem", Type: "bind", Source: "/dev/.udev/nodegate/c0ffee/0", Options: []string{"bind", "rw", "rprivate", "nosuid", "noexec"}}},
+		}
+	}
+	replaced := node(0o660, 100000, 200000)
+	replaced.ShadowNodes[0].Major, replaced.ShadowNodes[0].Minor, replaced.ShadowNodes[0].ContainerPath = 10, 232, "/dev/kvm"
+	replaced.Mounts[0].Destination = "/dev/kvm"
+	replaced.DeviceRules = []specs.LinuxDeviceCgroup{{Allow: true, Type: "c", Major: ptr(int64(10)), Minor: ptr(int64(232)), Access: "rw"}}
+
+	runDecide(t, []decideCase{
+		{name: "no user namespace", profiles: adopt, facts: with(nil, "/dev/modem"), want: Adjustment{AdoptDevices: true}},
+		{name: "nothing to adopt", profiles: adopt, facts: ns},
+		{name: "a device", profiles: adopt, facts: and(ns, wrapped, with(ptr(fs.FileMode(0o640)), "/dev/modem")), want: node(0o640, 101000, 202000)},
+		{name: "a path with no slash, a mode not known", profiles: adopt, facts: and(ns, wrapped, with(nil, "dev//modem")), want: node(0o600, 101000, 202000)},
+		{name: "without the wrapper", profiles: adopt, facts: and(ns, with(nil, "/dev/modem")), code: NotCarried,
+			refusal: `would get its device "/dev/modem" to use, which in a pod with a user namespace only nodegate-runc can give: use a RuntimeClass of handler "nodegate"`},
+		{name: "unknown user", profiles: adopt, facts: and(ns, wrapped, with(nil, "/dev/modem"), func(f *Facts) { f.Container.User.OK = false }), code: UnknownFact,
+			refusal: `would get its device "/dev/modem" for its own user, and this runtime does not tell who that is: use containerd 2.2 or later`},
+		{name: "a user that is not mapped", profiles: adopt, facts: and(ns, wrapped, with(nil, "/dev/modem"), func(f *Facts) { f.Container.User.Value.UID = 65536 }), code: Unmapped,
+			refusal: `would get device "/dev/modem" of profile "adopt", but its uid 65536 is not in the pod's id map`},
+		{name: "a profile's own device comes first", profiles: []Profile{{Name: "a", AdoptDevices: true, Devices: []DeviceRule{kvmAt("", "rw")}}}, facts: and(ns, wrapped, podDevice("/dev/kvm", kvmNode)), want: replaced},
+	})
+}
+
 func TestDevicePatterns(t *testing.T) {
 	p := compile(t, Source{Profiles: []Profile{withDevices("a", kvmAt("", "r"), kvmAt("/dev/x", "r"), DeviceRule{Path: "/dev/tty*", Access: "r"}), withDevices("b", kvmAt("", "w")), {Name: "c", Include: []string{"b"}}},
 		Grants: []Grant{{Profiles: []string{"a", "c"}, Namespaces: []string{"ci"}, Always: true}}})
