@@ -5,6 +5,7 @@
 # Builds the pinned tools of hack/pins into bin/:
 #
 #   runtimes.sh               containerd's default version, runc and the CNI plugins
+#   runtimes.sh all           these and every other version of containerd
 #   runtimes.sh NAME...       the pins of these names, e.g. golangci-lint
 #
 # A pin is a folder with a go.mod of its own whose tool directives name what is
@@ -60,13 +61,22 @@ build() {
 	fi
 	dest=$(target "$pin")
 	stamp=$bin/.stamps/$pin
-	want=$(cat "$pins/$pin/go.mod" "$pins/$pin/go.sum" "$root/hack/runtimes.sh" | sha256sum; go env GOVERSION GOARCH)
+	flags "$pin"
+	want=$(
+		cat "$pins/$pin/go.mod" "$pins/$pin/go.sum" | sha256sum
+		go env GOVERSION GOARCH
+		echo "$cgo ${build_flags[*]}"
+	)
+	# Two makes at the same time build it once, and one does not wait for what the
+	# other alone needs.
+	exec 9>"$stamp.lock"
+	flock 9
 	if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ]; then
 		return
 	fi
 	echo "runtimes: building $pin"
-	flags "$pin"
-	out=$(mktemp -d "$bin/.build.XXXXXX")
+	rm -rf "$bin/.build.$pin".*
+	out=$(mktemp -d "$bin/.build.$pin.XXXXXX")
 	# "tool" is the pattern for all of go.mod's tool directives.
 	(cd "$pins/$pin" && CGO_ENABLED=$cgo GOWORK=off GOFLAGS=-mod=readonly \
 		nice go build "${build_flags[@]}" -o "$out/" tool)
@@ -79,12 +89,18 @@ build() {
 }
 
 mkdir -p "$bin/.stamps"
-# Two makes at the same time build once.
-exec 9>"$bin/.stamps/lock"
-flock 9
-rm -rf "$bin"/.build.*
-
-[ $# -gt 0 ] || set -- "${defaults[@]}"
+case ${1-} in
+"") set -- "${defaults[@]}" ;;
+all)
+	set -- "${defaults[@]}"
+	for dir in "$pins"/containerd-*/; do
+		pin=$(basename "$dir")
+		[ "$pin" = "${defaults[0]}" ] || set -- "$@" "$pin"
+	done
+	;;
+esac
+# One after the other: go build uses all cores by itself, and a link of each at
+# once takes more memory than a small machine has.
 for pin in "$@"; do
 	build "$pin"
 done

@@ -12,8 +12,9 @@ import (
 	"text/template"
 )
 
-// configTemplate covers versions 3 (containerd 2.0 to 2.2) and 4 (2.3 and later),
-// which agree on all that is set here.
+// configTemplate covers version 2 of the format (containerd 1.x), whose CRI is one
+// plugin, and versions 3 (2.0 to 2.2) and 4 (2.3 and later), which agree on all that is
+// set here but the folders of CNI.
 //
 // restrict_oom_score_adj: root without CAP_SYS_RESOURCE, in CI, may not lower it.
 const configTemplate = `version = {{.Version}}
@@ -28,31 +29,37 @@ socket_path = {{q (print .Dir "/nri/nri.sock")}}
 plugin_path = {{q (print .Dir "/nri/plugins")}}
 plugin_config_path = {{q (print .Dir "/nri/conf.d")}}
 
+{{if eq .Version 2 -}}
+[{{.CRI}}]
+sandbox_image = {{q .Image}}
+enable_cdi = true
+{{- else -}}
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
 sandbox = {{q .Image}}
 
-[plugins.'io.containerd.cri.v1.runtime']
+[{{.CRI}}]
+{{- end}}
 restrict_oom_score_adj = true
 netns_mounts_under_state_dir = true
 cdi_spec_dirs = [{{q (print .Dir "/cdi")}}]
 
-[plugins.'io.containerd.cri.v1.runtime'.cni]
-bin_dirs = [{{q .CNI}}]
+[{{.CRI}}.cni]
+{{if .CNIDirs}}bin_dirs = [{{q .CNI}}]{{else}}bin_dir = {{q .CNI}}{{end}}
 conf_dir = {{q (print .Dir "/cni")}}
 
-[plugins.'io.containerd.cri.v1.runtime'.containerd]
+[{{.CRI}}.containerd]
 default_runtime_name = {{q .DefaultHandler}}
 {{range .Handlers}}
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.{{q .Name}}]
+[{{$.CRI}}.containerd.runtimes.{{q .Name}}]
 runtime_type = "io.containerd.runc.v2"
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.{{q .Name}}.options]
+[{{$.CRI}}.containerd.runtimes.{{q .Name}}.options]
 BinaryName = {{q .Program}}
 Root = {{q $.RuncRoot}}
 {{end}}`
 
 // writeConfig writes containerd's configuration into the node's directory.
 func writeConfig(o Options, dir string) error {
-	version, err := configVersion(o.Containerd)
+	v, err := parseRelease(o.Containerd)
 	if err != nil {
 		return err
 	}
@@ -67,15 +74,15 @@ func writeConfig(o Options, dir string) error {
 	}
 	var text strings.Builder
 	err = t.Execute(&text, map[string]any{
-		"Version": version, "Dir": dir, "Image": Image, "CNI": o.cni(),
-		"DefaultHandler": o.DefaultHandler, "Handlers": handlers, "RuncRoot": filepath.Join(dir, "runc"),
+		"Version": v.configVersion(), "CRI": v.criTable(), "CNIDirs": v.manyCNIDirs(),
+		"Dir": dir, "Image": Image, "CNI": o.cni(), "DefaultHandler": o.DefaultHandler, "Handlers": handlers, "RuncRoot": filepath.Join(dir, "runc"),
 	})
 	if err != nil {
 		return fmt.Errorf("writing containerd's configuration: %w", err)
 	}
 	files := map[string]string{"config.toml": text.String(), "cni/10-node.conflist": cniConfig(dir)}
 	if o.ExtraConfig != "" {
-		files["conf.d/extra.toml"] = fmt.Sprintf("version = %d\n%s", version, o.ExtraConfig)
+		files["conf.d/extra.toml"] = fmt.Sprintf("version = %d\n%s", v.configVersion(), o.ExtraConfig)
 	}
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
@@ -83,20 +90,6 @@ func writeConfig(o Options, dir string) error {
 		}
 	}
 	return nil
-}
-
-// configVersion is the newest configuration format that a containerd version reads.
-func configVersion(containerd string) (int, error) {
-	major, rest, _ := strings.Cut(containerd, ".")
-	minor, err := strconv.Atoi(strings.SplitN(rest, ".", 2)[0])
-	switch {
-	case err != nil || major != "2":
-		return 0, fmt.Errorf("containerd %q: no configuration is known for this version (2.0 and later are)", containerd)
-	case minor >= 3:
-		return 4, nil
-	default:
-		return 3, nil
-	}
 }
 
 // cniConfig gives each pod a veth pair to the node's network namespace. All nodes

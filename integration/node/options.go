@@ -13,9 +13,6 @@ import (
 )
 
 const (
-	// DefaultContainerd is the version that hack/pins builds by default.
-	DefaultContainerd = "2.4.2"
-
 	// Image is the full name of the test image, whose only program is /probe. It
 	// is the image of the pod sandboxes too.
 	Image = "docker.io/local/probe:1"
@@ -34,7 +31,8 @@ type Options struct {
 	// or bin/ of the repository that the working directory is in.
 	BinDir string
 
-	// Containerd is the version to run, from BinDir/containerd-VERSION.
+	// Containerd is the version to run, from BinDir/containerd-VERSION: one of
+	// Containerds, or another that is built there. Default: DefaultContainerd.
 	Containerd string
 
 	// Runc is the OCI runtime of the default handler, "runc". Default: BinDir/runc.
@@ -48,7 +46,8 @@ type Options struct {
 	DefaultHandler string
 
 	// ExtraConfig is a containerd configuration merged over the node's own, in the
-	// same version's format and without its version line.
+	// same version's format and without its version line. 1.7 would put it in the
+	// place of the node's own, so it is refused there.
 	ExtraConfig string
 
 	// PATH is put before the PATH of containerd and so of what it runs.
@@ -100,6 +99,13 @@ func (o Options) limitless() string { return filepath.Join(o.BinDir, "limitless"
 func (o Options) check() error {
 	if os.Geteuid() != 0 {
 		return errors.New("a node runs as root only")
+	}
+	v, err := parseRelease(o.Containerd)
+	if err != nil {
+		return err
+	}
+	if o.ExtraConfig != "" && !v.mergesDropIns() {
+		return fmt.Errorf("containerd %s: a drop-in would replace the node's own configuration", o.Containerd)
 	}
 	programs := []string{
 		o.containerd(), filepath.Join(filepath.Dir(o.containerd()), "containerd-shim-runc-v2"),

@@ -56,6 +56,11 @@ func (n *Node) RunPod(ctx context.Context, c PodConfig) (*Pod, error) {
 		return nil, errors.New("running a pod: it has no name")
 	}
 	c = c.withDefaults()
+	if c.UserNamespace {
+		if err := n.checkUserNamespaces(ctx, c.Handler); err != nil {
+			return nil, sandboxError(err)
+		}
+	}
 	request := n.sandboxConfig(c)
 	if err := os.MkdirAll(request.LogDirectory, 0o755); err != nil {
 		return nil, fmt.Errorf("running pod %q: %w", c.Name, err)
