@@ -78,7 +78,7 @@ func demo(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w\nthe agent's log:\n%s", err, agent.Log())
 	}
-	say("asked %d times in %.1f s", len(before)+len(after), time.Since(start).Seconds())
+	say("asked %d questions in %.1f s", 2*len(s.rows()), time.Since(start).Seconds())
 	printTable(os.Stdout, s.rows(), before, after)
 	fmt.Printf("\nA pod of namespace \"demo\" asked for a profile that it was not granted. The kubelet shows:\n\n  %s\n", after[refusedKey])
 	return nil

@@ -8,9 +8,11 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nodegate/nodegate/integration/node"
@@ -59,37 +61,54 @@ func (s scenario) rows() []row {
 	)
 }
 
-// run runs the pods once and returns what they answered, by row.
-func (s scenario) run(ctx context.Context, phase string) (map[string]string, error) {
-	answers := map[string]string{}
+// pod is one pod of the demo and the users that its containers run as.
+type pod struct {
+	name, namespace, request string
+	userns                   bool
+	users                    map[string]int64 // by the container's name
+}
+
+func (s scenario) pods() []pod {
 	ask := strings.Join(s.devices.profiles(), ",")
-	root, user := int64(0), int64(1000)
-	for _, pod := range []struct {
-		name, namespace, request string
-		userns                   bool
-		users                    map[string]*int64
-	}{
-		{"userns", "demo", "ping," + ask, true, map[string]*int64{"root": &root, "user": &user}},
-		{"plain", "demo", ask, false, map[string]*int64{"root": &root, "user": &user}},
-		{"locked", "locked", "", false, map[string]*int64{"root": &root}},
-		{"greedy", "demo", "tun-admin", false, map[string]*int64{"root": &root}},
-	} {
-		p, err := s.node.RunPod(ctx, node.PodConfig{Name: pod.name, UID: pod.name + "-" + phase,
-			Namespace: pod.namespace, UserNamespace: pod.userns,
-			Annotations: map[string]string{"profiles.nodegate.dev": pod.request}})
-		if err != nil {
-			return nil, err
-		}
-		for name, uid := range pod.users {
-			if err := s.ask(ctx, p, name, uid, answers); err != nil {
-				return nil, err
-			}
-		}
-		if err := p.Remove(ctx); err != nil {
+	both, root := map[string]int64{"root": 0, "user": 1000}, map[string]int64{"root": 0}
+	return []pod{
+		{"userns", "demo", "ping," + ask, true, both},
+		{"plain", "demo", ask, false, both},
+		{"locked", "locked", "", false, root},
+		{"greedy", "demo", "tun-admin", false, root},
+	}
+}
+
+// run runs the pods once, side by side, and returns what they answered, by row.
+func (s scenario) run(ctx context.Context, phase string) (map[string]string, error) {
+	pods := s.pods()
+	answers, errs := make([]map[string]string, len(pods)), make([]error, len(pods))
+	var all sync.WaitGroup
+	for i, p := range pods {
+		all.Go(func() { answers[i], errs[i] = s.runPod(ctx, p, phase) })
+	}
+	all.Wait()
+	sum := map[string]string{}
+	for _, a := range answers {
+		maps.Copy(sum, a)
+	}
+	return sum, errors.Join(errs...)
+}
+
+func (s scenario) runPod(ctx context.Context, p pod, phase string) (map[string]string, error) {
+	running, err := s.node.RunPod(ctx, node.PodConfig{Name: p.name, UID: p.name + "-" + phase,
+		Namespace: p.namespace, UserNamespace: p.userns,
+		Annotations: map[string]string{"profiles.nodegate.dev": p.request}})
+	if err != nil {
+		return nil, err
+	}
+	answers := map[string]string{}
+	for name, uid := range p.users {
+		if err := s.ask(ctx, running, name, &uid, answers); err != nil {
 			return nil, err
 		}
 	}
-	return answers, nil
+	return answers, running.Remove(ctx)
 }
 
 // ask starts one container and asks it all that the rows ask of it.
