@@ -31,6 +31,15 @@ func askFor(profiles string) map[string]string {
 	return map[string]string{"profiles.nodegate.dev": profiles}
 }
 
+// askForEach asks for each profile on behalf of the container of the same name.
+func askForEach(profiles ...string) map[string]string {
+	annotations := map[string]string{}
+	for _, name := range profiles {
+		annotations["profiles.nodegate.dev/container."+name] = name
+	}
+	return annotations
+}
+
 // grantApart grants profiles on request in namespace "ci", each by a grant of its own:
 // those of one grant have to go together in one container.
 func grantApart(profiles ...string) string {

@@ -98,14 +98,15 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 	if err == nil {
 		err = p.decide(pol, sel, &w, pod, ctr)
 	}
-	decided := err
+	told := err
 	if pol.Audit() {
 		w.change, w.left, err = nil, policy.Adjustment{}, nil
 	}
 	if err == nil {
 		adjust, err = p.carryOut(ctx, &w)
+		told = errors.Join(told, err)
 	}
-	p.report(ctx, pol, &w, errors.Join(decided, err))
+	p.report(ctx, pol, &w, told)
 	return adjust, nil, err
 }
 

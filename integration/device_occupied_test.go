@@ -1,0 +1,92 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/integration/node"
+)
+
+// A volume of the pod's own at a device's path, or at a directory above it, would be
+// written to or hide what was granted: the container is refused.
+func TestVolumeAtDevice(t *testing.T) {
+	needDevices(t, "/dev/net/tun")
+	n := sharedNode(t)
+	startAgent(t, n, grantApart("tun"))
+	for _, userns := range []bool{false, true} {
+		p := runPod(t, n, node.PodConfig{Namespace: "ci", UserNamespace: userns, Annotations: askFor("tun")})
+		for _, at := range []string{"/dev/net/tun", "/dev/net", "/dev/net/../net/"} {
+			volume := filepath.Join(t.TempDir(), "volume")
+			if err := unix.Mkdir(volume, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			got := refusal(t, p, node.ContainerConfig{Name: "volume", Mounts: []node.Mount{{HostPath: volume, ContainerPath: at}}})
+			want := fmt.Sprintf(`container "volume" of pod ci/%s would get device "/dev/net/tun" of profile "tun", but has a volume of its own mounted at %q: mount it elsewhere`,
+				p.Config.Name, filepath.Clean(at))
+			if got != want {
+				t.Errorf("got %s\nwant %s", got, want)
+			}
+		}
+		beside := node.Mount{HostPath: t.TempDir(), ContainerPath: "/dev/network"}
+		c := runContainer(t, p, node.ContainerConfig{Name: "beside", Mounts: []node.Mount{beside}})
+		expect(t, c, "ioctl-tun", "ok")
+	}
+}
+
+// A device that the pod has already, as from a device plugin. In a plain pod it becomes
+// what the profile says; under a user namespace it would hide the shadow node.
+func TestDeviceOfPod(t *testing.T) {
+	needDevices(t, "/dev/fuse")
+	n := sharedNode(t)
+	startAgent(t, n, grantApart("reader")+`
+[profiles.reader]
+devices = [{ path = "/dev/fuse", access = "r", mode = "0604", uid = 7, gid = 8 }]
+`)
+	given := []node.Device{{HostPath: "/dev/fuse", ContainerPath: "/dev/fuse", Permissions: "rwm"}}
+	other := []node.Device{{HostPath: "/dev/zero", ContainerPath: "/dev/fuse", Permissions: "rwm"}}
+
+	asks := map[string]string{}
+	for _, name := range []string{"reader", "reader-root", "other"} {
+		asks["profiles.nodegate.dev/container."+name] = "reader"
+	}
+	plain := runPod(t, n, node.PodConfig{Namespace: "ci", Annotations: asks})
+	c := runContainer(t, plain, node.ContainerConfig{Name: "reader", RunAsUser: new(int64(1000)), Devices: given})
+	expectEach(t, c, []qa{{"open /dev/fuse r", "ok"}, {"open /dev/fuse w", "EACCES"}})
+	if f := stat(t, c, "/dev/fuse"); f != (file{"char", "0604", 7, 8, 10, 229}) {
+		t.Errorf("the pod's own device under a profile: %+v", f)
+	}
+	c = runContainer(t, plain, node.ContainerConfig{Name: "reader-root", Devices: given})
+	expectEach(t, c, []qa{{"open /dev/fuse r", "ok"}, {"open /dev/fuse w", "EPERM"}})
+	same := 0
+	for _, d := range specOf(t, c).Linux.Devices {
+		if d.Path == "/dev/fuse" {
+			same++
+		}
+	}
+	if same != 1 {
+		t.Errorf("%d devices at /dev/fuse in the spec, want 1", same)
+	}
+	// Without the profile it stays as the device plugin gave it.
+	c = runContainer(t, plain, node.ContainerConfig{Name: "unasked", Devices: given})
+	expect(t, c, "open /dev/fuse rw", "ok")
+
+	userns := runPod(t, n, node.PodConfig{Namespace: "ci", UserNamespace: true, Annotations: asks})
+	got := refusal(t, userns, node.ContainerConfig{Name: "reader", Devices: given})
+	want := fmt.Sprintf(`container "reader" of pod ci/%s would get device "/dev/fuse" of profile "reader", but has a device there already, from a device plugin`, userns.Config.Name)
+	if !strings.HasPrefix(got, want) {
+		t.Errorf("got %s\nwant %s…", got, want)
+	}
+	for _, p := range []*node.Pod{plain, userns} {
+		got := refusal(t, p, node.ContainerConfig{Name: "other", Devices: other})
+		if want := `would get device "/dev/fuse" of profile "reader", but has another device of its own at that path: give that another path`; !strings.HasSuffix(got, want) {
+			t.Errorf("got %s\nwant … %s", got, want)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nodegate/nodegate/integration/node"
+)
+
+// A rule of the device cgroup lets a container open nodes that it makes itself, for
+// exactly the access that the rule says. In a user namespace nodes cannot be made.
+func TestDeviceCgroupRules(t *testing.T) {
+	needDevices(t, "/dev/fuse", "/dev/loop-control", "/dev/loop0")
+	n := sharedNode(t)
+	startAgent(t, n, grantApart("both", "reader", "wide")+`
+[profiles.both]
+device_cgroup_rules = ["c 10:229 rw"]
+[profiles.reader]
+device_cgroup_rules = ["c 10:229 r"]
+[profiles.wide]
+device_cgroup_rules = ["b 7:* r", "c 10:* rwm"]
+`)
+	p := runPod(t, n, node.PodConfig{Namespace: "ci", Annotations: askForEach("both", "reader", "wide")})
+	for _, tc := range []struct {
+		profile               string
+		fuseR, fuseW, control string
+		loopR, loopW          string
+	}{
+		{"none", "EPERM", "EPERM", "EPERM", "EPERM", "EPERM"},
+		{"both", "ok", "ok", "EPERM", "EPERM", "EPERM"},
+		{"reader", "ok", "EPERM", "EPERM", "EPERM", "EPERM"},
+		{"wide", "ok", "ok", "ok", "ok", "EPERM"},
+	} {
+		c := runContainer(t, p, node.ContainerConfig{Name: tc.profile})
+		expectEach(t, c, []qa{
+			{"mknod c /fuse 10 229", "ok"}, {"mknod c /control 10 237", "ok"}, {"mknod b /loop 7 0", "ok"},
+			{"open /fuse r", tc.fuseR}, {"open /fuse w", tc.fuseW}, {"open /control r", tc.control},
+			{"open /loop r", tc.loopR}, {"open /loop w", tc.loopW},
+		})
+	}
+	userns := runPod(t, n, node.PodConfig{Namespace: "ci", UserNamespace: true, Annotations: askFor("both")})
+	c := runContainer(t, userns, node.ContainerConfig{})
+	expect(t, c, "mknod c /dev/shm/fuse 10 229", "EPERM")
+}
+
+// CDI's own files name the device; containerd puts it in.
+func TestCDI(t *testing.T) {
+	needDevices(t, "/dev/fuse")
+	n := sharedNode(t)
+	spec := `{"cdiVersion": "0.6.0", "kind": "example.com/test", "devices": [
+		{"name": "fuse", "containerEdits": {"env": ["BY_CDI=yes"], "deviceNodes": [{"path": "/dev/fuse", "permissions": "rw", "fileMode": 438}]}}]}`
+	file := filepath.Join(n.Dir(), "cdi", "test.json")
+	t.Cleanup(func() { _ = os.Remove(file) })
+	if err := os.WriteFile(file, []byte(spec), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	startAgent(t, n, grantApart("by-cdi", "absent")+`
+[profiles.by-cdi]
+cdi_devices = ["example.com/test=fuse"]
+[profiles.absent]
+cdi_devices = ["example.com/test=none"]
+`)
+	plain := runPod(t, n, node.PodConfig{Namespace: "ci", Annotations: askForEach("by-cdi", "absent")})
+	c := runContainer(t, plain, node.ContainerConfig{Name: "by-cdi", RunAsUser: new(int64(1000))})
+	expectEach(t, c, []qa{{"open /dev/fuse rw", "ok"}, {"env BY_CDI", "yes"}})
+	expect(t, runContainer(t, plain, node.ContainerConfig{Name: "unasked"}), "open /dev/fuse", "ENOENT")
+	// A name that CDI does not know: containerd refuses it, in its own words.
+	if _, err := plain.RunContainer(t.Context(), node.ContainerConfig{Name: "absent"}); err == nil || !strings.Contains(err.Error(), "example.com/test=none") {
+		t.Errorf("a CDI device that does not exist: %v", err)
+	}
+
+	userns := runPod(t, n, node.PodConfig{Namespace: "ci", UserNamespace: true, Annotations: askFor("by-cdi")})
+	want := fmt.Sprintf(`container "main" of pod ci/%s would get CDI device "example.com/test=fuse", which a pod with a user namespace cannot use: `, userns.Config.Name)
+	if got := refusal(t, userns, node.ContainerConfig{}); !strings.HasPrefix(got, want) {
+		t.Errorf("got %s\nwant %s…", got, want)
+	}
+}
