@@ -20,7 +20,7 @@ func (e *effects) mergeRule(r sourcedRule) *conflict {
 			continue
 		}
 		for _, name := range r.Syscalls {
-			if slices.Contains(have.Syscalls, name) && overlap(sortedTerm(have.Args), sortedTerm(r.Args)) {
+			if slices.Contains(have.Syscalls, name) && overlap(have.Args, r.Args) {
 				return &conflict{"seccomp", fmt.Sprintf("the errno of %s", name), have.profile, r.profile,
 					have.ErrnoName, r.ErrnoName}
 			}
