@@ -72,6 +72,10 @@ func containerOf(pod *api.PodSandbox, ctr *api.Container) policy.Container {
 	for _, d := range ctr.GetLinux().GetDevices() {
 		out.Devices = append(out.Devices, d.ToOCI())
 	}
+	for _, r := range ctr.GetLinux().GetResources().GetDevices() {
+		out.DeviceRules = append(out.DeviceRules, specs.LinuxDeviceCgroup{Allow: r.GetAllow(), Type: r.GetType(),
+			Major: r.GetMajor().Get(), Minor: r.GetMinor().Get(), Access: r.GetAccess()})
+	}
 	return out
 }
 

@@ -6,6 +6,7 @@ package policy
 import (
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -18,6 +19,12 @@ func (d *decider) adopt() error {
 	if d.effects.adoptDevicesBy == "" {
 		return nil
 	}
+	for _, have := range d.facts.Container.Devices {
+		if !d.provided(absolute(have.Path)) && !d.given(&have) {
+			return d.refuse(Unmet, "would have its device %q handed to its user by profile %q, but no device plugin or CDI gave it that device (a privileged container has every device of the node): drop privileged: true, or the profile",
+				absolute(have.Path), d.effects.adoptDevicesBy)
+		}
+	}
 	if !d.userNamespace() {
 		d.out.AdoptDevices = true
 		return nil
@@ -26,7 +33,7 @@ func (d *decider) adopt() error {
 	for i := range d.facts.Container.Devices {
 		have := &d.facts.Container.Devices[i]
 		at := absolute(have.Path)
-		if have.Type != "c" && have.Type != "b" || d.hasShadow(at) {
+		if have.Type != "c" && have.Type != "b" || d.provided(at) {
 			continue
 		}
 		switch {
@@ -48,8 +55,25 @@ func (d *decider) adopt() error {
 	return nil
 }
 
-func (d *decider) hasShadow(at string) bool {
-	return slices.ContainsFunc(d.out.Mounts, func(m specs.Mount) bool { return m.Destination == at })
+// given reports whether the pod was given this very device: its own rules name
+// it by numbers, as those of device plugins and CDI do. A privileged container
+// has every node of the host under a rule for all, and must not come to own
+// the host's disks by this.
+func (d *decider) given(have *specs.LinuxDevice) bool {
+	kind := have.Type
+	if kind == "u" {
+		kind = "c" // an old name of it
+	}
+	return slices.ContainsFunc(d.facts.Container.DeviceRules, func(r specs.LinuxDeviceCgroup) bool {
+		return r.Allow && r.Type == kind && r.Major != nil && *r.Major == have.Major &&
+			r.Minor != nil && *r.Minor == have.Minor && strings.ContainsAny(r.Access, "rw")
+	})
+}
+
+// provided reports whether a profile gives a device at the path by itself.
+func (d *decider) provided(at string) bool {
+	return slices.ContainsFunc(d.out.Mounts, func(m specs.Mount) bool { return m.Destination == at }) ||
+		slices.ContainsFunc(d.out.Devices, func(have Device) bool { return have.Path == at })
 }
 
 func (d *decider) wrapped() bool { return d.policy.Wrapped(d.facts.Request.Handler) }

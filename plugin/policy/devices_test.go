@@ -191,6 +191,7 @@ func TestDecideAdoptDevices(t *testing.T) {
 	with := func(mode *fs.FileMode, path string) func(*Facts) {
 		return func(f *Facts) {
 			f.Container.Devices = append(f.Container.Devices, specs.LinuxDevice{Path: path, Type: "c", Major: 188, Minor: 7, FileMode: mode})
+			f.Container.DeviceRules = append(f.Container.DeviceRules, specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: ptr(int64(188)), Minor: ptr(int64(7)), Access: "rwm"})
 		}
 	}
 	node := func(mode fs.FileMode, uid, gid uint32) Adjustment {
@@ -199,6 +200,12 @@ func TestDecideAdoptDevices(t *testing.T) {
 			Mounts:      []specs.Mount{{Destination: "/dev/modem", Type: "bind", Source: "/dev/.udev/nodegate/c0ffee/0", Options: []string{"bind", "rw", "rprivate", "nosuid", "noexec"}}},
 		}
 	}
+	// A privileged container has the host's disks under one rule for all.
+	privileged := func(f *Facts) {
+		f.Container.Devices = []specs.LinuxDevice{{Path: "/dev/vda", Type: "b", Major: 254, Minor: 0}}
+		f.Container.DeviceRules = []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}
+	}
+	const notGiven = `would have its device "/dev/vda" handed to its user by profile "adopt", but no device plugin or CDI gave it that device (a privileged container has every device of the node): drop privileged: true, or the profile`
 	replaced := node(0o660, 100000, 200000)
 	replaced.ShadowNodes[0].Major, replaced.ShadowNodes[0].Minor, replaced.ShadowNodes[0].ContainerPath = 10, 232, "/dev/kvm"
 	replaced.Mounts[0].Destination = "/dev/kvm"
@@ -207,6 +214,8 @@ func TestDecideAdoptDevices(t *testing.T) {
 	runDecide(t, []decideCase{
 		{name: "no user namespace", profiles: adopt, facts: with(nil, "/dev/modem"), want: Adjustment{AdoptDevices: true}},
 		{name: "nothing to adopt", profiles: adopt, facts: ns},
+		{name: "privileged", profiles: adopt, facts: and(ns, wrapped, privileged), code: Unmet, refusal: notGiven},
+		{name: "privileged, no user namespace", profiles: adopt, facts: and(wrapped, privileged), code: Unmet, refusal: notGiven},
 		{name: "a device", profiles: adopt, facts: and(ns, wrapped, with(ptr(fs.FileMode(0o640)), "/dev/modem")), want: node(0o640, 101000, 202000)},
 		{name: "a path with no slash, a mode not known", profiles: adopt, facts: and(ns, wrapped, with(nil, "dev//modem")), want: node(0o600, 101000, 202000)},
 		{name: "without the wrapper", profiles: adopt, facts: and(ns, with(nil, "/dev/modem")), code: NotCarried,

@@ -31,6 +31,8 @@ type Container struct {
 	User    Known[User] // the ids that its process runs as, seen from inside
 	Mounts  []specs.Mount
 	Devices []specs.LinuxDevice
+	// DeviceRules are the device-cgroup rules of its own spec.
+	DeviceRules []specs.LinuxDeviceCgroup
 
 	// HostNamespaces lists the namespace types that the pod shares with the
 	// node. Unknown if the runtime sent no namespaces.
