@@ -52,10 +52,14 @@ func waitLogged(t *testing.T, p *node.Process, text string, times int) {
 // expectAll asks for what oneOfEach gives. A container without one of the three fails.
 func expectAll(t *testing.T, c *node.Container) {
 	t.Helper()
-	expect(t, c, "open /dev/fuse rw", "ok")
-	expect(t, c, "mknod b /disk 7 0", "EPERM")
-	if got := probe(t, c, "sysctl", "net.ipv4.ping_group_range"); !strings.HasPrefix(got, "0") {
-		t.Errorf("ping_group_range is %q", got)
+	answers, err := c.Probe(t.Context(), "each", "open /dev/fuse rw", "mknod b /disk 7 0", "sysctl net.ipv4.ping_group_range")
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	var got []string
+	if err := json.Unmarshal([]byte(answers), &got); err != nil || len(got) != 3 || got[0] != "ok" || got[1] != "EPERM" || !strings.HasPrefix(got[2], "0") {
+		t.Errorf("container %q of pod %q: /dev/fuse, mknod and ping_group_range answer %q", c.ID, specOf(t, c).Annotations["io.kubernetes.cri.sandbox-name"], got)
 	}
 }
 
@@ -166,4 +170,13 @@ func remove(t *testing.T, pods ...*node.Pod) {
 			t.Error(err)
 		}
 	}
+}
+
+// sibling is a second agent's configuration, for the same node and state.
+func (g *gate) sibling(t *testing.T, policy string) *gate {
+	t.Helper()
+	other := *g
+	other.Config = filepath.Join(t.TempDir(), "config.toml")
+	other.Write(t, policy)
+	return &other
 }

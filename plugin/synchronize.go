@@ -5,6 +5,7 @@ package plugin
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/containerd/log"
 	"github.com/containerd/nri/pkg/api"
@@ -14,6 +15,11 @@ import (
 // records of containers that are gone are leftovers. The runtime lets no
 // container be created meanwhile, so none that is new can be taken for one.
 func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, ctrs []*api.Container) ([]*api.ContainerUpdate, error) {
+	// The runtime has given up waiting, so containers may have come since, from
+	// another agent: to sweep by this list would take their shadow nodes away.
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("synchronizing too late: %w", err)
+	}
 	ids := make(map[string]bool, len(ctrs))
 	for _, c := range ctrs {
 		ids[c.GetId()] = true
