@@ -83,7 +83,7 @@ func (p *Policy) Select(r *Request) (Selection, error) {
 	slices.SortFunc(always, byOrder)
 	var s Selection
 	for _, g := range always {
-		s.addGrant(p, g)
+		s.addGrant(p, g, r.Handler)
 	}
 	for _, name := range names {
 		if err := s.addRequested(p, r, name); err != nil {
@@ -94,10 +94,10 @@ func (p *Policy) Select(r *Request) (Selection, error) {
 }
 
 // addGrant keeps one pick a profile: that of the first grant in the policy.
-func (s *Selection) addGrant(p *Policy, g *grant) {
+func (s *Selection) addGrant(p *Policy, g *grant, handler string) {
 	for _, name := range g.Profiles {
 		prof := p.profiles[name]
-		if !slices.ContainsFunc(s.picks, func(k pick) bool { return k.profile == prof }) {
+		if p.reaches(g, prof, handler) && !slices.ContainsFunc(s.picks, func(k pick) bool { return k.profile == prof }) {
 			s.picks = append(s.picks, pick{profile: prof, grant: g})
 		}
 	}
@@ -122,7 +122,7 @@ func (s *Selection) addRequested(p *Policy, r *Request, name string) error {
 			continue
 		}
 		for g := range set.candidates(r.Labels) {
-			if p.narrow(g, r) == fits && (by == nil || g.order < by.order) {
+			if p.narrow(g, r) == fits && p.reaches(g, prof, r.Handler) && (by == nil || g.order < by.order) {
 				by = g
 			}
 		}
@@ -150,7 +150,11 @@ func (p *Policy) notGranted(r *Request, name string) *Refusal {
 	slices.SortFunc(near, byOrder)
 	var whom []string
 	for _, g := range near {
-		if words := p.narrow(g, r).words(p, g); !slices.Contains(whom, words) {
+		n := p.narrow(g, r)
+		if n == fits {
+			n = otherHandlers // fits for what else it gives: see reaches
+		}
+		if words := n.words(p, g); !slices.Contains(whom, words) {
 			whom = append(whom, words)
 		}
 	}
