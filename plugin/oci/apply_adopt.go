@@ -1,0 +1,130 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+// adoptDevices makes the process's user the owner of the devices that the spec
+// has, who may then read and write them as far as the device cgroup lets him.
+// In a user namespace the runtime ignores owners, and shadow nodes do it.
+func adoptDevices(spec *node) error {
+	list, err := spec.lookup("linux", "devices")
+	if list == nil || err != nil {
+		return err
+	}
+	if within, err := hasUserNamespace(spec); within || err != nil {
+		return err
+	}
+	user, err := userOf(spec)
+	if err != nil {
+		return err
+	}
+	return eachDevice(list, func(at int, have *specs.LinuxDevice) error {
+		if have.Type == "p" {
+			return nil // a FIFO is no device
+		}
+		entry := list.kids[at].value
+		own := func(name string, is *uint32, want uint32) error {
+			if is != nil && *is == want {
+				return nil
+			}
+			_, err := entry.member(name) // also makes sure that there is one
+			if err == nil {
+				entry.set(name, encode(want))
+			}
+			return err
+		}
+		if err := own("uid", have.UID, user.UID); err != nil {
+			return err
+		}
+		if err := own("gid", have.GID, user.GID); err != nil {
+			return err
+		}
+		const readWrite = 0o600
+		if have.FileMode != nil && *have.FileMode&readWrite != readWrite {
+			entry.set("fileMode", encode(*have.FileMode|readWrite))
+		}
+		return nil
+	})
+}
+
+func userOf(spec *node) (user specs.User, err error) {
+	n, err := spec.lookup("process", "user")
+	if n != nil && err == nil {
+		err = n.decode(&user)
+	}
+	return user, err
+}
+
+// hasUserNamespace reports whether the container is in a user namespace.
+func hasUserNamespace(spec *node) (bool, error) {
+	list, err := spec.lookup("linux", "namespaces")
+	if list == nil || err != nil {
+		return false, err
+	}
+	var namespaces []specs.LinuxNamespace
+	if err := list.decode(&namespaces); err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.UserNamespace }), nil
+}
+
+// applyShadowNodes takes the devices out of the spec that shadow nodes stand
+// for: the runtime makes devices after the mounts, over them. Their rules in
+// the device cgroup stay.
+func applyShadowNodes(spec *node, a *policy.Adjustment) error {
+	list, err := spec.lookup("linux", "devices")
+	if list == nil || err != nil || len(a.ShadowNodes) == 0 {
+		return err
+	}
+	return eachDevice(list, func(at int, have *specs.LinuxDevice) error {
+		for i := range a.ShadowNodes {
+			shadow := &a.ShadowNodes[i]
+			switch {
+			case absolute(have.Path) != absolute(shadow.ContainerPath):
+			case have.Type != shadow.Type || have.Major != shadow.Major || have.Minor != shadow.Minor:
+				return fmt.Errorf("%s: device %q is %s %d:%d, and the decision was about %s %d:%d", spec.path(),
+					have.Path, have.Type, have.Major, have.Minor, shadow.Type, shadow.Major, shadow.Minor)
+			default:
+				list.remove(at)
+				return nil
+			}
+		}
+		return nil
+	})
+}
+
+// checkShadowNodes makes sure that each shadow node is bound where it is to
+// be, by NRI or by this adjustment.
+func checkShadowNodes(spec *node, a *policy.Adjustment) error {
+	if len(a.ShadowNodes) == 0 {
+		return nil
+	}
+	var mounts []specs.Mount
+	list, err := spec.member("mounts")
+	if err != nil {
+		return err
+	}
+	if list != nil {
+		if err := list.decode(&mounts); err != nil {
+			return err
+		}
+	}
+	for _, shadow := range a.ShadowNodes {
+		if !slices.ContainsFunc(mounts, func(m specs.Mount) bool {
+			return absolute(m.Destination) == absolute(shadow.ContainerPath) && m.Source == shadow.Path
+		}) {
+			return fmt.Errorf("%s: nothing mounts the shadow node %q at %q: another plugin may have removed the mount",
+				spec.path(), shadow.Path, shadow.ContainerPath)
+		}
+	}
+	return nil
+}

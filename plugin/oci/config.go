@@ -1,0 +1,88 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"golang.org/x/sys/unix"
+)
+
+// maxConfig bounds the configuration, in bytes.
+const maxConfig = 64 << 10
+
+// settings is /etc/nodegate/runc.toml, all that the wrapper is told.
+type settings struct {
+	Version  int      `toml:"version"`
+	Path     string   `toml:"path"`
+	StateDir string   `toml:"state_dir"`
+	Exempt   []string `toml:"exempt_namespaces"`
+}
+
+const (
+	defaultRuntime  = "runc"
+	defaultStateDir = "/run/nodegate"
+)
+
+// loadSettings reads the configuration. Every error says what to write.
+func loadSettings(file string) (settings, error) {
+	data, err := readAll(unix.AT_FDCWD, file, maxConfig, nil)
+	if errors.Is(err, unix.ENOENT) {
+		return settings{}, fmt.Errorf("there is no configuration %q: write one, at least version = 1", file)
+	}
+	if err != nil {
+		return settings{}, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return parseSettings(file, data)
+}
+
+func parseSettings(file string, data []byte) (settings, error) {
+	s := settings{Path: defaultRuntime, StateDir: defaultStateDir}
+	d := toml.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		return settings{}, tomlError(file, err)
+	}
+	return s, s.check(file)
+}
+
+func (s *settings) check(file string) error {
+	switch {
+	case s.Version == 0:
+		return fmt.Errorf("%s: the version is missing: write version = 1", file)
+	case s.Version != 1:
+		return fmt.Errorf("%s: version %d is not known: write version = 1", file, s.Version)
+	case s.Path == "" || strings.Contains(s.Path, "/") && !path.IsAbs(s.Path):
+		return fmt.Errorf("%s: path %q: write the name of the OCI runtime, or its absolute path", file, s.Path)
+	case !path.IsAbs(s.StateDir):
+		return fmt.Errorf("%s: state_dir %q: write an absolute path, the agent's state.dir", file, s.StateDir)
+	}
+	for _, name := range s.Exempt {
+		if name == "" || strings.ContainsAny(name, "*?[\\/ ") {
+			return fmt.Errorf("%s: exempt_namespaces: %q is no namespace: write names, one by one; globs have no meaning here", file, name)
+		}
+	}
+	return nil
+}
+
+// tomlError words an error of the decoder as file:line: what, and what to do.
+func tomlError(file string, err error) error {
+	var unknown *toml.StrictMissingError
+	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
+		line, _ := unknown.Errors[0].Position()
+		return fmt.Errorf("%s:%d: there is no key %q: write version, path, state_dir or exempt_namespaces",
+			file, line, strings.Join(unknown.Errors[0].Key(), "."))
+	}
+	var bad *toml.DecodeError
+	if errors.As(err, &bad) {
+		line, _ := bad.Position()
+		return fmt.Errorf("%s:%d: %s", file, line, strings.TrimPrefix(bad.Error(), "toml: "))
+	}
+	return fmt.Errorf("%s: %s", file, strings.TrimPrefix(err.Error(), "toml: "))
+}

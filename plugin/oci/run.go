@@ -1,0 +1,151 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/record"
+)
+
+// Runner is a run of nodegate-runc.
+type Runner struct {
+	// ConfigPath is where runc.toml is. It is no option and no variable of
+	// the environment: who starts a container must not choose it.
+	ConfigPath string
+	Stderr     *os.File
+}
+
+// Run does the wrapper's part and becomes the real runtime, with the same
+// arguments and environment. It returns only if that fails: an exit status.
+// Then nothing was run, and the log and stderr say why.
+func (r Runner) Run(argv, env []string) int {
+	call, file, err := r.prepare(argv, env)
+	if err == nil {
+		// Not by way of another process: signals, the exit status and
+		// open files are then the real runtime's own.
+		err = fmt.Errorf("running the OCI runtime: %w", &fs.PathError{Op: "exec", Path: file, Err: syscall.Exec(file, argv, env)})
+	}
+	report(call, r.Stderr, fmt.Errorf("nodegate: %w", err))
+	return 1
+}
+
+// prepare does everything up to the run, and returns what to run.
+func (r Runner) prepare(argv, env []string) (Call, string, error) {
+	if len(argv) == 0 || len(argv) == 1 && argv[0] == "" {
+		return Call{}, "", errors.New("called without a name and arguments: call nodegate-runc as runc is called")
+	}
+	call, err := ParseArgs(argv[1:])
+	if err != nil {
+		return call, "", err
+	}
+	config, err := loadSettings(r.ConfigPath)
+	if err != nil {
+		if call.Verb != "" {
+			return call, "", err
+		}
+		// What is running must be seen, stopped and removed all the same.
+		config.Path = defaultRuntime
+	}
+	file, err := findRuntime(config.Path, searchPath(env))
+	if err != nil {
+		return call, "", err
+	}
+	switch call.Verb {
+	case "create", "run":
+		err = create(&config, r.ConfigPath, call)
+	case "exec":
+		err = prepareExec(call)
+	}
+	return call, file, err
+}
+
+// searchPath returns PATH, or where runtimes usually are.
+func searchPath(env []string) string {
+	for _, entry := range slices.Backward(env) {
+		if value, ok := strings.CutPrefix(entry, "PATH="); ok {
+			return value
+		}
+	}
+	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+}
+
+// create adjusts the bundle of a container that is about to be created.
+func create(config *settings, configPath string, call Call) error {
+	b, err := openBundle(call.Bundle)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	who, err := identify(b.spec, call.ID)
+	if err != nil {
+		return err
+	}
+	if who.isSandbox() {
+		if err := clampPing(b.spec); err != nil {
+			return err
+		}
+		return b.save(call.ID, policy.Capabilities{})
+	}
+	if who.nonce == "" && (!who.isKubernetes() || slices.Contains(config.Exempt, who.namespace)) {
+		return nil
+	}
+	store, err := record.Open(config.StateDir)
+	if err != nil {
+		return err
+	}
+	found, err := findRecord(store, configPath, who)
+	if err != nil {
+		return err
+	}
+	if err := apply(b.spec, &found.Adjustment); err != nil {
+		return fmt.Errorf("%s: adjusting it: %w", who, err)
+	}
+	if err := b.save(call.ID, found.Adjustment.Capabilities); err != nil {
+		return err
+	}
+	return store.Acknowledge(call.ID, found.Nonce)
+}
+
+// findRecord returns the record of a container, if it is the one that the
+// agent's answer was about: half of an adjustment must not run.
+func findRecord(store *record.Store, configPath string, who identity) (record.Record, error) {
+	found, err := store.Read(who.id)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		advice := ""
+		if who.namespace != "" {
+			advice = fmt.Sprintf(", or add %q to exempt_namespaces in %s", who.namespace, configPath)
+		}
+		return found, fmt.Errorf("%s has no decision record, so its adjustment is not known: see that the nodegate agent runs on this node%s", who, advice)
+	case err != nil:
+		return found, fmt.Errorf("%s: its decision record cannot be trusted: %w", who, err)
+	case who.nonce == "":
+		return found, fmt.Errorf("%s has a decision record, but the agent's answer did not arrive: see in its log why it was late; the container is created again by itself", who)
+	case found.Nonce != who.nonce:
+		return found, fmt.Errorf("%s has a decision record that is not the one which the agent's answer names: see that one agent runs on this node; the container is created again by itself", who)
+	}
+	return found, nil
+}
+
+// prepareExec changes a process as its container was changed. The bundle is
+// where the log is: containerd gives no other way to find it.
+func prepareExec(call Call) error {
+	if call.Process == "" || call.Log == "" {
+		return nil // it starts from the bundle's own spec, which has the change
+	}
+	change, err := readExecChange(path.Dir(call.Log), call.ID)
+	if err != nil || len(change.Add) == 0 && len(change.Drop) == 0 {
+		return err
+	}
+	return adjustProcess(call.Process, change)
+}

@@ -1,0 +1,86 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"encoding/json"
+	"unicode"
+)
+
+// These step through a text that is known to be valid JSON, except that a
+// string may lack its end: depth is checked before validity.
+
+func skipSpace(text []byte, i int) int {
+	for i < len(text) && (text[i] == ' ' || text[i] == '\n' || text[i] == '\t' || text[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// skipString returns the index after the string that begins at i.
+func skipString(text []byte, i int) int {
+	for i++; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// skipValue returns the index after the value that begins at i.
+func skipValue(text []byte, i int) int {
+	depth := 0
+	for i < len(text) {
+		switch text[i] {
+		case '"':
+			i = skipString(text, i)
+			if depth == 0 {
+				return i
+			}
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth <= 0 {
+				return i + min(1, depth+1) // depth -1: the end of what holds a number
+			}
+		case ',', ' ', '\n', '\t', '\r':
+			if depth == 0 {
+				return i
+			}
+		}
+		i++
+	}
+	return i
+}
+
+// fold returns what all keys have in common that encoding/json takes for the
+// same member of a struct: it does not tell upper from lower case, by Unicode's
+// simple folding.
+func fold(key string) string {
+	out := make([]rune, 0, len(key))
+	for _, r := range key {
+		smaller := unicode.SimpleFold(r) // the next of those that are the same, or back to the first
+		for ; smaller > r; smaller = unicode.SimpleFold(r) {
+			r = smaller
+		}
+		out = append(out, smaller)
+	}
+	return string(out)
+}
+
+// keyName decodes a key. Most need no decoding.
+func keyName(key []byte) (string, error) {
+	for _, c := range key {
+		if c == '\\' || c >= 0x80 {
+			var name string
+			err := json.Unmarshal(key, &name)
+			return name, err
+		}
+	}
+	return string(key[1 : len(key)-1]), nil
+}
