@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
 	"github.com/nodegate/nodegate/integration/node"
 	"github.com/nodegate/nodegate/plugin/record"
 )
@@ -179,4 +181,8 @@ func (g *gate) sibling(t *testing.T, policy string) *gate {
 	other.Config = filepath.Join(t.TempDir(), "config.toml")
 	other.Write(t, policy)
 	return &other
+}
+
+func stopRequest(c *node.Container) *runtimeapi.StopContainerRequest {
+	return &runtimeapi.StopContainerRequest{ContainerId: c.ID}
 }

@@ -80,7 +80,10 @@ func Launched() bool { return os.Getenv(api.PluginSocketEnvVar) != "" }
 func RunLaunched(ctx context.Context, prepare func(ctx context.Context, text string) (*Plugin, error)) error {
 	c := &connection{prepare: prepare}
 	err := c.serve(ctx)
-	if ctx.Err() != nil || errors.Is(err, errClosed) {
+	switch {
+	case c.broken != nil:
+		return c.broken
+	case ctx.Err() != nil || errors.Is(err, errClosed):
 		return nil
 	}
 	return err

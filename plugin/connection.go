@@ -30,6 +30,7 @@ var errClosed = errors.New("the runtime closed the connection")
 type connection struct {
 	*Plugin // nil until prepare has made it, if there is a prepare
 	prepare func(ctx context.Context, text string) (*Plugin, error)
+	broken  error // of prepare
 	stub    atomic.Pointer[stub.Stub]
 }
 
@@ -37,11 +38,12 @@ type connection struct {
 func (c *connection) Configure(ctx context.Context, text, name, version string) (api.EventMask, error) {
 	switch {
 	case c.prepare != nil:
-		p, err := c.prepare(ctx, text)
-		if err != nil {
-			return 0, err
+		if c.Plugin, c.broken = c.prepare(ctx, text); c.broken != nil {
+			// An error of Configure makes the stub close the connection, mostly
+			// before the runtime has read what it says: "ttrpc: closed" is
+			// logged then. One of Synchronize arrives.
+			return 0, nil
 		}
-		c.Plugin = p
 	case text != "":
 		log.G(ctx).Warn("the runtime has a configuration for this plugin, which is not read: the agent's own files are")
 	}
@@ -49,6 +51,14 @@ func (c *connection) Configure(ctx context.Context, text, name, version string) 
 	c.runtime.Store(&info)
 	log.G(ctx).WithField("runtime", info.String()).Info("runtime connected")
 	return 0, nil // every event that there is a handler for
+}
+
+// Synchronize is the plugin's, if there is one.
+func (c *connection) Synchronize(ctx context.Context, pods []*api.PodSandbox, ctrs []*api.Container) ([]*api.ContainerUpdate, error) {
+	if c.broken != nil {
+		return nil, c.broken
+	}
+	return c.Plugin.Synchronize(ctx, pods, ctrs)
 }
 
 func (c *connection) serve(ctx context.Context, opts ...stub.Option) error {

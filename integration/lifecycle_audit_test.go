@@ -1,0 +1,63 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/nodegate/nodegate/integration/node"
+)
+
+// In audit mode the agent says what it would do and does none of it; a reload turns it
+// to enforcing, and back.
+func TestLifecycleAudit(t *testing.T) {
+	needFuse(t)
+	n := startNode(t, node.Options{})
+	g, agent := startAgent(t, n, "mode = \"audit\"\n"+grantOneOfEach)
+	granted := runPod(t, n, node.PodConfig{UserNamespace: true, Annotations: askFor(oneOfEach)})
+	greedy := runPod(t, n, node.PodConfig{Annotations: askFor("kvm")})
+	audited := func(name string, decided int) {
+		t.Helper()
+		c := runContainer(t, granted, node.ContainerConfig{Name: name})
+		expect(t, c, "open /dev/fuse rw", "ENOENT")
+		expect(t, c, "sysctl net.ipv4.ping_group_range", "65534 65534")
+		if got := given(t, g, c); strings.Contains(got, g.Shadows) || strings.Contains(got, "seccomp\": {") || !strings.Contains(got, "nonces\": 0") {
+			t.Errorf("changed in audit mode: %s", got)
+		}
+		runContainer(t, greedy, node.ContainerConfig{Name: name})
+		g.expectLeft(t, nil, nil)
+		for _, want := range []string{"container adjusted", `\"kvm\", which is not granted`} {
+			got := 0
+			for line := range strings.Lines(agent.Log()) {
+				if strings.Contains(line, want) && strings.Contains(line, "audit=true") {
+					got++
+				}
+			}
+			if got != decided {
+				t.Errorf("logged %d times, want %d: %s", got, decided, want)
+			}
+		}
+	}
+	audited("first", 1)
+
+	g.Write(t, "mode = \"enforce\"\n"+grantOneOfEach)
+	waitLogged(t, agent, replaced, 1)
+	enforced := runContainer(t, granted, node.ContainerConfig{Name: "enforced"})
+	expectAll(t, enforced)
+	if got := refusal(t, greedy, node.ContainerConfig{Name: "enforced"}); !strings.Contains(got, `"kvm", which is not granted`) {
+		t.Errorf("refused with %q", got)
+	}
+
+	g.Write(t, "mode = \"audit\"\n"+grantOneOfEach)
+	waitLogged(t, agent, replaced, 2)
+	expectAll(t, enforced) // what was given stays
+	if err := enforced.Remove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// The sysctl is the pod's, and it has been given.
+	remove(t, granted)
+	granted = runPod(t, n, node.PodConfig{UserNamespace: true, Annotations: askFor(oneOfEach)})
+	audited("last", 2)
+}
