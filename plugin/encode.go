@@ -49,7 +49,7 @@ func (e encoder) encode(a *policy.Adjustment) (*api.ContainerAdjustment, policy.
 	for _, name := range slices.Sorted(maps.Keys(a.Env)) {
 		out.AddEnv(name, a.Env[name])
 	}
-	return out, left, words(&left), nil
+	return out, left, e.words(&left), nil
 }
 
 // encodeDevices adds nodes and rules. NRI gives read and write access with
@@ -144,7 +144,7 @@ func (e encoder) encodeSysctls(a *policy.Adjustment, out *api.ContainerAdjustmen
 }
 
 // words names the parts of an adjustment, for a refusal.
-func words(a *policy.Adjustment) []string {
+func (e encoder) words(a *policy.Adjustment) []string {
 	var out []string
 	add := func(has bool, format string, args ...any) {
 		if has {
@@ -162,7 +162,13 @@ func words(a *policy.Adjustment) []string {
 	add(a.AdoptDevices, "the ownership of its devices")
 	add(len(a.Capabilities.Add) > 0, "the capabilities %s", strings.Join(a.Capabilities.Add, ", "))
 	add(len(a.Capabilities.Drop) > 0, "the drop of %s", strings.Join(a.Capabilities.Drop, ", "))
-	add(len(a.Seccomp) > 0, "seccomp rules")
+	switch {
+	case len(a.Seccomp) == 0:
+	case losesErrno(e.seccomp.Value):
+		add(true, "seccomp rules under a profile of its own whose defaultErrnoRet is %d", *e.seccomp.Value.DefaultErrnoRet)
+	default:
+		add(true, "seccomp rules")
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.Sysctls)) {
 		add(true, "the sysctl %s", name)
 	}

@@ -48,7 +48,7 @@ func questions() []question {
 		{"cat", "PATH", cat},
 		{"write", "PATH TEXT", write},
 		{"mkdir", "PATH", mkdir},
-		{"mknod", "[-call mknod|mknodat] [-mode-bits N] [-dev-bits N] b|c|p|f|s PATH [MAJOR MINOR]", mknod},
+		{"mknod", "[-call mknod|mknodat] [-mode-bits N] [-dev-bits N] [-number-bits N] b|c|p|f|s PATH [MAJOR MINOR]", mknod},
 		{"sysctl", "NAME", sysctl},
 		{"env", "NAME", environ},
 		{"id", "", id},

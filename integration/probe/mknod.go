@@ -23,6 +23,7 @@ type node struct {
 	path              string
 	mode, dev         uint64
 	modeBits, devBits uint64
+	numberBits        uint64 // 0x40000000 is the x32 ABI's
 }
 
 // mknod makes a node with exactly the system call that is asked for: a C library
@@ -48,11 +49,11 @@ func (n node) make(path *byte) unix.Errno {
 	p := uintptr(unsafe.Pointer(path))
 	mode, dev := uintptr(n.mode|n.modeBits), uintptr(n.dev|n.devBits)
 	if n.call == "mknod" {
-		return rawMknod(p, mode, dev)
+		return rawMknod(p, mode, dev, uintptr(n.numberBits))
 	}
 	// A variable, since the constant does not fit an uintptr.
 	cwd := unix.AT_FDCWD
-	_, _, errno := unix.Syscall6(unix.SYS_MKNODAT, uintptr(cwd), p, mode, dev, 0, 0)
+	_, _, errno := unix.Syscall6(unix.SYS_MKNODAT|uintptr(n.numberBits), uintptr(cwd), p, mode, dev, 0, 0)
 	return errno
 }
 
@@ -63,6 +64,7 @@ func parseNode(args []string) (node, error) {
 	flags.StringVar(&n.call, "call", "mknodat", "")
 	flags.Uint64Var(&n.modeBits, "mode-bits", 0, "")
 	flags.Uint64Var(&n.devBits, "dev-bits", 0, "")
+	flags.Uint64Var(&n.numberBits, "number-bits", 0, "")
 	if err := flags.Parse(args); err != nil {
 		return n, usageError(err.Error())
 	}
