@@ -17,9 +17,11 @@ func checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Read a policy and say what is wrong with it",
 		Long: `Reads a policy as the agent would and reports everything that is wrong with it,
-with file, line and what to write instead. Exits with 1 if anything is.`,
+with file, line and what to write instead.
+
+Exits with 0 if there are no errors and with 1 if there are any.`,
 		Example: "  nodegate check --config /etc/nodegate/config.toml",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := config.Load(path)
 			if err != nil {

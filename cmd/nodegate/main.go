@@ -26,7 +26,7 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "nodegate:", err)
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
 }
 
@@ -47,12 +47,23 @@ func rootCommand() *cobra.Command {
 		Short: "Run what asks for --privileged, without --privileged",
 		Long: `nodegate gives containers what they would otherwise be privileged for: device
 nodes, mknod, ping and more, by an administrator's policy. It is an NRI plugin
-for containerd.`,
+for containerd.
+
+To begin: list what there is to grant (profiles), write a policy, look it over
+(check), and start the agent as root (run).
+
+Exit codes: 0 all is well; 1 it failed, or the policy has errors; 2 the command
+line is wrong.`,
+		Args:          knownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(runCommand(), checkCommand(), profilesCommand())
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SuggestionsMinimumDistance = 2
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(runCommand(), checkCommand(), profilesCommand(), versionCommand())
 	return root
 }
 
@@ -60,5 +71,5 @@ for containerd.`,
 const defaultConfig = "/etc/nodegate/config.toml"
 
 func configFlag(cmd *cobra.Command, path *string) {
-	cmd.Flags().StringVarP(path, "config", "c", defaultConfig, "the policy; the folder conf.d beside it is read too")
+	cmd.Flags().StringVarP(path, "config", "c", defaultConfig, "the policy `file`; what is in conf.d beside it is read too")
 }

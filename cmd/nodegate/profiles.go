@@ -21,7 +21,7 @@ func profilesCommand() *cobra.Command {
 		Short: "List the profiles that grants can name",
 		Long: `Lists the built-in profiles and those of the policy, if there is one. A profile
 gives nothing by itself: a grant says who may have it.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := config.Load(path)
 			if errors.Is(err, fs.ErrNotExist) && !cmd.Flags().Changed("config") {

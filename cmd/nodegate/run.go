@@ -28,10 +28,13 @@ func runCommand() *cobra.Command {
 		Long: `Registers with the container runtime over its NRI socket and adjusts containers
 by the policy, until it gets SIGTERM. It reads the policy again on SIGHUP and
 when its files change; one with errors is logged and does not replace the
-former. Two agents may run at once, as in a rolling update.`,
+former. Two agents may run at once, as in a rolling update. It logs to stderr.
+
+Exits with 0 after SIGTERM or SIGINT, and with 1 if it cannot start: on a policy
+with errors, say. That the runtime is not there, or goes away, does not end it.`,
 		Example: `  nodegate run
   nodegate run --config ./policy.toml`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), path) },
 	}
 	configFlag(cmd, &path)

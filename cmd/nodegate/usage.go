@@ -1,0 +1,63 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes of every command, as the help says.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is a command line that says nothing that can be done.
+type usageError struct {
+	command, problem string
+}
+
+func (e *usageError) Error() string {
+	return fmt.Sprintf("%s\nRun %s --help for what there is.", e.problem, e.command)
+}
+
+func exitCode(err error) int {
+	var usage *usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func flagError(cmd *cobra.Command, err error) error {
+	return &usageError{cmd.CommandPath(), err.Error()}
+}
+
+// knownCommand refuses whatever stands where a command's name should.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	problem := fmt.Sprintf("there is no command %q", args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		problem += fmt.Sprintf(" (%s?)", strings.Join(near, ", "))
+	}
+	return &usageError{cmd.CommandPath(), problem}
+}
+
+// noArguments refuses arguments. Most of them are meant as the policy.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	problem := fmt.Sprintf("%s takes no argument %q", cmd.CommandPath(), args[0])
+	if cmd.Flags().Lookup("config") != nil {
+		problem += fmt.Sprintf(": to name the policy, write --config %s", args[0])
+	}
+	return &usageError{cmd.CommandPath(), problem}
+}
