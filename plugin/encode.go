@@ -19,6 +19,7 @@ import (
 // a certain level of it.
 type encoder struct {
 	level   level
+	cdi     bool
 	seccomp policy.Known[*specs.LinuxSeccomp] // the container's own profile
 	archs   []specs.Arch
 }
@@ -88,7 +89,7 @@ func (e encoder) encodeDevices(a *policy.Adjustment, out *api.ContainerAdjustmen
 		addRule(out, r)
 	}
 	for _, name := range a.CDIDevices {
-		if !e.level.atLeast(levelCDI) {
+		if !e.cdi {
 			left.CDIDevices = append(left.CDIDevices, name)
 			continue
 		}

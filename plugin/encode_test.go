@@ -106,7 +106,7 @@ func TestWhatAnOldRuntimeCannotCarryIsNamed(t *testing.T) {
 		{level{11, 0}, [][]string{always, {"seccomp rules"}, last}},
 		{level{12, 3}, [][]string{always, last}},
 	} {
-		e := encoder{level: tc.level}
+		e := encoder{level: tc.level, cdi: tc.level != lowestLevel}
 		if tc.level.atLeast(levelSeesPolicy) {
 			e.seccomp = policy.Is[*rspec.LinuxSeccomp](nil)
 		}

@@ -17,7 +17,6 @@ type level struct{ major, minor int }
 // The levels at which NRI learned to carry something, from NRI's releases.
 var (
 	lowestLevel     = level{2, 0}
-	levelCDI        = level{7, 0}
 	levelRules      = level{10, 0} // device-cgroup rules, seccomp, namespaces
 	levelSysctls    = level{11, 0}
 	levelSeesPolicy = level{12, 0} // the container's seccomp profile is told
@@ -33,6 +32,7 @@ func (l level) String() string { return fmt.Sprintf("0.%d.%d", l.major, l.minor)
 type runtimeInfo struct {
 	name, version string
 	level         level
+	cdi           bool // injects the CDI devices that a plugin names
 }
 
 func (r runtimeInfo) String() string {
@@ -47,11 +47,11 @@ func (r runtimeInfo) String() string {
 func newRuntimeInfo(name, version, reported string) runtimeInfo {
 	info := runtimeInfo{name: name, version: version, level: lowestLevel}
 	if v, ok := parseVersion(reported); ok && v.numbers[0] == 0 && v.numbers[1] >= levelSeesPolicy.major {
-		info.level = level{v.numbers[1], v.numbers[2]}
+		info.level, info.cdi = level{v.numbers[1], v.numbers[2]}, true
 		return info
 	}
 	if v, ok := parseVersion(version); ok && name == "containerd" {
-		info.level = containerdLevel(v)
+		info.level, info.cdi = containerdLevel(v), containerdInjectsCDI(v)
 	}
 	return info
 }
@@ -83,6 +83,20 @@ func containerdLevel(v looseVersion) level {
 		return level{12, 0}
 	}
 	return level{12, 3}
+}
+
+// containerdInjectsCDI knows the releases that leave a plugin's CDI devices out
+// without a word, although their NRI (0.7 and later) has them: 1.7 before
+// https://github.com/containerd/containerd/pull/12650, and all of 2.0.
+func containerdInjectsCDI(v looseVersion) bool {
+	major, minor, patch := v.numbers[0], v.numbers[1], v.numbers[2]
+	switch {
+	case major == 1:
+		return minor == 7 && patch >= 30
+	case major == 2 && minor == 1:
+		return patch > 0 || !v.pre
+	}
+	return major > 2 || major == 2 && minor > 1
 }
 
 type looseVersion struct {

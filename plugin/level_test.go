@@ -41,6 +41,22 @@ func TestRuntimeLevel(t *testing.T) {
 	}
 }
 
+// Which containerd has the injection was read from the sources of its releases.
+func TestRuntimeInjectsCDI(t *testing.T) {
+	for version, want := range map[string]bool{
+		"1.6.38": false, "1.7.26": false, "v1.7.29": false, "v1.7.30": true, "1.7.35+unknown": true,
+		"v2.0.0": false, "v2.0.14": false, "v2.1.0-rc.0": false, "v2.1.0": true, "2.1.9": true, "v2.2.1-k3s1": true,
+		"v2.4.2": true, "3.0.0": true, "": false,
+	} {
+		if got := newRuntimeInfo("containerd", version, "").cdi; got != want {
+			t.Errorf("containerd %q injects CDI devices: %v, want %v", version, got, want)
+		}
+	}
+	if newRuntimeInfo("cri-o", "1.33.0", "").cdi || !newRuntimeInfo("cri-o", "1.36.0", "v0.12.3").cdi {
+		t.Error("a runtime that is not known injects them, or one that tells its NRI does not")
+	}
+}
+
 func FuzzParseVersion(f *testing.F) {
 	for _, s := range []string{"1.7.35+unknown", "v2.2.1-k3s1", "2.2.0~rc1", "", "1..2", "v9999.9999.9999"} {
 		f.Add(s)

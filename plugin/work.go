@@ -46,10 +46,15 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 		return err
 	}
 	runtime := p.runtime.Load()
-	e := encoder{level: runtime.level, seccomp: seccompOf(ctr, runtime.level), archs: host.Architectures()}
+	e := encoder{level: runtime.level, cdi: runtime.cdi, seccomp: seccompOf(ctr, runtime.level), archs: host.Architectures()}
 	var uncarried []string
 	if w.change, w.left, uncarried, err = e.encode(&w.decision.Adjustment); err != nil {
 		return w.request.Refuse(policy.Conflict, "would get seccomp rules that its own profile leaves no room for: %s", err)
+	}
+	if left := w.left.CDIDevices; len(left) > 0 {
+		// Neither hand can: what the names stand for is the runtime's to know.
+		return w.request.Refuse(policy.NotCarried, "would get the CDI devices %s, which %s cannot inject for a plugin: use containerd 2.1 or later, or 1.7.30 or a later 1.7",
+			strings.Join(left, ", "), runtime)
 	}
 	if len(uncarried) == 0 || w.wrapped {
 		return nil

@@ -47,7 +47,7 @@ func apply(spec *node, a *policy.Adjustment) error {
 func carries(a *policy.Adjustment) error {
 	switch {
 	case len(a.CDIDevices) > 0:
-		return fmt.Errorf("the CDI devices %s are injected by the container runtime, and nodegate-runc cannot: use containerd 1.7.26 or later",
+		return fmt.Errorf("the CDI devices %s are injected by the container runtime, and nodegate-runc cannot: use containerd 2.1 or later, or 1.7.30 or a later 1.7",
 			strings.Join(a.CDIDevices, ", "))
 	case a.CgroupWritable:
 		return fmt.Errorf("a writable cgroup is not supported by this nodegate-runc: take cgroup = \"writable\" out of the profile")
