@@ -120,7 +120,13 @@ func (p *Plugin) decidedByPeer(ctr *api.Container) bool {
 		return false
 	}
 	r, err := p.node.Records.Read(ctr.GetId())
-	return err == nil && r.Nonce == nonce
+	if err != nil || r.Nonce != nonce {
+		return false
+	}
+	// What it gave holds for the pod's next containers, which this agent may
+	// be the one to decide about.
+	p.pods.add(r)
+	return true
 }
 
 // report counts and logs the outcome. In audit mode that is all there is.
