@@ -43,7 +43,7 @@ func TestLifecycleAudit(t *testing.T) {
 	audited("first", 1)
 
 	g.Write(t, "mode = \"enforce\"\n"+grantOneOfEach)
-	waitLogged(t, agent, replaced, 1)
+	waitLogged(t, agent, policyReplaced, 1)
 	enforced := runContainer(t, granted, node.ContainerConfig{Name: "enforced"})
 	expectAll(t, enforced)
 	if got := refusal(t, greedy, node.ContainerConfig{Name: "enforced"}); !strings.Contains(got, `"kvm", which is not granted`) {
@@ -51,7 +51,7 @@ func TestLifecycleAudit(t *testing.T) {
 	}
 
 	g.Write(t, "mode = \"audit\"\n"+grantOneOfEach)
-	waitLogged(t, agent, replaced, 2)
+	waitLogged(t, agent, policyReplaced, 2)
 	expectAll(t, enforced) // what was given stays
 	if err := enforced.Remove(t.Context()); err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ func (r *reloading) expectGranted(t *testing.T, want bool) {
 func (r *reloading) expectLoaded(t *testing.T) {
 	t.Helper()
 	r.loads++
-	waitLogged(t, r.agent, replaced, r.loads)
+	waitLogged(t, r.agent, policyReplaced, r.loads)
 }
 
 // text is the policy of the gate's file with another grant.
@@ -130,7 +130,7 @@ func TestLifecycleReload(t *testing.T) {
 		must(t, r.agent.Signal(syscall.SIGHUP)) // nothing new: nothing happens
 		waitLogged(t, r.agent, "the policy has not changed", 1)
 	})
-	if got := strings.Count(r.agent.Log(), replaced); got != r.loads {
+	if got := strings.Count(r.agent.Log(), policyReplaced); got != r.loads {
 		t.Errorf("the policy was replaced %d times, want %d", got, r.loads)
 	}
 	remove(t, r.pod)
