@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	replaced  = "policy replaced"
-	badPolicy = "the new policy has errors"
+	policyReplaced = "policy replaced"
+	badPolicy      = "the new policy has errors"
 )
 
 // grantPing grants ping in a namespace.
