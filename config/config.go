@@ -37,8 +37,8 @@ type NRI struct{ Socket, Index string }
 type Runtime struct{ Handlers []string }
 
 // State is where the agent keeps what outlives it. All are absolute paths;
-// HostRoot is where the host's files appear to the agent, the others are the
-// host's own paths.
+// HostRoot is where the host's files appear to the agent; ShadowDir is one of
+// the host's own paths, and Dir is the agent's.
 type State struct{ Dir, ShadowDir, HostRoot string }
 
 // Log is the least level that is logged ("debug", "info", "warn", "error")

@@ -81,7 +81,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 	defer func() {
 		if r := recover(); r != nil {
 			log.G(ctx).WithField("panic", r).Error("deciding about a container")
-			adjust, err = nil, req.Refuse(policy.Internal, "cannot be decided about: %v", r)
+			adjust, err = nil, refusal(pol, req.Refuse(policy.Internal, "cannot be decided about: %v", r))
 		}
 	}()
 
@@ -107,7 +107,15 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 		told = errors.Join(told, err)
 	}
 	p.report(ctx, pol, &w, told)
-	return adjust, nil, err
+	return adjust, nil, refusal(pol, err)
+}
+
+// refusal is what the runtime is told: in audit mode, that all is well.
+func refusal(pol *policy.Policy, err error) error {
+	if pol.Audit() {
+		return nil
+	}
+	return err
 }
 
 // decidedByPeer reports whether another agent, beside this one during a
@@ -177,10 +185,10 @@ func (p *Plugin) StartContainer(ctx context.Context, pod *api.PodSandbox, ctr *a
 	}
 	p.stats.Refused.Add(1)
 	req := requestOf(pod, ctr)
-	refusal := req.Refuse(policy.NotCarried, "was created without nodegate-runc: the runtime handler %q must have it as its BinaryName, or leave runtime.handlers",
+	bypassed := req.Refuse(policy.NotCarried, "was created without nodegate-runc: the runtime handler %q must have it as its BinaryName, or leave runtime.handlers",
 		pod.GetRuntimeHandler())
-	log.G(ctx).WithError(err).Warn(refusal.Error())
-	return refusal
+	log.G(ctx).WithError(err).Warn(bypassed.Error())
+	return refusal(pol, bypassed)
 }
 
 // RemoveContainer takes away what the container left on the node. It also

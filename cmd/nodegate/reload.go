@@ -17,7 +17,8 @@ import (
 type reloader struct {
 	path    string
 	plugin  *plugin.Plugin
-	current *config.Config
+	started *config.Config // whose settings hold until the end
+	current *config.Config // whose policy holds
 }
 
 func (r *reloader) loop(ctx context.Context, reload <-chan struct{}) {
@@ -44,13 +45,13 @@ func (r *reloader) reload(ctx context.Context) {
 		log.G(ctx).Debug("the policy has not changed")
 		return
 	}
-	if next.NRI != r.current.NRI || next.State != r.current.State || next.Server != r.current.Server {
+	if next.NRI != r.started.NRI || next.State != r.started.State || next.Server != r.started.Server {
 		log.G(ctx).Warn("a change to [nri], [state] or [server] takes effect when the agent is started again")
 	}
 	if err := setUpLog(next); err != nil {
 		log.G(ctx).WithError(err).Warn("applying [log]")
 	}
-	r.plugin.SetPolicy(next.Policy)
+	r.plugin.SetPolicy(next.Policy.WithShadowDir(r.started.State.ShadowDir))
 	r.current = next
 	log.G(ctx).WithFields(log.Fields{
 		"policy": next.Hash, "files": next.Files, "audit": next.Policy.Audit(), "reloads": stats.Reloads.Add(1),

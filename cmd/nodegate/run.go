@@ -63,7 +63,7 @@ func run(ctx context.Context, path string) error {
 	if err := watch(ctx, path, reload); err != nil {
 		return err
 	}
-	r := &reloader{path: path, plugin: p, current: c}
+	r := &reloader{path: path, plugin: p, started: c, current: c}
 	go r.loop(ctx, reload)
 	return p.Run(ctx, plugin.Endpoint{Socket: c.NRI.Socket, Index: c.NRI.Index})
 }

@@ -78,6 +78,14 @@ func New(src Source) (*Policy, error) {
 	return p, nil
 }
 
+// WithShadowDir returns the policy with another directory of shadow nodes: an
+// agent keeps to the one that it started with.
+func (p *Policy) WithShadowDir(dir string) *Policy {
+	other := *p
+	other.shadowDir = dir
+	return &other
+}
+
 // Audit reports whether decisions are only to be counted.
 func (p *Policy) Audit() bool { return p.audit }
 
