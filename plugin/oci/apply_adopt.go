@@ -15,11 +15,8 @@ import (
 // adoptDevices makes the process's user the owner of the devices that the spec
 // has, who may then read and write them as far as the device cgroup lets him.
 // In a user namespace the runtime ignores owners, and shadow nodes do it.
-func adoptDevices(spec *node) error {
-	list, err := spec.lookup("linux", "devices")
-	if list == nil || err != nil {
-		return err
-	}
+// The adjustment's own devices have the owner that it gives them.
+func adoptDevices(spec *node, own []policy.Device) error {
 	if within, err := hasUserNamespace(spec); within || err != nil {
 		return err
 	}
@@ -27,12 +24,17 @@ func adoptDevices(spec *node) error {
 	if err != nil {
 		return err
 	}
+	list, err := spec.lookup("linux", "devices")
+	if list == nil || err != nil {
+		return err
+	}
 	return eachDevice(list, func(at int, have *specs.LinuxDevice) error {
-		if have.Type == "p" {
-			return nil // a FIFO is no device
+		isOwn := slices.ContainsFunc(own, func(d policy.Device) bool { return absolute(d.Path) == absolute(have.Path) })
+		if have.Type == "p" || isOwn { // p is a FIFO, no device
+			return nil
 		}
 		entry := list.kids[at].value
-		own := func(name string, is *uint32, want uint32) error {
+		set := func(name string, is *uint32, want uint32) error {
 			if is != nil && *is == want {
 				return nil
 			}
@@ -42,10 +44,10 @@ func adoptDevices(spec *node) error {
 			}
 			return err
 		}
-		if err := own("uid", have.UID, user.UID); err != nil {
+		if err := set("uid", have.UID, user.UID); err != nil {
 			return err
 		}
-		if err := own("gid", have.GID, user.GID); err != nil {
+		if err := set("gid", have.GID, user.GID); err != nil {
 			return err
 		}
 		const readWrite = 0o600

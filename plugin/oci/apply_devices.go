@@ -17,7 +17,7 @@ import (
 // are there already to the process.
 func applyDevices(spec *node, a *policy.Adjustment) error {
 	if a.AdoptDevices {
-		if err := adoptDevices(spec); err != nil {
+		if err := adoptDevices(spec, a.Devices); err != nil {
 			return err
 		}
 	}

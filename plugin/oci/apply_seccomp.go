@@ -21,11 +21,7 @@ func applySeccomp(spec *node, a *policy.Adjustment) error {
 	if len(a.Seccomp) == 0 {
 		return nil
 	}
-	linux, err := spec.ensure("linux", "{}")
-	if err != nil {
-		return err
-	}
-	profile, err := linux.member("seccomp")
+	profile, err := spec.lookup("linux", "seccomp")
 	if err != nil {
 		return err
 	}
@@ -44,8 +40,11 @@ func applySeccomp(spec *node, a *policy.Adjustment) error {
 	case merged == nil:
 		return nil // unconfined, and nothing is denied
 	case current == nil:
-		linux.set("seccomp", encode(merged))
-		return nil
+		linux, err := spec.ensure("linux", "{}")
+		if err == nil {
+			_, err = linux.ensure("seccomp", string(encode(merged)))
+		}
+		return err
 	case sameRules(current.Syscalls, merged.Syscalls):
 		return nil
 	}

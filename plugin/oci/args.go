@@ -21,9 +21,9 @@ type Call struct {
 	Log, LogFormat string
 }
 
-// maxUnknown bounds the options that a command line may have and this package
-// does not know: each doubles the ways to read what follows.
-const maxUnknown = 4
+// maxForks bounds the options of a command line that this package does not know
+// and whose next word may be their value: each doubles the ways to read on.
+const maxForks = 4
 
 // ParseArgs reads a command line, without the program's name, as runc does:
 // options before the command and after it, each as --x v, --x=v, -x v or -x=v;
@@ -63,7 +63,8 @@ type parser struct {
 // reading is one way to read a command line, as far as it was read.
 type reading struct {
 	call    Call
-	unknown int      // options so far that are not known
+	forks   int      // options so far whose next word may be their value
+	unknown bool     // there was an option that is not known
 	asks    [2]bool  // for help, for the version: then nothing is run
 	words   []string // that are no options
 }
@@ -93,7 +94,7 @@ func (p *parser) scan(table *options, args []string, r reading, then func(readin
 	for len(args) > 0 {
 		word := args[0]
 		if word == "--" {
-			if r.unknown > 0 && !table.inOrder {
+			if r.unknown && !table.inOrder {
 				// runc takes an unknown option before a -- for the id.
 				p.bad("there is a -- after an option that nodegate-runc does not know")
 				return
@@ -106,7 +107,11 @@ func (p *parser) scan(table *options, args []string, r reading, then func(readin
 				r.words = args
 				break
 			}
-			r.words = append(slices.Clip(r.words), word)
+			if len(r.words) > 0 {
+				p.bad("there is more than one container id: %q and %q", r.words[0], word)
+				return
+			}
+			r.words = []string{word}
 			args = args[1:]
 			continue
 		}
@@ -115,15 +120,16 @@ func (p *parser) scan(table *options, args []string, r reading, then func(readin
 			p.bad("%w", err)
 			return
 		}
+		r.unknown = r.unknown || o.unknown
 		if o.mayTakeNext {
-			if r.unknown++; r.unknown > maxUnknown {
-				p.bad("there are more than %d options that nodegate-runc does not know", maxUnknown)
+			if r.forks++; r.forks > maxForks {
+				p.bad("there are more than %d options that nodegate-runc does not know", maxForks)
 				return
 			}
 			p.scan(table, args[2:], r, then)
 		}
 		r.take(o)
-		if p.log.Log == "" || r.unknown == 0 {
+		if p.log.Log == "" || r.forks == 0 {
 			p.log = Call{Log: r.call.Log, LogFormat: r.call.LogFormat}
 		}
 		args = args[o.words:]
@@ -165,7 +171,7 @@ func (p *parser) command(r reading) {
 			table = &execOptions
 		}
 		p.scan(table, args, r, p.container)
-	case r.unknown == 0 || slices.Contains(otherVerbs, verb):
+	case r.forks == 0 || slices.Contains(otherVerbs, verb):
 		p.found(r)
 	default:
 		// After an unknown option, a word that is no command is its value.
@@ -183,7 +189,7 @@ func (p *parser) container(r reading) {
 		}
 		p.bad("%s: there is no container id", verb)
 	case len(r.words) > 1 && verb != "exec":
-		p.bad("%s: there is more than one container id: %q", verb, r.words)
+		p.bad("%s: there is more than one container id: %q and %q", verb, r.words[0], r.words[1])
 	default:
 		r.call.ID = r.words[0]
 		p.found(r)

@@ -69,14 +69,13 @@ func (n *node) lookup(names ...string) (*node, error) {
 	return n, nil
 }
 
-// ensure returns a member, which becomes an empty object or array ("{}", "[]")
-// if it is absent or null.
-func (n *node) ensure(name, empty string) (*node, error) {
+// ensure returns a member, which is made from a text if it is absent or null.
+func (n *node) ensure(name, text string) (*node, error) {
 	found, err := n.member(name)
 	if err != nil || found != nil {
 		return found, err
 	}
-	return n.set(name, []byte(empty)), nil
+	return n.set(name, []byte(text)), nil
 }
 
 // set gives an opened object a member, in the place of one with the same name.

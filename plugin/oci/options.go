@@ -53,7 +53,8 @@ type option struct {
 	value       string
 	words       int  // how many words it takes
 	set         bool // of one that has no value: whether it is true
-	mayTakeNext bool // not known, so that the next word may be its value
+	unknown     bool
+	mayTakeNext bool // unknown, and the next word, none that is known, may be its value
 }
 
 // isOption tells an option from another word. A lone dash is none.
@@ -124,5 +125,15 @@ func (t *options) unknown(args []string, name string, dashes int, has bool) (opt
 			return option{}, fmt.Errorf("option %q: write --%s in full", args[0], k.name)
 		}
 	}
-	return option{words: 1, mayTakeNext: !has && len(args) > 1}, nil
+	return option{words: 1, unknown: true, mayTakeNext: !has && len(args) > 1 && args[1] != "--" && !t.isKnown(args[1])}, nil
+}
+
+// isKnown reports whether a word is an option that is known.
+func (t *options) isKnown(word string) bool {
+	if !isOption(word) {
+		return false
+	}
+	name, _, _ := strings.Cut(strings.TrimPrefix(word[1:], "-"), "=")
+	_, ok := t.find(name)
+	return ok
 }

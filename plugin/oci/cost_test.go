@@ -1,0 +1,139 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package oci_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+func TestFootprint(t *testing.T) {
+	info, err := os.Stat(build(t, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("stripped: %.2f MiB", float64(info.Size())/(1<<20))
+	if info.Size() >= 4<<20 {
+		t.Errorf("the stripped binary has %d bytes, want less than 4 MiB", info.Size())
+	}
+	out, err := exec.Command("go", "list", "-deps", "github.com/nodegate/nodegate/cmd/nodegate-runc").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pkg := range strings.Fields(string(out)) {
+		if regexp.MustCompile(`grpc|protobuf|ttrpc|containerd|k8s\.io|^net$|^net/|^regexp|^crypto|^os/exec$|^log`).MatchString(pkg) {
+			t.Errorf("it links %s", pkg)
+		}
+	}
+}
+
+// execOnly is the least that a wrapper in Go costs.
+const execOnly = `package main
+import ("os"; "syscall")
+func main() { _ = syscall.Exec(os.Getenv("TARGET"), os.Args, os.Environ()); os.Exit(1) }
+`
+
+func buildExecOnly(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(execOnly), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", filepath.Join(dir, "exec-only"), filepath.Join(dir, "main.go"))
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return filepath.Join(dir, "exec-only")
+}
+
+// TestCost compares whole processes, run in turns; the medians are what counts
+// on a machine that does other things as well.
+func TestCost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	n := newNode(t)
+	runc := program(t, "runc")
+	n.write("runc.toml", "version = 1\npath = \""+runc+"\"\nstate_dir = \""+n.path("state")+"\"\n", 0o644)
+	thin := buildExecOnly(t)
+	times := alternate(150,
+		func() { runQuiet(t, thin, []string{"TARGET=" + runc}, "--version") },
+		func() { runQuiet(t, n.wrapper, nil, "--version") })
+	ratio := float64(times[1]) / float64(times[0])
+	t.Logf("--version: exec only %v, nodegate-runc %v, ratio %.3f", times[0], times[1], ratio)
+	if ratio > 1.1 {
+		t.Errorf("--version takes %.3f times what a program takes that only execs, want at most 1.1", ratio)
+	}
+
+	// The runtime that is run is /bin/true, to see the wrapper's part alone.
+	n.write("runc.toml", "version = 1\npath = \"/bin/true\"\nstate_dir = \""+n.path("state")+"\"\n", 0o644)
+	a := policy.Adjustment{Capabilities: policy.Capabilities{Add: []string{"CAP_MKNOD"}},
+		Seccomp: []policy.SeccompRule{{Syscalls: []string{"mknod", "mknodat"}, Errno: 1}}, ProcUnmasked: true}
+	annotations := n.decide(a)
+	linux := `{"maskedPaths":["/proc/kcore"],"seccomp":{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["` +
+		strings.Repeat(`some_system_call","`, 400) + `mknod"],"action":"SCMP_ACT_ALLOW"}]}}`
+	spec := n.spec(1000, annotations, linux)
+	times = alternate(150,
+		func() { runQuiet(t, "/bin/true", nil, "--log", n.log, "create", "--bundle", n.bundle, "c1") },
+		func() {
+			n.write("bundle/config.json", spec, 0o600)
+			runQuiet(t, n.wrapper, nil, "--log", n.log, "create", "--bundle", n.bundle, "c1")
+		})
+	t.Logf("create with a change: %v more than without the wrapper", times[1]-times[0])
+	if times[1]-times[0] > 5*time.Millisecond {
+		t.Errorf("a create with a change takes %v more, want at most 5ms", times[1]-times[0])
+	}
+}
+
+func runQuiet(t testing.TB, program string, env []string, args ...string) {
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(env, "PATH=/usr/bin:/bin")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s %q: %v\n%s", program, args, err, text)
+	}
+}
+
+// alternate runs functions in turns and returns the median time of each.
+func alternate(rounds int, fs ...func()) []time.Duration {
+	times := make([][]time.Duration, len(fs))
+	for range rounds {
+		for i, f := range fs {
+			start := time.Now()
+			f()
+			times[i] = append(times[i], time.Since(start))
+		}
+	}
+	out := make([]time.Duration, len(fs))
+	for i := range times {
+		slices.Sort(times[i])
+		out[i] = times[i][rounds/2]
+	}
+	return out
+}
+
+func BenchmarkVersion(b *testing.B) {
+	n := newNode(b)
+	runc := program(b, "runc")
+	n.write("runc.toml", "version = 1\npath = \""+runc+"\"\n", 0o644)
+	thin := buildExecOnly(b)
+	b.Run("exec-only", func(b *testing.B) {
+		for b.Loop() {
+			runQuiet(b, thin, []string{"TARGET=" + runc}, "--version")
+		}
+	})
+	b.Run("nodegate-runc", func(b *testing.B) {
+		for b.Loop() {
+			runQuiet(b, n.wrapper, nil, "--version")
+		}
+	})
+}
