@@ -103,7 +103,7 @@ func TestWhatAnOldRuntimeCannotCarryIsNamed(t *testing.T) {
 		{level{2, 0}, [][]string{{"device-cgroup rules", "the CDI devices vendor.com/modem=all"}, always, {"seccomp rules"}, sysctl, last}},
 		{level{8, 0}, [][]string{{"device-cgroup rules"}, always, {"seccomp rules"}, sysctl, last}},
 		{level{10, 0}, [][]string{always, {"seccomp rules"}, sysctl, last}},
-		{level{11, 0}, [][]string{always, {"seccomp rules"}, last}},
+		{level{11, 0}, [][]string{always, {"seccomp rules"}, sysctl, last}}, // carried, it would end containerd
 		{level{12, 3}, [][]string{always, last}},
 	} {
 		e := encoder{level: tc.level, cdi: tc.level != lowestLevel}

@@ -14,11 +14,14 @@ import (
 // runtime does not know in an adjustment, it drops without a word.
 type level struct{ major, minor int }
 
-// The levels at which NRI learned to carry something, from NRI's releases.
+// The levels at which NRI learned to carry something, from NRI's releases. It
+// has had sysctls since 0.11, but a sysctl from a plugin is the end of a
+// containerd with that one, 2.2.1 to 2.2.9: it writes to a map that it never
+// made, and panics.
 var (
 	lowestLevel     = level{2, 0}
 	levelRules      = level{10, 0} // device-cgroup rules, seccomp, namespaces
-	levelSysctls    = level{11, 0}
+	levelSysctls    = level{12, 0}
 	levelSeesPolicy = level{12, 0} // the container's seccomp profile is told
 )
 
