@@ -64,7 +64,7 @@ func (p *Plugin) connect(ctx context.Context, to Endpoint) error {
 	if err != nil {
 		return fmt.Errorf("connecting to NRI: %w", err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // the stub closes it as well
 	c := &connection{Plugin: p}
 	return c.serve(ctx, stub.WithPluginName(Name), stub.WithPluginIdx(to.Index), stub.WithConnection(conn))
 }
