@@ -40,7 +40,7 @@ func (d *decider) adopt() error {
 		case !d.wrapped():
 			return d.refuse(NotCarried, "would get its device %q to use, which in a pod with a user namespace only nodegate-runc can give: %s", at, d.underWrapper())
 		case !user.OK:
-			return d.refuse(UnknownFact, "would get its device %q for its own user, and this runtime does not tell who that is: use containerd 2.2 or later", at)
+			return d.refuse(UnknownFact, "would get its device %q for its own user, and this runtime does not tell who that is: use containerd 2.3 or later", at)
 		}
 		mode := fs.FileMode(0o600)
 		if have.FileMode != nil {

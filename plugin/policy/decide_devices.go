@@ -175,7 +175,7 @@ func (d *decider) owner(n node) (uid, gid uint32, err error) {
 	uid, gid = n.rule.UID.Number, n.rule.GID.Number
 	user := d.facts.Container.User
 	if (n.rule.UID.OfProcess || n.rule.GID.OfProcess) && !user.OK {
-		return 0, 0, d.refuse(UnknownFact, `would get device %q of profile %q, which belongs to the container's user, and this runtime does not tell who that is: have the profile say a number instead of "user", or use containerd 2.2 or later`,
+		return 0, 0, d.refuse(UnknownFact, `would get device %q of profile %q, which belongs to the container's user, and this runtime does not tell who that is: have the profile say a number instead of "user", or use containerd 2.3 or later`,
 			n.target, n.profile)
 	}
 	if n.rule.UID.OfProcess {
