@@ -145,16 +145,12 @@ func changeSet(sets *node, name string, add, drop []string) error {
 	return nil
 }
 
-// texts returns the strings of an array.
+// texts returns the strings of an array, which is opened.
 func (n *node) texts() ([]string, error) {
 	if err := n.open('['); err != nil {
 		return nil, err
 	}
-	out := make([]string, len(n.kids))
-	for i, k := range n.kids {
-		if err := k.value.decode(&out[i]); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	out := make([]string, 0, len(n.kids))
+	err := n.decode(&out)
+	return out, err
 }

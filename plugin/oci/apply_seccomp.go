@@ -104,9 +104,14 @@ func replaceRules(list *node, current, merged []specs.LinuxSyscall) error {
 	return nil
 }
 
-// isWithin reports whether all of some are among all.
+// isWithin reports whether some are among all, in the same order.
 func isWithin(some, all []string) bool {
-	return !slices.ContainsFunc(some, func(s string) bool { return !slices.Contains(all, s) })
+	for _, one := range all {
+		if len(some) > 0 && some[0] == one {
+			some = some[1:]
+		}
+	}
+	return len(some) == 0
 }
 
 // keepNames takes the other names out of a rule.
@@ -119,10 +124,14 @@ func keepNames(rule *node, keep []string) error {
 	if err != nil {
 		return err
 	}
-	for i := len(have) - 1; i >= 0; i-- {
-		if !slices.Contains(keep, have[i]) {
-			names.remove(i)
+	at := 0
+	for _, name := range have {
+		if len(keep) > 0 && keep[0] == name {
+			keep = keep[1:]
+			at++
+			continue
 		}
+		names.remove(at)
 	}
 	return nil
 }

@@ -161,7 +161,7 @@ func (n *node) open(kind byte) error {
 // error: readers differ in which they take.
 func (n *node) decode(into any) error {
 	text := n.bytes()
-	if err := checkKeys(text); err != nil {
+	if _, err := checkKeys(text, 0); err != nil {
 		return fmt.Errorf("%s: %w", n.path(), err)
 	}
 	if err := json.Unmarshal(text, into); err != nil {
@@ -170,31 +170,6 @@ func (n *node) decode(into any) error {
 			return fmt.Errorf("%s: a JSON %s is not what belongs at %q", n.path(), kind.Value, kind.Field)
 		}
 		return fmt.Errorf("%s: %w", n.path(), err)
-	}
-	return nil
-}
-
-// checkKeys looks for keys that are there twice, at every depth of a value.
-func checkKeys(text []byte) error {
-	n := &node{text: text}
-	kind := n.kind()
-	if kind != '{' && kind != '[' {
-		return nil
-	}
-	if err := n.open(kind); err != nil {
-		return err
-	}
-	seen := make(map[string]bool, len(n.kids))
-	for _, k := range n.kids {
-		if key := fold(k.name); kind == '{' {
-			if seen[key] {
-				return fmt.Errorf("member %q is there twice", k.name)
-			}
-			seen[key] = true
-		}
-		if err := checkKeys(k.value.text); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -99,12 +99,12 @@ func TestApplyRefuses(t *testing.T) {
 		config string
 		adjust policy.Adjustment
 	}{
-		"has no process":               {`{}`, policy.Adjustment{Env: map[string]string{"a": "b"}}},
-		"process is not an object":     {`{"process":[]}`, policy.Adjustment{Env: map[string]string{"a": "b"}}},
-		"linux is not an object":       {`{"linux":"x"}`, policy.Adjustment{Sysctls: map[string]string{"a": "b"}}},
-		"process.env[1]: a JSON":       {`{"process":{"env":["a",1]}}`, policy.Adjustment{Env: map[string]string{"a": "b"}}},
-		"CDI devices vendor.com/x=all": {`{}`, policy.Adjustment{CDIDevices: []string{"vendor.com/x=all"}}},
-		"writable cgroup":              {`{}`, policy.Adjustment{CgroupWritable: true}},
+		"has no process":                         {`{}`, policy.Adjustment{Env: map[string]string{"a": "b"}}},
+		"process is not an object":               {`{"process":[]}`, policy.Adjustment{Env: map[string]string{"a": "b"}}},
+		"linux is not an object":                 {`{"linux":"x"}`, policy.Adjustment{Sysctls: map[string]string{"a": "b"}}},
+		"process.env: a JSON number is not what": {`{"process":{"env":["a",1]}}`, policy.Adjustment{Env: map[string]string{"a": "b"}}},
+		"CDI devices vendor.com/x=all":           {`{}`, policy.Adjustment{CDIDevices: []string{"vendor.com/x=all"}}},
+		"writable cgroup":                        {`{}`, policy.Adjustment{CgroupWritable: true}},
 		"nothing mounts the shadow": {`{"mounts":[{"destination":"/dev/kvm","source":"/dev/kvm"}]}`,
 			policy.Adjustment{ShadowNodes: []policy.ShadowNode{{Path: "/s/0", ContainerPath: "/dev/kvm"}}}},
 		"the decision was about c 10:232": {`{"linux":{"devices":[{"path":"/dev/kvm","type":"c","major":1,"minor":3}]}}`,

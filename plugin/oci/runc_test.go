@@ -35,18 +35,13 @@ func program(t testing.TB, name string) string {
 // realContainer makes a bundle that the real runc can run, whose program stays.
 func (n *node) realContainer(uid int, annotations map[string]string) {
 	n.t.Helper()
-	n.mkdir(n.path("bundle/rootfs/bin"))
 	n.mkdir(n.path("bundle/rootfs/proc"))
-	busybox, err := exec.LookPath("busybox")
-	missing(n.t, err != nil, "busybox is not installed: a container needs a program")
-	for _, name := range []string{"busybox", "sleep", "cat"} {
-		if text, err := exec.Command("cp", busybox, n.path("bundle/rootfs/bin/"+name)).CombinedOutput(); err != nil {
-			n.t.Fatalf("%v: %s", err, text)
-		}
+	if text, err := exec.Command("cp", program(n.t, "probe"), n.path("bundle/rootfs/probe")).CombinedOutput(); err != nil {
+		n.t.Fatalf("%v: %s", err, text)
 	}
 	spec := map[string]any{
 		"ociVersion": "1.2.0", "root": map[string]any{"path": "rootfs"}, "annotations": annotations,
-		"process": map[string]any{"user": map[string]any{"uid": uid, "gid": uid}, "cwd": "/", "args": []string{"/bin/sleep", "100"},
+		"process": map[string]any{"user": map[string]any{"uid": uid, "gid": uid}, "cwd": "/", "args": []string{"/probe", "pause"},
 			"env": []string{"PATH=/bin"}, "capabilities": map[string]any{}, "noNewPrivileges": true},
 		"mounts": []any{map[string]any{"destination": "/proc", "type": "proc", "source": "proc"}},
 		"linux":  map[string]any{"namespaces": []any{map[string]any{"type": "pid"}, map[string]any{"type": "mount"}}},
@@ -90,7 +85,7 @@ func TestRealRuncGivesAndTakesCapabilities(t *testing.T) {
 				n.wantCapability(n.path("init.pid"), mknodBit, tc.has)
 
 				// As containerd does: from a spec of its own, that drops all.
-				n.write("process.json", fmt.Sprintf(`{"user":{"uid":%d,"gid":%d},"cwd":"/","args":["/bin/sleep","100"],"env":[],"capabilities":%s}`,
+				n.write("process.json", fmt.Sprintf(`{"user":{"uid":%d,"gid":%d},"cwd":"/","args":["/probe","pause"],"env":[],"capabilities":%s}`,
 					uid, uid, map[bool]string{true: "{}", false: `{"bounding":["CAP_MKNOD"],"permitted":["CAP_MKNOD"],"effective":["CAP_MKNOD"],"inheritable":["CAP_MKNOD"],"ambient":["CAP_MKNOD"]}`}[tc.has]), 0o600)
 				runc("exec", "--process", n.path("process.json"), "--detach", "--pid-file", n.path("exec.pid"), "c1")
 				n.wantCapability(n.path("exec.pid"), mknodBit, tc.has)

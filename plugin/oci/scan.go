@@ -5,6 +5,7 @@ package oci
 
 import (
 	"encoding/json"
+	"fmt"
 	"unicode"
 )
 
@@ -56,6 +57,39 @@ func skipValue(text []byte, i int) int {
 		i++
 	}
 	return i
+}
+
+// checkKeys looks for keys that are there twice, at every depth of the value
+// that begins at i, and returns the index after it.
+func checkKeys(text []byte, i int) (int, error) {
+	i = skipSpace(text, i)
+	open := text[i]
+	if open != '{' && open != '[' {
+		return skipValue(text, i), nil
+	}
+	seen := map[string]bool{}
+	for i = skipSpace(text, i+1); text[i] != open+2; i = skipSpace(text, i) { // } and ] come two after { and [
+		if text[i] == ',' {
+			i = skipSpace(text, i+1)
+		}
+		if open == '{' {
+			end := skipString(text, i)
+			name, err := keyName(text[i:end])
+			if err != nil {
+				return 0, err
+			}
+			if seen[fold(name)] {
+				return 0, fmt.Errorf("member %q is there twice", name)
+			}
+			seen[fold(name)] = true
+			i = skipSpace(text, end) + 1 // and the colon
+		}
+		var err error
+		if i, err = checkKeys(text, i); err != nil {
+			return 0, err
+		}
+	}
+	return i + 1, nil
 }
 
 // fold returns what all keys have in common that encoding/json takes for the
