@@ -46,7 +46,7 @@ func startNode(t *testing.T, o node.Options) *node.Node {
 func closeNode(n *node.Node) error {
 	errs := []error{n.Close()}
 	if _, err := os.Stat(n.Dir()); !errors.Is(err, fs.ErrNotExist) {
-		errs = append(errs, fmt.Errorf("left behind: %s (%v)", n.Dir(), err))
+		errs = append(errs, errors.New("left behind: "+n.Dir()))
 	}
 	return errors.Join(append(errs, processesOf(n)...)...)
 }
