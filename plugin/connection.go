@@ -69,6 +69,11 @@ func (c *connection) serve(ctx context.Context, opts ...stub.Option) error {
 		default: // the stub reports a close more than once
 		}
 	}))
+	// A runtime with NRI 0.12.4 or later then fails a request that the plugin
+	// does not answer, in the place of going on without it.
+	if c.Plugin == nil || !c.policy.Load().Audit() {
+		opts = append(opts, stub.WithFailurePolicy(&api.FailurePolicy{FailRequest: true}))
+	}
 	s, err := stub.New(c, opts...)
 	if err != nil {
 		return fmt.Errorf("preparing the plugin: %w", err)

@@ -76,12 +76,9 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 
 	pol := p.policy.Load()
 	req := requestOf(pod, ctr)
-	// A panic would end the connection, and the runtime takes a lost plugin
-	// for one that has nothing to say: the container would run unadjusted.
 	defer func() {
 		if r := recover(); r != nil {
-			log.G(ctx).WithField("panic", r).Error("deciding about a container")
-			adjust, err = nil, refusal(pol, req.Refuse(policy.Internal, "cannot be decided about: %v", r))
+			adjust, err = nil, refusal(pol, panicked(ctx, &req, r))
 		}
 	}()
 
@@ -108,6 +105,14 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 	}
 	p.report(ctx, pol, &w, told)
 	return adjust, nil, refusal(pol, err)
+}
+
+// panicked refuses a container about which the agent panicked. Left alone that
+// would end the connection, and the runtime takes a lost plugin for one that
+// has nothing to say: the container would run unadjusted.
+func panicked(ctx context.Context, req *policy.Request, value any) *policy.Refusal {
+	log.G(ctx).WithField("panic", value).Error("deciding about a container")
+	return req.Refuse(policy.Internal, "cannot be decided about: %v", value)
 }
 
 // refusal is what the runtime is told: in audit mode, that all is well.
@@ -168,10 +173,16 @@ func (p *Plugin) report(ctx context.Context, pol *policy.Policy, w *work, err er
 // handler of nodegate-runc the record must have been carried out by then: if
 // not, the handler runs another program after all, or the container was
 // created while no agent was there.
-func (p *Plugin) StartContainer(ctx context.Context, pod *api.PodSandbox, ctr *api.Container) error {
+func (p *Plugin) StartContainer(ctx context.Context, pod *api.PodSandbox, ctr *api.Container) (err error) {
 	p.busy.RLock()
 	defer p.busy.RUnlock()
 	pol := p.policy.Load()
+	req := requestOf(pod, ctr)
+	defer func() {
+		if r := recover(); r != nil {
+			err = refusal(pol, panicked(ctx, &req, r))
+		}
+	}()
 	if !pol.Wrapped(pod.GetRuntimeHandler()) {
 		return nil
 	}
@@ -184,7 +195,6 @@ func (p *Plugin) StartContainer(ctx context.Context, pod *api.PodSandbox, ctr *a
 		return nil
 	}
 	p.stats.Refused.Add(1)
-	req := requestOf(pod, ctr)
 	bypassed := req.Refuse(policy.NotCarried, "was created without nodegate-runc: the runtime handler %q must have it as its BinaryName, or leave runtime.handlers",
 		pod.GetRuntimeHandler())
 	log.G(ctx).WithError(err).Warn(bypassed.Error())
