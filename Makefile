@@ -35,9 +35,14 @@ build: ## Build bin/nodegate (and the other programs under cmd/)
 deps: ## Install the Debian packages that are missing (as root)
 	@hack/deps.sh
 
-.PHONY: runtimes
-runtimes: deps probe ## Build the pinned containerd, runc and CNI, and the programs of the tests
+# One containerd, as the demo needs it.
+.PHONY: runtime
+runtime: deps probe ## Build the pinned default containerd, runc and CNI
 	@hack/runtimes.sh
+
+.PHONY: runtimes
+runtimes: deps probe ## Build these and every other containerd that the tests run on
+	@hack/runtimes.sh all
 
 # The test image's program, and what stands before runc on a node with cgroup v2.
 .PHONY: probe
@@ -71,7 +76,7 @@ bench: ## Run the benchmarks
 
 # Not by go run, which a kill would end in the place of the demo.
 .PHONY: demo
-demo: runtimes build ## Show on a real containerd what nodegate changes (as root)
+demo: runtime build ## Show on a real containerd what nodegate changes (as root)
 	@$(GOBUILD) -o $(BIN)/demo ./hack/demo
 	@$(BIN)/demo
 
