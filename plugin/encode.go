@@ -160,7 +160,7 @@ func (e encoder) words(a *policy.Adjustment) []string {
 	for _, n := range a.ShadowNodes {
 		add(true, "a usable %s in place of its own", n.ContainerPath)
 	}
-	add(a.AdoptDevices, "the ownership of its devices")
+	add(len(a.AdoptDevices) > 0, "the ownership of %s", strings.Join(a.AdoptDevices, ", "))
 	add(len(a.Capabilities.Add) > 0, "the capabilities %s", strings.Join(a.Capabilities.Add, ", "))
 	add(len(a.Capabilities.Drop) > 0, "the drop of %s", strings.Join(a.Capabilities.Drop, ", "))
 	switch {

@@ -84,7 +84,7 @@ func TestWhatAnOldRuntimeCannotCarryIsNamed(t *testing.T) {
 		Devices:        []policy.Device{device("c", "rw")},
 		DeviceRules:    []rspec.LinuxDeviceCgroup{{Allow: true, Type: "c", Major: &mib, Access: "rw"}},
 		CDIDevices:     []string{"vendor.com/modem=all"},
-		AdoptDevices:   true,
+		AdoptDevices:   []string{"/dev/modem"},
 		Mounts:         []rspec.Mount{{Destination: "/run", Type: "tmpfs", Source: "tmpfs"}},
 		Capabilities:   policy.Capabilities{Add: []string{"CAP_MKNOD"}, Drop: []string{"CAP_NET_RAW"}},
 		Seccomp:        []policy.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1, ErrnoName: "EPERM"}},
@@ -93,7 +93,7 @@ func TestWhatAnOldRuntimeCannotCarryIsNamed(t *testing.T) {
 		CgroupWritable: true,
 		ProcUnmasked:   true,
 	}
-	always := []string{"the ownership of its devices", "the capabilities CAP_MKNOD", "the drop of CAP_NET_RAW"}
+	always := []string{"the ownership of /dev/modem", "the capabilities CAP_MKNOD", "the drop of CAP_NET_RAW"}
 	last := []string{"a writable cgroup", "an unmasked /proc"}
 	sysctl := []string{"the sysctl net.ipv4.ping_group_range"}
 	for _, tc := range []struct {

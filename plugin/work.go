@@ -7,13 +7,13 @@ import (
 	"context"
 	"fmt"
 	"math"
+	goruntime "runtime"
 	"slices"
 	"strings"
 
 	"github.com/containerd/nri/pkg/api"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/nodegate/nodegate/plugin/record"
 )
@@ -46,7 +46,7 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 		return err
 	}
 	runtime := p.runtime.Load()
-	e := encoder{level: runtime.level, cdi: runtime.cdi, seccomp: seccompOf(ctr, runtime.level), archs: host.Architectures()}
+	e := encoder{level: runtime.level, cdi: runtime.cdi, seccomp: seccompOf(ctr, runtime.level), archs: policy.Architectures(goruntime.GOARCH)}
 	var uncarried []string
 	if w.change, w.left, uncarried, err = e.encode(&w.decision.Adjustment); err != nil {
 		return w.request.Refuse(policy.Conflict, "would get seccomp rules that its own profile leaves no room for: %s", err)

@@ -12,11 +12,10 @@ import (
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
-// adoptDevices makes the process's user the owner of the devices that the spec
-// has, who may then read and write them as far as the device cgroup lets him.
-// In a user namespace the runtime ignores owners, and shadow nodes do it.
-// The adjustment's own devices have the owner that it gives them.
-func adoptDevices(spec *node, own []policy.Device) error {
+// adoptDevices makes the process's user the owner of devices that the spec has,
+// who may then read and write them as far as the device cgroup lets him. In a
+// user namespace the runtime ignores owners, and shadow nodes do it.
+func adoptDevices(spec *node, paths []string) error {
 	if within, err := hasUserNamespace(spec); within || err != nil {
 		return err
 	}
@@ -29,8 +28,7 @@ func adoptDevices(spec *node, own []policy.Device) error {
 		return err
 	}
 	return eachDevice(list, func(at int, have *specs.LinuxDevice) error {
-		isOwn := slices.ContainsFunc(own, func(d policy.Device) bool { return absolute(d.Path) == absolute(have.Path) })
-		if have.Type == "p" || isOwn { // p is a FIFO, no device
+		if !slices.ContainsFunc(paths, func(p string) bool { return absolute(p) == absolute(have.Path) }) {
 			return nil
 		}
 		entry := list.kids[at].value

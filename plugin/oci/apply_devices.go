@@ -16,8 +16,8 @@ import (
 // applyDevices adds nodes and device-cgroup rules, and hands the nodes that
 // are there already to the process.
 func applyDevices(spec *node, a *policy.Adjustment) error {
-	if a.AdoptDevices {
-		if err := adoptDevices(spec, a.Devices); err != nil {
+	if len(a.AdoptDevices) > 0 {
+		if err := adoptDevices(spec, a.AdoptDevices); err != nil {
 			return err
 		}
 	}

@@ -32,7 +32,7 @@ func applySeccomp(spec *node, a *policy.Adjustment) error {
 			return err
 		}
 	}
-	merged, err := policy.ApplySeccomp(current, a.Seccomp, architectures(runtime.GOARCH))
+	merged, err := policy.ApplySeccomp(current, a.Seccomp, policy.Architectures(runtime.GOARCH))
 	if err != nil {
 		return fmt.Errorf("merging seccomp rules into those of the container: %w", err)
 	}

@@ -162,7 +162,7 @@ func someOf(which uint16) *policy.Adjustment {
 		func() { whole.ProcUnmasked = true },
 		func() { whole.Mounts = append(whole.Mounts, mountOf("/run", "tmpfs"), mountOf("/dev/kvm", "/s/0")) },
 		func() { whole.ShadowNodes = []policy.ShadowNode{kvm} },
-		func() { whole.AdoptDevices = true },
+		func() { whole.AdoptDevices = []string{"/dev/kvm"} },
 		func() { whole.Devices = []policy.Device{deviceOf("/dev/tun", "r")} },
 		func() {
 			whole.DeviceRules = cgroupRules(&policy.Adjustment{Devices: []policy.Device{deviceOf("/x", "w")}})

@@ -18,9 +18,10 @@ type Adjustment struct {
 	DeviceRules []specs.LinuxDeviceCgroup `json:"deviceRules,omitempty"`
 	ShadowNodes []ShadowNode              `json:"shadowNodes,omitempty"`
 	CDIDevices  []string                  `json:"cdiDevices,omitempty"`
-	// AdoptDevices asks that the devices which the pod has already belong to
-	// the ids of its process. In a user namespace shadow nodes do that.
-	AdoptDevices bool          `json:"adoptDevices,omitempty"`
+	// AdoptDevices are the container paths of devices which the pod has
+	// already, and which are to belong to the ids of its process. In a user
+	// namespace shadow nodes do that.
+	AdoptDevices []string      `json:"adoptDevices,omitempty"`
 	Mounts       []specs.Mount `json:"mounts,omitempty"`
 
 	Capabilities Capabilities      `json:"capabilities,omitzero"`
@@ -58,7 +59,7 @@ type ShadowNode struct {
 // Empty reports whether nothing is to change.
 func (a *Adjustment) Empty() bool {
 	return len(a.Devices) == 0 && len(a.DeviceRules) == 0 && len(a.ShadowNodes) == 0 &&
-		len(a.CDIDevices) == 0 && !a.AdoptDevices && len(a.Mounts) == 0 &&
+		len(a.CDIDevices) == 0 && len(a.AdoptDevices) == 0 && len(a.Mounts) == 0 &&
 		len(a.Capabilities.Add) == 0 && len(a.Capabilities.Drop) == 0 &&
 		len(a.Seccomp) == 0 && len(a.Sysctls) == 0 && len(a.Env) == 0 &&
 		!a.CgroupWritable && !a.ProcUnmasked

@@ -19,40 +19,40 @@ func (d *decider) adopt() error {
 	if d.effects.adoptDevicesBy == "" {
 		return nil
 	}
-	for _, have := range d.facts.Container.Devices {
-		if !d.provided(absolute(have.Path)) && !d.given(&have) {
-			return d.refuse(Unmet, "would have its device %q handed to its user by profile %q, but no device plugin or CDI gave it that device (a privileged container has every device of the node): drop privileged: true, or the profile",
-				absolute(have.Path), d.effects.adoptDevicesBy)
-		}
-	}
-	if !d.userNamespace() {
-		d.out.AdoptDevices = true
-		return nil
-	}
-	user := d.facts.Container.User
 	for i := range d.facts.Container.Devices {
 		have := &d.facts.Container.Devices[i]
 		at := absolute(have.Path)
-		if have.Type != "c" && have.Type != "b" || d.provided(at) {
-			continue
-		}
 		switch {
-		case !d.wrapped():
-			return d.refuse(NotCarried, "would get its device %q to use, which in a pod with a user namespace only nodegate-runc can give: %s", at, d.underWrapper())
-		case !user.OK:
-			return d.refuse(UnknownFact, "would get its device %q for its own user, and this runtime does not tell who that is: use containerd 2.3 or later", at)
-		}
-		mode := fs.FileMode(0o600)
-		if have.FileMode != nil {
-			mode |= have.FileMode.Perm()
-		}
-		err := d.placeShadow(d.effects.adoptDevicesBy, ShadowNode{Type: have.Type, Major: have.Major, Minor: have.Minor,
-			Mode: mode, UID: user.Value.UID, GID: user.Value.GID, ContainerPath: at, Replaces: true})
-		if err != nil {
-			return err
+		case have.Type != "c" && have.Type != "b" || d.provided(at):
+			// No device, or the profile says itself what it is to be.
+		case !d.given(have):
+			return d.refuse(Unmet, "would have its device %q handed to its user by profile %q, but no device plugin or CDI gave it that device (a privileged container has every device of the node): drop privileged: true, or the profile",
+				at, d.effects.adoptDevicesBy)
+		case !d.userNamespace():
+			d.out.AdoptDevices = append(d.out.AdoptDevices, at)
+		default:
+			if err := d.adoptShadow(have, at); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+func (d *decider) adoptShadow(have *specs.LinuxDevice, at string) error {
+	user := d.facts.Container.User
+	switch {
+	case !d.wrapped():
+		return d.refuse(NotCarried, "would get its device %q to use, which in a pod with a user namespace only nodegate-runc can give: %s", at, d.underWrapper())
+	case !user.OK:
+		return d.refuse(UnknownFact, "would get its device %q for its own user, and this runtime does not tell who that is: use containerd 2.3 or later", at)
+	}
+	mode := fs.FileMode(0o600)
+	if have.FileMode != nil {
+		mode |= have.FileMode.Perm()
+	}
+	return d.placeShadow(d.effects.adoptDevicesBy, ShadowNode{Type: have.Type, Major: have.Major, Minor: have.Minor,
+		Mode: mode, UID: user.Value.UID, GID: user.Value.GID, ContainerPath: at, Replaces: true})
 }
 
 // given reports whether the pod was given this very device: its own rules name
@@ -60,12 +60,8 @@ func (d *decider) adopt() error {
 // has every node of the host under a rule for all, and must not come to own
 // the host's disks by this.
 func (d *decider) given(have *specs.LinuxDevice) bool {
-	kind := have.Type
-	if kind == "u" {
-		kind = "c" // an old name of it
-	}
 	return slices.ContainsFunc(d.facts.Container.DeviceRules, func(r specs.LinuxDeviceCgroup) bool {
-		return r.Allow && r.Type == kind && r.Major != nil && *r.Major == have.Major &&
+		return r.Allow && r.Type == have.Type && r.Major != nil && *r.Major == have.Major &&
 			r.Minor != nil && *r.Minor == have.Minor && strings.ContainsAny(r.Access, "rw")
 	})
 }

@@ -82,7 +82,7 @@ func TestDecideMerges(t *testing.T) {
 				{Name: "c", DeviceCgroupRules: []specs.LinuxDeviceCgroup{rule}, CDIDevices: []string{"v/c=a"}, Env: map[string]string{"x": "1"},
 					Sysctls: map[string]string{"net.x": "1"}, Seccomp: errno(1, "EPERM")},
 			},
-			want: Adjustment{DeviceRules: []specs.LinuxDeviceCgroup{rule}, CDIDevices: []string{"v/c=a"}, AdoptDevices: true, CgroupWritable: true,
+			want: Adjustment{DeviceRules: []specs.LinuxDeviceCgroup{rule}, CDIDevices: []string{"v/c=a"}, CgroupWritable: true,
 				Mounts:       []specs.Mount{{Destination: "/run", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "rw", "mode=0755"}}},
 				Capabilities: Capabilities{Add: []string{"CAP_A", "CAP_B", "CAP_C"}}, Seccomp: errno(1, "EPERM"),
 				Sysctls: map[string]string{"net.x": "1"}, Env: map[string]string{"x": "1"}},
@@ -151,12 +151,12 @@ func TestDecideTmpfs(t *testing.T) {
 func TestDecideTheRest(t *testing.T) {
 	runDecide(t, []decideCase{
 		{name: "env", profiles: []Profile{{Name: "a", Env: map[string]string{"container": "oci", "X": ""}}}, want: Adjustment{Env: map[string]string{"container": "oci", "X": ""}}},
-		{name: "adopt", profiles: []Profile{{Name: "a", AdoptDevices: true}}, want: Adjustment{AdoptDevices: true}},
+		{name: "adopt", profiles: []Profile{{Name: "a", AdoptDevices: true}}, want: Adjustment{}},
 		{name: "proc", profiles: []Profile{{Name: "a", ProcUnmasked: true, Requires: Requires{UserNamespace: true}}}, facts: inUserNamespace, want: Adjustment{ProcUnmasked: true}},
 	})
 	for _, a := range []Adjustment{
 		{Devices: make([]Device, 1)}, {DeviceRules: make([]specs.LinuxDeviceCgroup, 1)}, {ShadowNodes: make([]ShadowNode, 1)}, {CDIDevices: []string{""}},
-		{AdoptDevices: true}, {Mounts: make([]specs.Mount, 1)}, {Capabilities: Capabilities{Add: []string{""}}}, {Capabilities: Capabilities{Drop: []string{""}}},
+		{AdoptDevices: []string{""}}, {Mounts: make([]specs.Mount, 1)}, {Capabilities: Capabilities{Add: []string{""}}}, {Capabilities: Capabilities{Drop: []string{""}}},
 		{Seccomp: make([]SeccompRule, 1)}, {Sysctls: map[string]string{"": ""}}, {Env: map[string]string{"": ""}}, {CgroupWritable: true}, {ProcUnmasked: true},
 	} {
 		if a.Empty() {

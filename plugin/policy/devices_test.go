@@ -212,7 +212,7 @@ func TestDecideAdoptDevices(t *testing.T) {
 	replaced.DeviceRules = []specs.LinuxDeviceCgroup{{Allow: true, Type: "c", Major: ptr(int64(10)), Minor: ptr(int64(232)), Access: "rw"}}
 
 	runDecide(t, []decideCase{
-		{name: "no user namespace", profiles: adopt, facts: with(nil, "/dev/modem"), want: Adjustment{AdoptDevices: true}},
+		{name: "no user namespace", profiles: adopt, facts: with(nil, "/dev/modem"), want: Adjustment{AdoptDevices: []string{"/dev/modem"}}},
 		{name: "nothing to adopt", profiles: adopt, facts: ns},
 		{name: "privileged", profiles: adopt, facts: and(ns, wrapped, privileged), code: Unmet, refusal: notGiven},
 		{name: "privileged, no user namespace", profiles: adopt, facts: and(wrapped, privileged), code: Unmet, refusal: notGiven},

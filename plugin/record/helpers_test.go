@@ -49,7 +49,7 @@ func full(t testing.TB, id string) Record {
 		DeviceRules:  []specs.LinuxDeviceCgroup{{Allow: true, Type: "c", Major: &errno, Access: "rw"}},
 		ShadowNodes:  []policy.ShadowNode{{Path: "/dev/x/c/0", Type: "b", Major: 7, Minor: 1, Mode: 0o600, UID: 100000, GID: 1, ContainerPath: "/dev/loop1"}},
 		CDIDevices:   []string{"vendor.com/modem=all"},
-		AdoptDevices: true,
+		AdoptDevices: []string{"/dev/kvm"},
 		Mounts:       []specs.Mount{{Destination: "/run", Type: "tmpfs", Source: "tmpfs", Options: []string{"rw"}}},
 		Capabilities: policy.Capabilities{Add: []string{"CAP_MKNOD"}, Drop: []string{"CAP_CHOWN"}},
 		Seccomp: []policy.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1, ErrnoName: "EPERM",

@@ -63,7 +63,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{change(`"version":1`, `"version":2,"future":true`), "version 2 is not 1: another release"},
 		{change(`"version":1`, `"version":"1"`), "cannot unmarshal string"},
 		{change(`"version":1`, `"version":1,"future":true`), `unknown field "future"`},
-		{change(`"adoptDevices":true`, `"adoptAll":true`), `unknown field "adoptAll"`},
+		{change(`"adoptDevices":["/dev/kvm"]`, `"adoptAll":["/dev/kvm"]`), `unknown field "adoptAll"`},
 		{change(`"containerId":"abc"`, `"containerId":"../abc"`), `"../abc" is no container id`},
 		{change(r.Nonce, strings.ToUpper(r.Nonce[:31])+"F"), "lower-case hex"},
 		{change(r.Nonce, r.Nonce[:30]), "lower-case hex"},

@@ -1,14 +1,16 @@
 // SPDX-FileCopyrightText: The nodegate authors
 // SPDX-License-Identifier: Apache-2.0
 
-package oci
+package policy
 
 import "github.com/opencontainers/runtime-spec/specs-go"
 
-// architectures returns the seccomp names of all system call tables of a
-// machine, for a filter that is made from nothing. The agent's package host
-// has the same table; the wrapper links no part of the agent.
-func architectures(goarch string) []specs.Arch {
+// Architectures returns the seccomp names of all system call tables that
+// programs on a machine can use, by its value of GOARCH. A filter that leaves
+// one out can be walked around through it. A 32-bit agent may run on a 64-bit
+// kernel, so that one's tables are named too. The kernel's list:
+// https://github.com/torvalds/linux/blob/master/include/uapi/linux/audit.h
+func Architectures(goarch string) []specs.Arch {
 	switch goarch {
 	case "amd64", "386":
 		return []specs.Arch{specs.ArchX86_64, specs.ArchX86, specs.ArchX32}

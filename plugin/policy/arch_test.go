@@ -1,9 +1,10 @@
 // SPDX-FileCopyrightText: The nodegate authors
 // SPDX-License-Identifier: Apache-2.0
 
-package host
+package policy
 
 import (
+	"runtime"
 	"slices"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 )
 
 func TestArchitectures(t *testing.T) {
-	if len(Architectures()) == 0 {
+	if len(Architectures(runtime.GOARCH)) == 0 {
 		t.Error("none for this machine")
 	}
 	for goarch, want := range map[string][]specs.Arch{
@@ -22,7 +23,7 @@ func TestArchitectures(t *testing.T) {
 		"s390x":   {specs.ArchS390X, specs.ArchS390},
 		"unheard": nil,
 	} {
-		if got := architecturesOf(goarch); !slices.Equal(got, want) {
+		if got := Architectures(goarch); !slices.Equal(got, want) {
 			t.Errorf("%s: got %v, want %v", goarch, got, want)
 		}
 	}
