@@ -25,6 +25,8 @@ type matrixCase struct {
 	what  string
 	// instead replaces what a pod without nodegate-runc meets by a sentence of its own.
 	instead string
+	// userUnknown is what it meets where NRI does not tell the container's user.
+	userUnknown string
 	// except is the refusal on single versions, with which the wrapper does not help.
 	except map[string]string
 	// refused is the refusal on every runtime.
@@ -43,7 +45,7 @@ func matrixCases() []matrixCase {
 	nothing := user(node.ContainerConfig{DropCapabilities: dropAll})
 	pings := []fact{answers("ping "+gateway, "reply from "+gateway)}
 	opens := []fact{answers("open /dev/fuse rw", "ok")}
-	ofUser := userUnknown(`would get device "/dev/fuse" of profile "of-user", which belongs to the container's user, and this runtime does not tell who that is: have the profile say a number instead of "user", or use containerd 2.3 or later`)
+	const ofUser = `would get device "/dev/fuse" of profile "of-user", which belongs to the container's user, and this runtime does not tell who that is: use a RuntimeClass of handler "nodegate", have the profile say a number instead of "user", or use containerd 2.3 or later`
 	noNodes := []fact{
 		answers("mknod b /dev/shm/block 7 0", "EPERM"), answers("mknod c /dev/shm/char 1 3", "EPERM"),
 		answers("mknod -call mknod b /dev/shm/block 7 0", "EPERM"),
@@ -69,15 +71,14 @@ func matrixCases() []matrixCase {
 		{name: "a device with `access = \"r\"`", pod: "read-only", profile: "read-only",
 			works: []fact{answers("open /dev/fuse r", "ok"), answers("open /dev/fuse w", "EPERM"), answers("open /dev/fuse rw", "EPERM")},
 			since: nri10, what: `the access "r" of device /dev/fuse`},
-		{name: "a device of `uid = \"user\"`", pod: "of-user", profile: "of-user", c: nothing, works: opens, except: ofUser},
+		{name: "a device of `uid = \"user\"`", pod: "of-user", profile: "of-user", c: nothing, works: opens, userUnknown: ofUser},
 		{name: "a device of `uid = \"user\"`, user namespace", pod: "of-user-userns", profile: "of-user", userns: true, c: nothing,
-			works: opens, except: ofUser},
+			works: opens, userUnknown: ofUser},
 		{name: "`adopt_devices`, the pod's own device, uid 1000", pod: "adopt", profile: "adopt", c: user(node.ContainerConfig{Devices: own}),
-			works: opens, since: never, what: "the ownership of its devices"},
+			works: opens, since: never, what: "the ownership of /dev/fuse"},
 		{name: "`adopt_devices`, the pod's own device, uid 1000, user namespace", pod: "adopt-userns", profile: "adopt", userns: true,
 			c: user(node.ContainerConfig{Devices: own}), works: opens,
-			instead: `would get its device "/dev/fuse" to use, which in a pod with a user namespace only nodegate-runc can give: use a RuntimeClass of handler "nodegate"`,
-			except:  userUnknown(`would get its device "/dev/fuse" for its own user, and this runtime does not tell who that is: use containerd 2.3 or later`)},
+			instead: `would get its device "/dev/fuse" to use, which in a pod with a user namespace only nodegate-runc can give: use a RuntimeClass of handler "nodegate"`},
 		{name: "`device_cgroup_rules`", pod: "rules", profile: "rules",
 			works: []fact{answers("mknod c /tmp/fuse 10 229", "ok"), answers("open /tmp/fuse rw", "ok")},
 			since: nri10, what: "device-cgroup rules"},
@@ -106,9 +107,4 @@ func matrixCases() []matrixCase {
 		{name: "a profile that is not granted", pod: "ungranted", profile: "kvm",
 			refused: `asks for profile "kvm", which is not granted in namespace "team" (granted there: adopt, cdi, extras, fuse, mknod, no-mknod, no-raw, of-user, ping, read-only, rules, unmasked)`},
 	}
-}
-
-// userUnknown is a refusal where containerd does not tell plugins the container's user.
-func userUnknown(refusal string) map[string]string {
-	return map[string]string{"2.2.9": refusal, "2.0.14": refusal, "1.7.35": refusal}
 }

@@ -181,6 +181,8 @@ func (c *matrixCase) want(version, handler string) string {
 		return container + c.instead
 	case handler == "" && c.instead != "":
 		return c.instead
+	case handler == "" && c.userUnknown != "" && nri.level < nri12:
+		return container + c.userUnknown
 	case c.except[version] != "":
 		return container + c.except[version]
 	case handler == "" && nri.level < c.since:

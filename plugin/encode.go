@@ -40,7 +40,7 @@ func (e encoder) encode(a *policy.Adjustment) (*api.ContainerAdjustment, policy.
 	e.encodeDevices(a, out, &left)
 	e.encodeSysctls(a, out, &left)
 	for _, n := range a.ShadowNodes {
-		if n.Replaces {
+		if n.Replaces || n.Process != (policy.Process{}) {
 			left.ShadowNodes = append(left.ShadowNodes, n)
 		}
 	}
@@ -62,7 +62,7 @@ func (e encoder) encodeDevices(a *policy.Adjustment, out *api.ContainerAdjustmen
 	rules := e.level.atLeast(levelRules)
 	for _, d := range a.Devices {
 		excess := without("rw", d.Access)
-		if !rules && excess != "" {
+		if !rules && excess != "" || d.Process != (policy.Process{}) {
 			left.Devices = append(left.Devices, d)
 			continue
 		}

@@ -39,8 +39,12 @@ func addDevices(spec *node, devices []policy.Device) error {
 	if err != nil {
 		return err
 	}
+	user, err := userOf(spec)
+	if err != nil {
+		return err
+	}
 	for i := range devices {
-		want := &devices[i].LinuxDevice
+		want := ownedBy(devices[i], user)
 		there := false
 		err := eachDevice(list, func(at int, have *specs.LinuxDevice) error {
 			if absolute(have.Path) != absolute(want.Path) {
@@ -59,6 +63,17 @@ func addDevices(spec *node, devices []policy.Device) error {
 		}
 	}
 	return nil
+}
+
+// ownedBy fills in the ids of the process that the agent did not know.
+func ownedBy(d policy.Device, user specs.User) *specs.LinuxDevice {
+	if d.Process.UID {
+		d.UID = &user.UID
+	}
+	if d.Process.GID {
+		d.GID = &user.GID
+	}
+	return &d.LinuxDevice
 }
 
 // cgroupRules returns the rules of the adjustment's devices and its own. The

@@ -110,6 +110,9 @@ func create(config *settings, configPath string, call Call) error {
 	if err := apply(b.spec, &found.Adjustment); err != nil {
 		return fmt.Errorf("%s: adjusting it: %w", who, err)
 	}
+	if err := ownShadowNodes(b.spec, found.Adjustment.ShadowNodes); err != nil {
+		return fmt.Errorf("%s: %w", who, err)
+	}
 	if err := b.save(call.ID, found.Adjustment.Capabilities); err != nil {
 		return err
 	}

@@ -37,7 +37,16 @@ type Adjustment struct {
 // letters of Access and no others.
 type Device struct {
 	specs.LinuxDevice
-	Access string `json:"access"`
+	Access  string  `json:"access"`
+	Process Process `json:"process,omitzero"`
+}
+
+// Process says which ids of a node are to be those of the container's process.
+// It is for runtimes that do not tell the agent who that is; the wrapper finds
+// it in the spec.
+type Process struct {
+	UID bool `json:"uid,omitempty"`
+	GID bool `json:"gid,omitempty"`
 }
 
 // ShadowNode is a node that must exist on the host, with this owner, before
@@ -54,6 +63,8 @@ type ShadowNode struct {
 	// Replaces says that the pod has a device of its own at ContainerPath,
 	// which has to leave its spec: the runtime would put it over the mount.
 	Replaces bool `json:"replaces,omitempty"`
+	// Process names ids that the wrapper has to change.
+	Process Process `json:"process,omitzero"`
 }
 
 // Empty reports whether nothing is to change.

@@ -4,7 +4,6 @@
 package policy
 
 import (
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -40,19 +39,19 @@ func (d *decider) adopt() error {
 }
 
 func (d *decider) adoptShadow(have *specs.LinuxDevice, at string) error {
-	user := d.facts.Container.User
-	switch {
-	case !d.wrapped():
+	if !d.wrapped() {
 		return d.refuse(NotCarried, "would get its device %q to use, which in a pod with a user namespace only nodegate-runc can give: %s", at, d.underWrapper())
-	case !user.OK:
-		return d.refuse(UnknownFact, "would get its device %q for its own user, and this runtime does not tell who that is: use containerd 2.3 or later", at)
 	}
-	mode := fs.FileMode(0o600)
+	node := ShadowNode{Type: have.Type, Major: have.Major, Minor: have.Minor, Mode: 0o600, ContainerPath: at, Replaces: true}
 	if have.FileMode != nil {
-		mode |= have.FileMode.Perm()
+		node.Mode |= have.FileMode.Perm()
 	}
-	return d.placeShadow(d.effects.adoptDevicesBy, ShadowNode{Type: have.Type, Major: have.Major, Minor: have.Minor,
-		Mode: mode, UID: user.Value.UID, GID: user.Value.GID, ContainerPath: at, Replaces: true})
+	if user := d.facts.Container.User; user.OK {
+		node.UID, node.GID = user.Value.UID, user.Value.GID
+	} else {
+		node.Process = Process{UID: true, GID: true}
+	}
+	return d.placeShadow(d.effects.adoptDevicesBy, node)
 }
 
 // given reports whether the pod was given this very device: its own rules name

@@ -114,7 +114,7 @@ func (d *decider) place(n node) error {
 		return d.refuse(Occupied, "would get device %q of profile %q, but has a volume of its own mounted at %q: mount it elsewhere",
 			n.target, n.profile, at)
 	}
-	uid, gid, err := d.owner(n)
+	uid, gid, unknown, err := d.owner(n)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (d *decider) place(n node) error {
 				n.target, n.profile, d.underWrapper())
 		}
 		err := d.placeShadow(n.profile, ShadowNode{Type: n.host.Type, Major: n.host.Major, Minor: n.host.Minor,
-			Mode: mode, UID: uid, GID: gid, ContainerPath: n.target, Replaces: have != nil})
+			Mode: mode, UID: uid, GID: gid, ContainerPath: n.target, Replaces: have != nil, Process: unknown})
 		if err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func (d *decider) place(n node) error {
 			Major: &n.host.Major, Minor: &n.host.Minor, Access: n.access})
 		return nil
 	}
-	d.out.Devices = append(d.out.Devices, Device{Access: n.access, LinuxDevice: specs.LinuxDevice{
+	d.out.Devices = append(d.out.Devices, Device{Access: n.access, Process: unknown, LinuxDevice: specs.LinuxDevice{
 		Path: n.target, Type: n.host.Type, Major: n.host.Major, Minor: n.host.Minor,
 		FileMode: &mode, UID: &uid, GID: &gid,
 	}})
@@ -170,21 +170,28 @@ func (d *decider) placeShadow(profile string, s ShadowNode) error {
 	return nil
 }
 
-// owner returns the ids that own the node, as the container sees them.
-func (d *decider) owner(n node) (uid, gid uint32, err error) {
+// owner returns the ids that own the node, as the container sees them, and
+// which of them only the wrapper can find out; those are 0.
+func (d *decider) owner(n node) (uid, gid uint32, unknown Process, err error) {
 	uid, gid = n.rule.UID.Number, n.rule.GID.Number
+	of := Process{UID: n.rule.UID.OfProcess, GID: n.rule.GID.OfProcess}
 	user := d.facts.Container.User
-	if (n.rule.UID.OfProcess || n.rule.GID.OfProcess) && !user.OK {
-		return 0, 0, d.refuse(UnknownFact, `would get device %q of profile %q, which belongs to the container's user, and this runtime does not tell who that is: have the profile say a number instead of "user", or use containerd 2.3 or later`,
-			n.target, n.profile)
+	switch {
+	case of == Process{}:
+		return uid, gid, of, nil
+	case !user.OK && d.wrapped():
+		return uid, gid, of, nil
+	case !user.OK:
+		return 0, 0, of, d.refuse(UnknownFact, `would get device %q of profile %q, which belongs to the container's user, and this runtime does not tell who that is: %s, have the profile say a number instead of "user", or use containerd 2.3 or later`,
+			n.target, n.profile, d.underWrapper())
 	}
-	if n.rule.UID.OfProcess {
+	if of.UID {
 		uid = user.Value.UID
 	}
-	if n.rule.GID.OfProcess {
+	if of.GID {
 		gid = user.Value.GID
 	}
-	return uid, gid, nil
+	return uid, gid, Process{}, nil
 }
 
 // volumeAt returns where something is mounted that hides, or would hold, a

@@ -70,6 +70,8 @@ func TestDecideDevices(t *testing.T) {
 	plain := devices(made(kvmNode, "/dev/kvm", "rw", 0o660, 0, 0))
 	usb := func(r DeviceRule) []Profile { return []Profile{withDevices("modem", r)} }
 
+	toFind := devices(made(kvmNode, "/dev/kvm", "rw", 0o660, 0, 0))
+	toFind.Devices[0].Process = Process{GID: true}
 	runDecide(t, []decideCase{
 		{name: "as on the host", profiles: one(kvm), facts: usualNode, want: plain},
 		{name: "read only", profiles: one(with(func(r *DeviceRule) { r.Access = "r" })), facts: usualNode, want: devices(made(kvmNode, "/dev/kvm", "r", 0o660, 0, 0))},
@@ -79,7 +81,9 @@ func TestDecideDevices(t *testing.T) {
 			facts: usualNode, want: devices(made(kvmNode, "/opt/vm", "rw", 0, 7, 36))},
 		{name: "user", profiles: one(with(func(r *DeviceRule) { r.UID.OfProcess, r.GID.OfProcess = true, true })), facts: usualNode, want: devices(made(kvmNode, "/dev/kvm", "rw", 0o660, 1000, 2000))},
 		{name: "unknown user", profiles: one(with(func(r *DeviceRule) { r.GID.OfProcess = true })), facts: and(usualNode, func(f *Facts) { f.Container.User = Known[User]{} }), code: UnknownFact,
-			refusal: `would get device "/dev/kvm" of profile "kvm", which belongs to the container's user, and this runtime does not tell who that is: have the profile say a number instead of "user", or use containerd 2.3 or later`},
+			refusal: `would get device "/dev/kvm" of profile "kvm", which belongs to the container's user, and this runtime does not tell who that is: use a RuntimeClass of handler "nodegate", have the profile say a number instead of "user", or use containerd 2.3 or later`},
+		{name: "unknown user, for the wrapper to find", profiles: one(with(func(r *DeviceRule) { r.GID.OfProcess = true })),
+			facts: and(usualNode, func(f *Facts) { f.Container.User, f.Request.Handler = Known[User]{}, "nodegate" }), want: toFind},
 		{name: "unknown user that does not matter", profiles: one(kvm), facts: and(usualNode, func(f *Facts) { f.Container.User = Known[User]{} }), want: plain},
 
 		{name: "a glob", profiles: usb(DeviceRule{Path: "/dev/ttyUSB*", Access: "rw", Mode: Is(fs.FileMode(0o660))}), facts: usualNode,
@@ -200,6 +204,9 @@ func TestDecideAdoptDevices(t *testing.T) {
 			Mounts:      []specs.Mount{{Destination: "/dev/modem", Type: "bind", Source: "/dev/.udev/nodegate/c0ffee/0", Options: []string{"bind", "rw", "rprivate", "nosuid", "noexec"}}},
 		}
 	}
+	// Whom the wrapper then finds in the spec.
+	unknown := node(0o600, 100000, 200000)
+	unknown.ShadowNodes[0].Process = Process{UID: true, GID: true}
 	// A privileged container has the host's disks under one rule for all.
 	privileged := func(f *Facts) {
 		f.Container.Devices = []specs.LinuxDevice{{Path: "/dev/vda", Type: "b", Major: 254, Minor: 0}}
@@ -220,8 +227,7 @@ func TestDecideAdoptDevices(t *testing.T) {
 		{name: "a path with no slash, a mode not known", profiles: adopt, facts: and(ns, wrapped, with(nil, "dev//modem")), want: node(0o600, 101000, 202000)},
 		{name: "without the wrapper", profiles: adopt, facts: and(ns, with(nil, "/dev/modem")), code: NotCarried,
 			refusal: `would get its device "/dev/modem" to use, which in a pod with a user namespace only nodegate-runc can give: use a RuntimeClass of handler "nodegate"`},
-		{name: "unknown user", profiles: adopt, facts: and(ns, wrapped, with(nil, "/dev/modem"), func(f *Facts) { f.Container.User.OK = false }), code: UnknownFact,
-			refusal: `would get its device "/dev/modem" for its own user, and this runtime does not tell who that is: use containerd 2.3 or later`},
+		{name: "unknown user", profiles: adopt, facts: and(ns, wrapped, with(nil, "/dev/modem"), func(f *Facts) { f.Container.User.OK = false }), want: unknown},
 		{name: "a user that is not mapped", profiles: adopt, facts: and(ns, wrapped, with(nil, "/dev/modem"), func(f *Facts) { f.Container.User.Value.UID = 65536 }), code: Unmapped,
 			refusal: `would get device "/dev/modem" of profile "adopt", but its uid 65536 is not in the pod's id map`},
 		{name: "a profile's own device comes first", profiles: []Profile{{Name: "a", AdoptDevices: true, Devices: []DeviceRule{kvmAt("", "rw")}}}, facts: and(ns, wrapped, podDevice("/dev/kvm", kvmNode)), want: replaced},
