@@ -18,7 +18,7 @@ import (
 var (
 	// cdiName is a qualified device name of the Container Device Interface.
 	cdiName     = regexp.MustCompile(`^[A-Za-z]([A-Za-z0-9_.-]*[A-Za-z0-9])?/[A-Za-z]([A-Za-z0-9_.-]*[A-Za-z0-9])?=[A-Za-z0-9]([A-Za-z0-9_.:-]*[A-Za-z0-9])?$`)
-	envName     = regexp.MustCompile(`^[-._a-zA-Z][-._a-zA-Z0-9]*$`) // Kubernetes' rule
+	envName     = regexp.MustCompile(`^[._a-zA-Z][-._a-zA-Z0-9]*$`) // Kubernetes' rule, less a first -, with which NRI removes
 	sysctlName  = regexp.MustCompile(`^[a-z0-9_-]+(\.[a-zA-Z0-9_-]+)+$`)
 	placeholder = regexp.MustCompile(`\{[^{}]*\}?|\}`)
 )
@@ -103,7 +103,7 @@ func (p *profile) env() {
 		switch {
 		case !ok:
 		case !envName.MatchString(name):
-			t.bad(name, "is no name for an environment variable: write letters, digits, _ - and . with no digit first")
+			t.bad(name, "is no name for an environment variable: write letters, digits, _ - and . with no digit or - first")
 		case strings.ContainsRune(v, 0):
 			t.bad(name, "holds a NUL, at which it would end: leave it out")
 		}

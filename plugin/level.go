@@ -43,17 +43,21 @@ func (r runtimeInfo) String() string {
 }
 
 // newRuntimeInfo works out the NRI level. reported is what the runtime says of
-// itself, which runtimes do from NRI 0.12.2 on. Before that, containerd's own
+// itself, which containerd does from NRI 0.12.2 on. Before that, its own
 // version tells, leniently parsed: distributions add to it ("1.7.24~ds1",
-// "2.2.1-k3s1", "1.7.35+unknown"). A runtime that is not known gets the lowest
-// level: what cannot be known to arrive is not sent.
+// "2.2.1-k3s1", "1.7.35+unknown"). Any other runtime gets the lowest level,
+// whatever it reports: what cannot be known to arrive is not sent, and one that
+// does not tell a container's seccomp profile would have it replaced.
 func newRuntimeInfo(name, version, reported string) runtimeInfo {
 	info := runtimeInfo{name: name, version: version, level: lowestLevel}
+	if name != "containerd" {
+		return info
+	}
 	if v, ok := parseVersion(reported); ok && v.numbers[0] == 0 && v.numbers[1] >= levelSeesPolicy.major {
 		info.level, info.cdi = level{v.numbers[1], v.numbers[2]}, true
 		return info
 	}
-	if v, ok := parseVersion(version); ok && name == "containerd" {
+	if v, ok := parseVersion(version); ok {
 		info.level, info.cdi = containerdLevel(v), containerdInjectsCDI(v)
 	}
 	return info

@@ -30,7 +30,7 @@ func TestRuntimeLevel(t *testing.T) {
 		{"containerd", "devel", "0.0.0-unknown", lowestLevel},
 		{"containerd", "v1.7.35", "v0.12.4", level{12, 4}}, // its own word counts
 		{"cri-o", "1.34.0", "", lowestLevel},
-		{"cri-o", "1.36.0", "v0.12.3", level{12, 3}},
+		{"cri-o", "1.36.0", "v0.12.3", lowestLevel}, // tells no seccomp profile
 		{"k3s", "v2.2.1", "", lowestLevel},
 		{"", "", "", lowestLevel},
 		{"containerd", "99999.1.1", "", lowestLevel},
@@ -52,8 +52,8 @@ func TestRuntimeInjectsCDI(t *testing.T) {
 			t.Errorf("containerd %q injects CDI devices: %v, want %v", version, got, want)
 		}
 	}
-	if newRuntimeInfo("cri-o", "1.33.0", "").cdi || !newRuntimeInfo("cri-o", "1.36.0", "v0.12.3").cdi {
-		t.Error("a runtime that is not known injects them, or one that tells its NRI does not")
+	if newRuntimeInfo("cri-o", "1.36.0", "v0.12.3").cdi || !newRuntimeInfo("containerd", "devel", "v0.12.3").cdi {
+		t.Error("a runtime that is not known injects them, or a containerd that tells its NRI does not")
 	}
 }
 

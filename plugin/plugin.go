@@ -50,6 +50,9 @@ type Plugin struct {
 	pods    pods
 	stats   Stats
 
+	ready     chan struct{} // closed when first synchronized
+	readyOnce sync.Once
+
 	// busy is held for reading by each request, so that the agent can end
 	// between requests and never within one.
 	busy sync.RWMutex
@@ -57,7 +60,7 @@ type Plugin struct {
 
 // New makes a plugin that decides by the policy.
 func New(p *policy.Policy, node Node) *Plugin {
-	plugin := &Plugin{node: node}
+	plugin := &Plugin{node: node, ready: make(chan struct{})}
 	plugin.policy.Store(p)
 	plugin.runtime.Store(&runtimeInfo{level: lowestLevel})
 	return plugin
@@ -68,6 +71,9 @@ func (p *Plugin) SetPolicy(pol *policy.Policy) { p.policy.Store(pol) }
 
 // Stats returns the plugin's counters.
 func (p *Plugin) Stats() *Stats { return &p.stats }
+
+// Ready is closed when the plugin is registered for the first time.
+func (p *Plugin) Ready() <-chan struct{} { return p.ready }
 
 // CreateContainer decides about one container. An error refuses it.
 func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *api.Container) (adjust *api.ContainerAdjustment, _ []*api.ContainerUpdate, err error) {
@@ -82,7 +88,8 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 		}
 	}()
 
-	if p.decidedByPeer(ctr) {
+	peer, ok := p.peerRecord(ctr)
+	if ok && len(peer.Profiles) > 0 {
 		return nil, nil, nil
 	}
 	wrapped := pol.Wrapped(req.Handler)
@@ -91,7 +98,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 		p.stats.Unconcerned.Add(1)
 		return nil, nil, nil
 	}
-	w := work{request: req, wrapped: wrapped, podID: pod.GetId(), containerID: ctr.GetId()}
+	w := work{request: req, wrapped: wrapped, podID: pod.GetId(), containerID: ctr.GetId(), nonce: peer.Nonce}
 	if err == nil {
 		err = p.decide(pol, sel, &w, pod, ctr)
 	}
@@ -123,23 +130,24 @@ func refusal(pol *policy.Policy, err error) error {
 	return err
 }
 
-// decidedByPeer reports whether another agent, beside this one during a
-// rolling update, has adjusted the container within this very request. It
-// leaves a nonce in the reply and in a record that only root can write, so no
-// pod can feign it; whoever is called first decides, and the other stands by.
-func (p *Plugin) decidedByPeer(ctr *api.Container) bool {
+// peerRecord returns the record of another agent, beside this one during a
+// rolling update, that has answered for the container within this very request.
+// It leaves a nonce in the reply and in a record that only root can write, so
+// no pod can feign it. Whoever has something to give first gives it, and the
+// other stands by.
+func (p *Plugin) peerRecord(ctr *api.Container) (record.Record, bool) {
 	nonce := ctr.GetAnnotations()[record.Annotation]
 	if nonce == "" {
-		return false
+		return record.Record{}, false
 	}
 	r, err := p.node.Records.Read(ctr.GetId())
 	if err != nil || r.Nonce != nonce {
-		return false
+		return record.Record{}, false
 	}
 	// What it gave holds for the pod's next containers, which this agent may
 	// be the one to decide about.
 	p.pods.add(r)
-	return true
+	return r, true
 }
 
 // report counts and logs the outcome. In audit mode that is all there is.
@@ -203,7 +211,8 @@ func (p *Plugin) StartContainer(ctx context.Context, pod *api.PodSandbox, ctr *a
 
 // RemoveContainer takes away what the container left on the node. It also
 // comes for a container whose creation failed later on.
-func (p *Plugin) RemoveContainer(ctx context.Context, _ *api.PodSandbox, ctr *api.Container) error {
+func (p *Plugin) RemoveContainer(ctx context.Context, pod *api.PodSandbox, ctr *api.Container) error {
+	p.pods.removeContainer(pod.GetId(), ctr.GetId())
 	p.cleanUp(ctx, ctr.GetId())
 	return nil
 }

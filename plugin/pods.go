@@ -5,6 +5,7 @@ package plugin
 
 import (
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/nodegate/nodegate/plugin/policy"
@@ -17,12 +18,15 @@ import (
 // is how it survives a restart of the agent.
 type pods struct {
 	mu   sync.Mutex
-	byID map[string]*podState
+	byID map[string]podState
 }
 
-type podState struct {
-	containers map[string]bool // ids
-	sysctls    map[string]policy.GivenSysctl
+// podState is what each container of a pod got, by its id.
+type podState map[string]given
+
+type given struct {
+	name    string // the container's
+	sysctls map[string]string
 }
 
 // add notes what a record says.
@@ -30,44 +34,51 @@ func (p *pods) add(r record.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.byID == nil {
-		p.byID = map[string]*podState{}
+		p.byID = map[string]podState{}
 	}
-	state := p.byID[r.PodID]
-	if state == nil {
-		state = &podState{containers: map[string]bool{}, sysctls: map[string]policy.GivenSysctl{}}
-		p.byID[r.PodID] = state
+	if p.byID[r.PodID] == nil {
+		p.byID[r.PodID] = podState{}
 	}
-	state.containers[r.ContainerID] = true
-	for name, value := range r.Sysctls {
-		if _, ok := state.sysctls[name]; !ok {
-			state.sysctls[name] = policy.GivenSysctl{Value: value, Container: r.Container}
-		}
-	}
+	p.byID[r.PodID][r.ContainerID] = given{r.Container, r.Sysctls}
 }
 
-// sysctls returns what other containers of the pod got.
+// sysctls returns what other containers of the pod have. They agree: one that
+// would get another value is refused.
 func (p *pods) sysctls(podID string) map[string]policy.GivenSysctl {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if state := p.byID[podID]; state != nil {
-		return maps.Clone(state.sysctls)
+	var all map[string]policy.GivenSysctl
+	for _, c := range p.byID[podID] {
+		for name, value := range c.sysctls {
+			if all == nil {
+				all = map[string]policy.GivenSysctl{}
+			}
+			// Of several that have it, always the same one is named.
+			if have, ok := all[name]; !ok || c.name < have.Container {
+				all[name] = policy.GivenSysctl{Value: value, Container: c.name}
+			}
+		}
 	}
-	return nil
+	return all
+}
+
+// removeContainer forgets a container: the one that replaces it may get other
+// values.
+func (p *pods) removeContainer(podID, id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.byID[podID], id)
+	if len(p.byID[podID]) == 0 {
+		delete(p.byID, podID)
+	}
 }
 
 // remove forgets a pod and returns the ids of its containers.
 func (p *pods) remove(podID string) []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	state := p.byID[podID]
-	if state == nil {
-		return nil
-	}
+	ids := slices.Collect(maps.Keys(p.byID[podID]))
 	delete(p.byID, podID)
-	ids := make([]string, 0, len(state.containers))
-	for id := range state.containers {
-		ids = append(ids, id)
-	}
 	return ids
 }
 

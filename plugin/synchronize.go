@@ -43,6 +43,7 @@ func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, ctrs [
 	}
 	p.pods.reset(kept)
 	p.stats.Synchronized.Add(1)
+	p.readyOnce.Do(func() { close(p.ready) })
 	log.G(ctx).WithFields(log.Fields{
 		"pods": len(pods), "containers": len(ctrs), "adjusted": len(kept),
 		"swept_shadows": len(shadows), "swept_records": len(records),

@@ -22,7 +22,8 @@ import (
 type work struct {
 	request            policy.Request
 	podID, containerID string
-	wrapped            bool // the container runs under nodegate-runc
+	wrapped            bool   // the container runs under nodegate-runc
+	nonce              string // of a peer that had nothing to give, or ""
 	decision           policy.Decision
 	change             *api.ContainerAdjustment // what NRI carries; nil for nothing
 	left               policy.Adjustment        // what the wrapper carries
@@ -89,7 +90,7 @@ func underWrapper(pol *policy.Policy) string {
 // under the wrapper gets a record in any case, if only to say "nothing": the
 // wrapper lets none pass without.
 func (p *Plugin) carryOut(ctx context.Context, w *work) (*api.ContainerAdjustment, error) {
-	if w.change == nil && !w.wrapped {
+	if w.change == nil && (!w.wrapped || w.nonce != "") {
 		return nil, nil
 	}
 	// The runtime has given up on a request that took too long, and another
@@ -111,13 +112,18 @@ func (p *Plugin) carryOut(ctx context.Context, w *work) (*api.ContainerAdjustmen
 		return nil, w.request.Refuse(policy.Internal, "cannot be given a record: %s", err)
 	}
 	p.pods.add(r)
-	w.change.AddAnnotation(record.Annotation, r.Nonce)
+	if w.nonce == "" { // a peer's is in the reply already, and nobody may set it twice
+		w.change.AddAnnotation(record.Annotation, r.Nonce)
+	}
 	return w.change, nil
 }
 
 // record is what stays on the node of the decision.
 func (w *work) record() (record.Record, error) {
 	r, err := record.New()
+	if w.nonce != "" {
+		r.Nonce = w.nonce
+	}
 	r.ContainerID, r.PodID = w.containerID, w.podID
 	r.Namespace, r.Pod, r.Container = w.request.Namespace, w.request.Pod, w.request.Container
 	if w.change != nil {

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 
 	"github.com/containerd/log"
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
@@ -65,7 +66,20 @@ func run(ctx context.Context, path string) error {
 	}
 	r := &reloader{path: path, plugin: p, started: c, current: c}
 	go r.loop(ctx, reload)
+	go notifyReady(ctx, p)
 	return p.Run(ctx, plugin.Endpoint{Socket: c.NRI.Socket, Index: c.NRI.Index})
+}
+
+// notifyReady tells systemd, if that is who started the agent, when it is
+// registered with the runtime.
+func notifyReady(ctx context.Context, p *plugin.Plugin) {
+	select {
+	case <-ctx.Done():
+	case <-p.Ready():
+		if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+			log.G(ctx).WithError(err).Warn("telling systemd that the agent is ready")
+		}
+	}
 }
 
 // watch sends on reload when the policy's files change and on SIGHUP.

@@ -11,7 +11,7 @@ import (
 
 // Call is what the wrapper has to know of a command line of runc's.
 type Call struct {
-	Verb    string // "create", "run" or "exec"; "" for all else, which passes through
+	Verb    string // "create", "run", "exec" or "restore"; "" for all else, which passes through
 	ID      string // the container's
 	Bundle  string // of create and run; "" is the current directory
 	Process string // of exec: its --process file, or ""
@@ -34,7 +34,7 @@ const maxForks = 4
 // is its value. Both readings are tried. If more than one makes sense and they
 // differ in anything that matters here, it is an error, because a container
 // must not start unchanged by a misunderstanding. A line that has none of the
-// words create, run and exec is never an error.
+// words create, run, exec and restore is never an error.
 func ParseArgs(args []string) (Call, error) {
 	var p parser
 	p.scan(&globalOptions, args, reading{}, p.command)
@@ -51,7 +51,9 @@ func ParseArgs(args []string) (Call, error) {
 }
 
 // guarded are the commands that start a program in a container.
-func guarded(word string) bool { return word == "create" || word == "run" || word == "exec" }
+func guarded(word string) bool {
+	return word == "create" || word == "run" || word == "exec" || word == "restore"
+}
 
 // parser collects what a command line can mean.
 type parser struct {
@@ -166,10 +168,7 @@ func (p *parser) command(r reading) {
 		p.found(r)
 	case guarded(verb):
 		r.call.Verb = verb
-		table := &createOptions
-		if verb == "exec" {
-			table = &execOptions
-		}
+		table := map[string]*options{"create": &createOptions, "run": &createOptions, "exec": &execOptions, "restore": &restoreOptions}[verb]
 		p.scan(table, args, r, p.container)
 	case r.forks == 0 || slices.Contains(otherVerbs, verb):
 		p.found(r)

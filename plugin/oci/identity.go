@@ -5,6 +5,7 @@ package oci
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/nodegate/nodegate/plugin/record"
 )
@@ -60,6 +61,11 @@ func (w identity) isSandbox() bool { return w.kind == "sandbox" && w.sandbox == 
 // Kubernetes (ctr, nerdctl, Docker) never has one: who can do that is root, and
 // no pod can look like it, since containerd always writes the type.
 func (w identity) isKubernetes() bool { return w.kind != "" || w.nonce != "" }
+
+// needsRecord reports whether the container may run only with its record.
+func (w identity) needsRecord(config *settings) bool {
+	return w.nonce != "" || w.isKubernetes() && !slices.Contains(config.Exempt, w.namespace)
+}
 
 // String names the container for a message.
 func (w identity) String() string {

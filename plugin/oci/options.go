@@ -34,6 +34,14 @@ var (
 		{name: "detach", short: "d", isBool: true}, {name: "keep", isBool: true}, {name: "help", short: "h", isBool: true},
 		{name: "config", short: "f", refused: "only the config.json of a bundle is adjusted: leave the option out"},
 	}}
+	restoreOptions = options{known: []optionKind{
+		{name: "bundle", short: "b"}, {name: "console-socket"}, {name: "pid-file"}, {name: "image-path"}, {name: "work-path"},
+		{name: "manage-cgroups-mode"}, {name: "empty-ns"}, {name: "lsm-profile"}, {name: "lsm-mount-context"},
+		{name: "tcp-established", isBool: true}, {name: "ext-unix-sk", isBool: true}, {name: "shell-job", isBool: true},
+		{name: "file-locks", isBool: true}, {name: "no-subreaper", isBool: true}, {name: "no-pivot", isBool: true},
+		{name: "auto-dedup", isBool: true}, {name: "lazy-pages", isBool: true}, {name: "link-remap", isBool: true},
+		{name: "detach", short: "d", isBool: true}, {name: "help", short: "h", isBool: true},
+	}}
 	execOptions = options{inOrder: true, known: []optionKind{
 		{name: "process", short: "p"}, {name: "console-socket"}, {name: "pidfd-socket"}, {name: "cwd"}, {name: "env", short: "e"},
 		{name: "user", short: "u"}, {name: "additional-gids", short: "g"}, {name: "pid-file"}, {name: "process-label"},
@@ -41,10 +49,9 @@ var (
 		{name: "tty", short: "t", isBool: true}, {name: "detach", short: "d", isBool: true}, {name: "no-new-privs", isBool: true},
 		{name: "ignore-paused", isBool: true}, {name: "help", short: "h", isBool: true},
 	}}
-	// otherVerbs are the commands that start nothing. restore is one of them:
-	// CRI never calls it.
+	// otherVerbs are the commands that start nothing.
 	otherVerbs = []string{"checkpoint", "delete", "events", "features", "help", "h", "init", "kill", "list", "mounts",
-		"pause", "ps", "restore", "resume", "spec", "start", "state", "update"}
+		"pause", "ps", "resume", "spec", "start", "state", "update"}
 )
 
 // option is one option as it is written.

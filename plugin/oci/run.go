@@ -65,6 +65,8 @@ func (r Runner) prepare(argv, env []string) (Call, string, error) {
 		err = create(&config, r.ConfigPath, call)
 	case "exec":
 		err = prepareExec(call)
+	case "restore":
+		err = refuseRestore(&config, call)
 	}
 	return call, file, err
 }
@@ -96,7 +98,7 @@ func create(config *settings, configPath string, call Call) error {
 		}
 		return b.save(call.ID, policy.Capabilities{})
 	}
-	if who.nonce == "" && (!who.isKubernetes() || slices.Contains(config.Exempt, who.namespace)) {
+	if !who.needsRecord(config) {
 		return nil
 	}
 	store, err := record.Open(config.StateDir)
@@ -117,6 +119,23 @@ func create(config *settings, configPath string, call Call) error {
 		return err
 	}
 	return store.Acknowledge(call.ID, found.Nonce)
+}
+
+// refuseRestore lets no container of a pod come from a checkpoint: its seccomp
+// filters and capabilities are in an image that the pod's author may have
+// written, and what the spec says of them has no effect. containerd 2.1 to 2.3
+// restore a container whose image is a checkpoint.
+func refuseRestore(config *settings, call Call) error {
+	b, err := openBundle(call.Bundle)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	who, err := identify(b.spec, call.ID)
+	if err != nil || !who.needsRecord(config) {
+		return err
+	}
+	return fmt.Errorf("%s would be restored from a checkpoint, which brings capabilities and seccomp filters of its own: start it from an image that is none", who)
 }
 
 // findRecord returns the record of a container, if it is the one that the
