@@ -28,7 +28,7 @@ func TestLifecycleAudit(t *testing.T) {
 		}
 		runContainer(t, greedy, node.ContainerConfig{Name: name})
 		g.expectLeft(t, nil, nil)
-		for _, want := range []string{"container adjusted", `\"kvm\", which is not granted`} {
+		for _, want := range []string{"container would be adjusted", `\"kvm\", which is not granted`} {
 			got := 0
 			for line := range strings.Lines(agent.Log()) {
 				if strings.Contains(line, want) && strings.Contains(line, "audit=true") {

@@ -176,7 +176,7 @@ func TestLifecycleReloadBad(t *testing.T) {
 		must(t, os.WriteFile(r.Config, append([]byte(string(good)), bad...), 0o600))
 		waitLogged(t, r.agent, badPolicy, i+1)
 		log := r.agent.Log()[strings.LastIndex(r.agent.Log(), badPolicy):]
-		for _, want := range []string{fmt.Sprintf("%s:%d", r.Config, lines+1), fmt.Sprintf("failures=%d", i+1)} {
+		for _, want := range []string{fmt.Sprintf("%s:%d", r.Config, lines+1), fmt.Sprintf("failed_reloads=%d", i+1)} {
 			if !strings.Contains(log, want) {
 				t.Errorf("without %q: %s", want, log)
 			}

@@ -110,7 +110,7 @@ func TestUnchanged(t *testing.T) {
 		{"empty-policy", "", nil, nil},
 		{"not-asked-and-elsewhere", grantApart("fuse", "ping") + "[[grants]]\nnamespaces = [\"locked\"]\nprofiles = [\"no-mknod\"]\napply = \"always\"\n", nil, nil},
 		{"audit", "mode = \"audit\"\n" + grantApart("fuse", "ping", "no-mknod"), asks,
-			[]string{`msg="container adjusted" audit=true`, `pod=userns profiles="[fuse ping no-mknod]"`}},
+			[]string{`msg="container would be adjusted" audit=true`, `pod=userns profiles="[fuse ping no-mknod]"`}},
 		{"audit-refusals", "mode = \"audit\"\n", asks,
 			[]string{`asks for profile \"fuse\", which is not granted in namespace \"ci\" (granted there: nothing)" audit=true`}},
 	} {

@@ -161,20 +161,28 @@ func (p *Plugin) report(ctx context.Context, pol *policy.Policy, w *work, err er
 	for _, r := range w.decision.Reasons {
 		l.WithFields(log.Fields{"reason": r.Code, "profile": r.Profile}).Debug(r.Text)
 	}
-	var refusal *policy.Refusal
+	var refused *policy.Refusal
 	switch {
 	case err != nil:
 		p.stats.Refused.Add(1)
-		if errors.As(err, &refusal) {
-			l = l.WithField("reason", refusal.Code)
+		if errors.As(err, &refused) {
+			l = l.WithField("reason", refused.Code)
 		}
-		l.Warn(err.Error())
+		l.Warn(mood(pol, "", "would be refused: ") + err.Error())
 	case len(w.decision.Profiles) == 0:
 		p.stats.Unconcerned.Add(1)
 	default:
 		p.stats.Adjusted.Add(1)
-		l.WithField("profiles", w.decision.Profiles).Info("container adjusted")
+		l.WithField("profiles", w.decision.Profiles).Info("container " + mood(pol, "adjusted", "would be adjusted"))
 	}
+}
+
+// mood picks the words for what is done, or in audit mode would be.
+func mood(pol *policy.Policy, done, would string) string {
+	if pol.Audit() {
+		return would
+	}
+	return done
 }
 
 // StartContainer comes between the OCI runtime's create and start. Under a
@@ -202,10 +210,12 @@ func (p *Plugin) StartContainer(ctx context.Context, pod *api.PodSandbox, ctr *a
 	if carriedOut {
 		return nil
 	}
-	p.stats.Refused.Add(1)
 	bypassed := req.Refuse(policy.NotCarried, "was created without nodegate-runc: the runtime handler %q must have it as its BinaryName, or leave runtime.handlers",
 		pod.GetRuntimeHandler())
-	log.G(ctx).WithError(err).Warn(bypassed.Error())
+	p.report(ctx, pol, &work{request: req}, bypassed)
+	if err != nil {
+		log.G(ctx).WithError(err).Warn("reading what the wrapper should have acknowledged")
+	}
 	return refusal(pol, bypassed)
 }
 

@@ -46,6 +46,10 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 	if w.decision, err = pol.Decide(sel, &facts); err != nil || w.decision.Adjustment.Empty() {
 		return err
 	}
+	if w.decision.Adjustment.CgroupWritable {
+		return w.request.Refuse(policy.NotCarried, "would get a writable cgroup, which this release of nodegate cannot give: leave out the profile that brings it (it gets %s)",
+			strings.Join(w.decision.Profiles, ", "))
+	}
 	runtime := p.runtime.Load()
 	e := encoder{level: runtime.level, cdi: runtime.cdi, seccomp: seccompOf(ctr, runtime.level), archs: policy.Architectures(goruntime.GOARCH)}
 	var uncarried []string

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/containerd/log"
 
@@ -36,8 +37,11 @@ func (r *reloader) reload(ctx context.Context) {
 	stats := r.plugin.Stats()
 	next, err := config.Load(r.path)
 	if err != nil {
-		log.G(ctx).WithError(err).WithFields(log.Fields{
-			"policy": r.current.Hash, "failures": stats.ReloadFailures.Add(1),
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			log.G(ctx).Error(line) // one problem each, with its place
+		}
+		log.G(ctx).WithFields(log.Fields{
+			"policy": r.current.Hash, "failed_reloads": stats.ReloadFailures.Add(1),
 		}).Error("the new policy has errors; the former stays")
 		return
 	}

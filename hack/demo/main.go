@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,12 +24,13 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	signal.Ignore(unix.SIGPIPE) // a reader that goes away must not keep it from cleaning up
 	err := demo(ctx)
 	interrupted := ctx.Err() != nil
 	stop()
 	switch {
 	case interrupted:
-		fmt.Fprintln(os.Stderr, "demo: interrupted; everything is removed")
+		fmt.Fprintln(os.Stderr, "demo: interrupted:", err)
 		os.Exit(130)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "demo:", err)
@@ -56,7 +59,10 @@ func demo(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	shadows := fmt.Sprintf("/dev/.udev/nodegate-demo-%d", os.Getpid())
+	if err := sweepShadows(); err != nil {
+		return err
+	}
+	shadows := shadowPrefix + strconv.Itoa(os.Getpid())
 	defer func() {
 		say("removing the pods and the node")
 		err = errors.Join(err, n.Close(), os.RemoveAll(shadows))
@@ -81,5 +87,26 @@ func demo(ctx context.Context) (err error) {
 	say("asked %d questions in %.1f s", 2*len(s.rows()), time.Since(start).Seconds())
 	printTable(os.Stdout, s.rows(), before, after)
 	fmt.Printf("\nA pod of namespace \"demo\" asked for a profile that it was not granted. The kubelet shows:\n\n  %s\n", after[refusedKey])
+	return nil
+}
+
+// shadowPrefix and the demo's process id make its directory of shadow nodes.
+const shadowPrefix = "/dev/.udev/nodegate-demo-"
+
+// sweepShadows removes what a demo left that was killed.
+func sweepShadows() error {
+	dirs, err := filepath.Glob(shadowPrefix + "*")
+	if err != nil {
+		return fmt.Errorf("looking for what an earlier demo left: %w", err)
+	}
+	for _, dir := range dirs {
+		pid, err := strconv.Atoi(strings.TrimPrefix(dir, shadowPrefix))
+		if err != nil || unix.Kill(pid, 0) == nil {
+			continue
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("removing what an earlier demo left: %w", err)
+		}
+	}
 	return nil
 }

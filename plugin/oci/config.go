@@ -82,6 +82,11 @@ func tomlError(file string, err error) error {
 	var bad *toml.DecodeError
 	if errors.As(err, &bad) {
 		line, _ := bad.Position()
+		key := strings.Join(bad.Key(), ".")
+		if write, ok := map[string]string{"version": `version = 1`, "path": `path = "runc"`, "state_dir": `state_dir = "/run/nodegate"`,
+			"exempt_namespaces": `exempt_namespaces = ["kube-system"]`}[key]; ok {
+			return fmt.Errorf("%s:%d: %s is not of the right type: write it like %s", file, line, key, write)
+		}
 		return fmt.Errorf("%s:%d: %s", file, line, strings.TrimPrefix(bad.Error(), "toml: "))
 	}
 	return fmt.Errorf("%s: %s", file, strings.TrimPrefix(err.Error(), "toml: "))

@@ -63,12 +63,20 @@ func (r *Request) rank(key string) int {
 		return 1
 	case key == AnnotationPod:
 		return 2
-	case !strings.HasPrefix(key, AnnotationContainer):
+	case !strings.HasPrefix(key, AnnotationContainer) || !canBeName(key[len(AnnotationContainer):]):
 		return meansNothing
 	case key[len(AnnotationContainer):] == r.Container:
 		return 3
 	}
 	return 0 // another container's
+}
+
+// canBeName reports whether a container can be called so: Kubernetes allows
+// lower-case letters, digits and dashes.
+func canBeName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
+		return c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z')
+	})
 }
 
 func (r *Request) parse(key, value string) ([]string, *Refusal) {

@@ -108,8 +108,12 @@ func byOrder(a, b *grant) int { return cmp.Compare(a.order, b.order) }
 func (s *Selection) addRequested(p *Policy, r *Request, name string) error {
 	prof := p.profiles[name]
 	if prof == nil {
-		return r.Refuse(UnknownProfile, "asks for profile %q, which does not exist (granted in namespace %q: %s)",
-			clip(name, maxName), r.Namespace, listNames(p.grantedIn(r.Namespace)))
+		hint := ""
+		if strings.ContainsAny(name, " \t\r\n;|\"'[]{}()") {
+			hint = ": write bare names with commas between them"
+		}
+		return r.Refuse(UnknownProfile, "asks for profile %q, which does not exist (granted in namespace %q: %s)%s",
+			clip(name, maxName), r.Namespace, listNames(p.grantedIn(r.Namespace)), hint)
 	}
 	if i := slices.IndexFunc(s.picks, func(k pick) bool { return k.profile == prof }); i >= 0 {
 		s.picks[i].requested = true
