@@ -172,11 +172,13 @@ func TestLifecycleReloadBad(t *testing.T) {
 	must(t, os.WriteFile(r.Config, good, 0o600))
 	r.expectLoaded(t)
 	lines := strings.Count(string(good), "\n")
-	for i, bad := range []string{"colour = \"red\"\n", "[profiles.x\n"} {
-		must(t, os.WriteFile(r.Config, append([]byte(string(good)), bad...), 0o600))
+	for i, bad := range []struct{ text, problem string }{
+		{"colour = \"red\"\n", "grants[0].colour is not a key"}, {"[profiles.x\n", "this is not TOML"},
+	} {
+		must(t, os.WriteFile(r.Config, append([]byte(string(good)), bad.text...), 0o600))
 		waitLogged(t, r.agent, badPolicy, i+1)
-		log := r.agent.Log()[strings.LastIndex(r.agent.Log(), badPolicy):]
-		for _, want := range []string{fmt.Sprintf("%s:%d", r.Config, lines+1), fmt.Sprintf("failed_reloads=%d", i+1)} {
+		log := r.agent.Log()
+		for _, want := range []string{fmt.Sprintf("%s:%d: %s", r.Config, lines+1, bad.problem), fmt.Sprintf("failed_reloads=%d", i+1)} {
 			if !strings.Contains(log, want) {
 				t.Errorf("without %q: %s", want, log)
 			}
