@@ -78,11 +78,14 @@ func (b *builder) add(f file, main bool) {
 	v, there := top.take("version")
 	switch {
 	case there && v != int64(1):
-		what := kind(v)
+		what, install := kind(v), ""
 		if n, ok := v.(int64); ok {
 			what = fmt.Sprint(n)
+			if n > 1 {
+				install = fmt.Sprintf(", or install a nodegate that knows version %d", n)
+			}
 		}
-		top.bad("version", "is %s, and this nodegate reads version 1: write version = 1", what)
+		top.bad("version", "is %s, and this nodegate reads version 1: write version = 1%s", what, install)
 		b.tops[len(b.tops)-1] = nil
 	case !there && main:
 		top.doc.errorAt(1, "version is missing: write version = 1 as the first line")

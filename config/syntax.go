@@ -7,7 +7,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -16,16 +18,16 @@ import (
 // and not on Go structs, so that one wrong type does not hide all other
 // errors, and no message speaks of Go.
 func (d *document) decode(data []byte) map[string]any {
+	if line, what := badEncoding(data); what != "" {
+		d.errorAt(line, "%s", what)
+		return nil
+	}
 	for _, twice := range d.lines.twice {
 		what, remedy := "is written twice", "keep one"
 		if twice.table {
 			what, remedy = "is a table that is opened twice", "put its keys under one heading"
 		}
 		d.errorAt(d.lines.lineAt(twice.at), "%s %s, here and on line %d: %s", twice.path, what, d.lines.lineAt(twice.first), remedy)
-	}
-	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
-		d.errorAt(1, "the file begins with a byte-order mark: save it as UTF-8 without one")
-		return nil
 	}
 	var values map[string]any
 	err := toml.Unmarshal(data, &values)
@@ -36,8 +38,54 @@ func (d *document) decode(data []byte) map[string]any {
 	if at := (*toml.DecodeError)(nil); errors.As(err, &at) {
 		line, _ = at.Position()
 	}
+	if smartQuotes(data, line) {
+		d.errorAt(line, "this is not TOML, as it has typographic quotes (“ ” ‘ ’): use straight quotes, \" or '")
+		return nil
+	}
 	d.errorAt(line, "%s", syntaxWords(text))
 	return nil
+}
+
+// badEncoding finds what no TOML file holds and what an editor's "save as"
+// mends. The parser reports the first strange character as a wrong key.
+func badEncoding(data []byte) (line int, what string) {
+	for _, utf16 := range []string{"\xff\xfe", "\xfe\xff"} {
+		if bytes.HasPrefix(data, []byte(utf16)) {
+			return 1, "the file is UTF-16: save the file as UTF-8"
+		}
+	}
+	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
+		return 1, "the file begins with a byte-order mark: save the file as UTF-8 without one"
+	}
+	lineAt := func(at int) int { return 1 + bytes.Count(data[:at], []byte("\n")) }
+	if at := bytes.IndexByte(data, 0); at >= 0 {
+		return lineAt(at), "there is a NUL byte, as in UTF-16 or in a damaged file: save the file as UTF-8"
+	}
+	for at := 0; at < len(data); {
+		r, size := utf8.DecodeRune(data[at:])
+		if r == utf8.RuneError && size == 1 {
+			return lineAt(at), fmt.Sprintf("byte 0x%02x is not UTF-8: save the file as UTF-8", data[at])
+		}
+		at += size
+	}
+	return 0, ""
+}
+
+// What a line may hold in which any quotes are text.
+var (
+	quoted  = regexp.MustCompile(`"(\\.|[^"\\])*"|'[^']*'`)
+	comment = regexp.MustCompile(`#.*`)
+)
+
+// smartQuotes reports whether a line on which the parser failed has quotes as
+// word processors write them. Within a string or comment they are text.
+func smartQuotes(data []byte, line int) bool {
+	lines := bytes.Split(data, []byte("\n"))
+	if line > len(lines) {
+		return false
+	}
+	code := comment.ReplaceAll(quoted.ReplaceAll(lines[line-1], nil), nil)
+	return bytes.ContainsAny(code, "“”‘’")
 }
 
 // syntaxWords adds to an error of the TOML parser what to write instead.
@@ -59,7 +107,6 @@ func syntaxWords(text string) string {
 		{"inline table", `write { key = value, key = value }`},
 		{"expected newline", `write one key = value a line`},
 		{"escape", `write a backslash as \\, or use 'single quotes'`},
-		{"UTF-8", `save the file as UTF-8`},
 		{"too large to fit", `write a smaller number`},
 		{"expected keyword", `write true or false, or put quotes around a string`},
 		{"should be a table", `a key is either a value or a table`},

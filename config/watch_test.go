@@ -153,6 +153,29 @@ func TestWatchLink(t *testing.T) {
 	expect("what it leads to now", true)
 }
 
+// TestWatchMisfits has files in between that a plain read would wait for.
+func TestWatchMisfits(t *testing.T) {
+	t.Parallel()
+	for what, misfit := range map[string]func(*testing.T, string){"a FIFO": fifo, "/dev/zero": linkTo("/dev/zero")} {
+		for _, name := range []string{"config.toml", "conf.d/a.toml"} {
+			t.Run(what+" as "+name, func(t *testing.T) {
+				t.Parallel()
+				dir := t.TempDir()
+				main, name := filepath.Join(dir, "config.toml"), filepath.Join(dir, name)
+				put(t, main, "version = 1\n")
+				put(t, name, "version = 1\n")
+				expect := watched(t, main)
+				misfit(t, name+".new")
+				must(t, os.Rename(name+".new", name))
+				expect(what, true)
+				put(t, name+".new", "version = 1\n")
+				must(t, os.Rename(name+".new", name))
+				expect("a good file afterwards", true)
+			})
+		}
+	}
+}
+
 func TestWatchNothing(t *testing.T) {
 	if err := Watch(t.Context(), filepath.Join(t.TempDir(), "no", "config.toml"), func() {}); err == nil {
 		t.Error("no error")

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"errors"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -22,7 +23,8 @@ func each(args []string) (string, error) {
 			return "", usageError(fmt.Sprintf("no question %q", arg))
 		}
 		answer, err := questions()[i].ask(words[1:])
-		if wrong, ok := err.(usageError); ok {
+		var wrong usageError
+		if errors.As(err, &wrong) {
 			return "", usageError(fmt.Sprintf("%s: %s", arg, wrong))
 		}
 		if err != nil {

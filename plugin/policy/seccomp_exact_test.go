@@ -307,17 +307,17 @@ func checkTerms(t *testing.T, x, y term, values []uint64) {
 	if err != nil && len(left) > 0 {
 		t.Fatalf("an error came with terms: %v", err)
 	}
-	any := func(terms []term, args []uint64) bool {
+	anyMatches := func(terms []term, args []uint64) bool {
 		return slices.ContainsFunc(terms, func(t term) bool { return matches(t, args) })
 	}
 	for _, v := range values {
 		for _, w := range values {
 			args := []uint64{v, w}
 			inX, inY := matches(x, args), matches(y, args)
-			if got := any(met, args); metErr == nil && got != (inX && inY) {
+			if got := anyMatches(met, args); metErr == nil && got != (inX && inY) {
 				t.Fatalf("meet of %v and %v at %d: %v, by %v", x, y, args, got, met)
 			}
-			if got := any(left, args); err == nil && got != (inX && !inY) {
+			if got := anyMatches(left, args); err == nil && got != (inX && !inY) {
 				t.Fatalf("%v without %v at %d: %v, by %v", x, y, args, got, left)
 			}
 			if implied && inX && !inY {
