@@ -48,12 +48,13 @@ path = "/dev/fuse"
 access = "rw"
 `
 
-// needDevices skips where the machine lacks a device, or fails where none may skip.
+// needDevices skips where the machine lacks a device, which is nobody's omission; CI
+// has them all.
 func needDevices(t *testing.T, paths ...string) {
 	t.Helper()
 	for _, path := range paths {
 		if _, err := os.Stat(path); err != nil {
-			if os.Getenv("CI") != "" || os.Getenv(node.RequireEnv) != "" {
+			if os.Getenv("CI") != "" {
 				t.Fatalf("this machine lacks a device that the test needs: %v", err)
 			}
 			t.Skipf("this machine lacks a device that the test needs: %v", err)

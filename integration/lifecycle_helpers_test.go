@@ -32,13 +32,7 @@ profiles = ["ping", "fuse", "no-mknod"]
 // needFuse ends a test that would show nothing on a machine without /dev/fuse.
 func needFuse(t *testing.T) {
 	t.Helper()
-	if _, err := os.Stat("/dev/fuse"); err == nil {
-		return
-	}
-	if os.Getenv("CI") != "" || os.Getenv(node.RequireEnv) != "" {
-		t.Fatal("this machine has no /dev/fuse, and CI or " + node.RequireEnv + " is set")
-	}
-	t.Skip("this machine has no /dev/fuse")
+	needDevices(t, "/dev/fuse")
 }
 
 // waitLogged waits until the agent's log has the text so many times.
