@@ -1,0 +1,58 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"github.com/nodegate/nodegate/integration/node"
+)
+
+// The agent hangs between its record and its reply, for longer than the runtime waits:
+// the runtime creates the container without the adjustment, and the wrapper runs none.
+func TestWrappedAgentHangs(t *testing.T) {
+	const tries = 60
+	n, w := wrappedNode(t, node.Options{ExtraConfig: shortTimeout})
+	g, agent := startAgent(t, n, grantApart("mknod"))
+	w.exempt(t, g.State)
+	decisions := filepath.Join(g.State, "decisions")
+	must(t, os.MkdirAll(decisions, 0o700))
+	watch, err := fsnotify.NewWatcher()
+	must(t, err)
+	defer watch.Close()
+	must(t, watch.Add(decisions))
+	go func() {
+		for e := range watch.Events {
+			if e.Has(fsnotify.Create) && strings.HasSuffix(e.Name, ".json") {
+				_ = agent.Signal(syscall.SIGSTOP)
+			}
+		}
+	}()
+	p := runPod(t, n, node.PodConfig{Namespace: "ci", Handler: wrapped, Annotations: askFor("mknod")})
+	for i := range tries {
+		c, err := p.RunContainer(t.Context(), node.ContainerConfig{Name: fmt.Sprintf("try-%d", i), DropCapabilities: []string{"ALL"}})
+		must(t, agent.Signal(syscall.SIGCONT))
+		switch {
+		case err == nil: // the reply was faster: it has all
+			expect(t, c, "mknod c /tmp/one 1 3", "ok")
+			must(t, c.Remove(t.Context()))
+		case strings.Contains(err.Error(), "has a decision record, but the agent's answer did not arrive"):
+			t.Logf("caught at try %d: %v", i, err)
+			return
+		case strings.Contains(err.Error(), "has no decision record"): // not back yet
+			time.Sleep(100 * time.Millisecond)
+		default:
+			t.Fatalf("try %d: %v", i, err)
+		}
+	}
+	t.Errorf("the agent was never caught between record and reply in %d tries", tries)
+}
