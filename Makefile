@@ -53,7 +53,7 @@ probe:
 .PHONY: test
 test: runtimes build ## Run all tests, those on a real containerd included (as root)
 	$(GO) vet ./...
-	NODEGATE_REQUIRE=1 $(GO) test -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -vE "/integration(/|$$$$)")
+	NODEGATE_REQUIRE=1 $(GO) test -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -vE '/integration(/|$$)')
 	$(MAKE) --no-print-directory integration
 
 # -count=1: go's cache of results does not know of the programs that a test starts.
