@@ -38,7 +38,9 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 	facts := policy.Facts{Request: w.request, Container: containerOf(pod, ctr)}
 	facts.Container.PodSysctls = p.pods.sysctls(w.podID)
 	facts.Host.Devices = p.node.Host.LookupDevices(sel.DevicePatterns())
-	facts.Host.CgroupVersion = p.node.Host.CgroupVersion()
+	if sel.NeedsCgroupVersion() {
+		facts.Host.CgroupVersion = p.node.Host.CgroupVersion()
+	}
 	if w.request.UserNamespace.Value {
 		facts.Host.UIDMap, facts.Host.GIDMap = p.podIDMaps(pod)
 	}

@@ -59,6 +59,11 @@ func (s Selection) DevicePatterns() []string {
 	return patterns
 }
 
+// NeedsCgroupVersion reports whether Decide needs to know the node's.
+func (s Selection) NeedsCgroupVersion() bool {
+	return slices.ContainsFunc(s.picks, func(k pick) bool { return k.profile.effects.requires.Cgroup != "" })
+}
+
 // Select matches grants and the pod's request. It returns a [*Refusal] if the
 // pod asks for what it may not have. A container that no grant concerns costs
 // a few map lookups and no allocation.
