@@ -143,7 +143,7 @@ func TestOddRequests(t *testing.T) {
 // A panic would end the agent, and the container would be created without it.
 func TestPanicRefuses(t *testing.T) {
 	p := newTestPlugin(t, t.TempDir())
-	p.node.Host = nil
+	p.node.Records = nil
 	adjust, _, err := p.CreateContainer(t.Context(), testPod("ping"), testContainer("c"))
 	var refusal *policy.Refusal
 	if !errors.As(err, &refusal) || refusal.Code != policy.Internal || adjust != nil {
