@@ -50,10 +50,11 @@ probe:
 	@mkdir -p $(BIN)
 	@$(GOBUILD) -ldflags '-s -w' -o $(BIN)/ ./integration/probe ./integration/node/limitless
 
+# -p 1: some of these compare times.
 .PHONY: test
 test: runtimes build ## Run all tests, those on a real containerd included (as root)
 	$(GO) vet ./...
-	NODEGATE_REQUIRE=1 $(GO) test -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -vE '/integration(/|$$)')
+	NODEGATE_REQUIRE=1 $(GO) test -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -vE '/integration(/|$$)')
 	$(MAKE) --no-print-directory integration
 
 # -count=1: go's cache of results does not know of the programs that a test starts.
