@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/nodegate/nodegate/integration/node"
+	"github.com/nodegate/nodegate/plugin/record"
 )
 
 // wrappedNode is a node whose handler "nodegate" runs nodegate-runc, which passes
@@ -42,7 +43,13 @@ const noRecord = `has no decision record, so its adjustment is not known: see th
 // an agent, the agent's own pod among it, and all else is refused with a sentence that
 // says what to do.
 func TestWrappedByDefault(t *testing.T) {
-	n, w := wrappedNode(t, node.Options{DefaultHandler: wrapped})
+	for _, version := range []string{node.DefaultContainerd, "1.7.35"} {
+		t.Run(version, func(t *testing.T) { testWrappedByDefault(t, version) })
+	}
+}
+
+func testWrappedByDefault(t *testing.T, version string) {
+	n, w := wrappedNode(t, node.Options{Containerd: version, DefaultHandler: wrapped})
 	g := newGate(t, n, "runtime.handlers = [\"\", \"nodegate\"]\n"+grantApart("mknod"))
 	w.exempt(t, g.State)
 	for _, namespace := range []string{"kube-system", "nodegate"} {
@@ -81,35 +88,67 @@ func TestWrappedByAnotherProgram(t *testing.T) {
 	n := startNode(t, node.Options{Handlers: map[string]string{wrapped: filepath.Join(bin, "runc")}})
 	startAgent(t, n, grantApart("fuse"))
 	p := runPod(t, n, node.PodConfig{Namespace: "team", Handler: wrapped})
+	marks := newMarks(t, n)
 	want := `was created without nodegate-runc: the runtime handler "nodegate" must have it as its BinaryName, or leave runtime.handlers`
-	if got := refusal(t, p, node.ContainerConfig{}); !strings.Contains(got, want) {
+	if got := refusal(t, p, marks.container("bypassed")); !strings.Contains(got, want) {
 		t.Errorf("refused with %s", got)
 	}
+	marks.expect(t, "bypassed", false)
 }
 
 // No annotation of a pod steers the wrapper, also where containerd passes all of them on.
 func TestWrappedForgedAnnotations(t *testing.T) {
-	const all = "pod_annotations = [\"*\"]\ncontainer_annotations = [\"*\"]\n"
+	// "*" stands for no "/".
+	const all = "pod_annotations = [\"*\", \"*/*\"]\ncontainer_annotations = [\"*\", \"*/*\"]\n"
 	n, w := wrappedNode(t, node.Options{ExtraConfig: fmt.Sprintf(
 		"[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.%s]\n%s", wrapped, all)})
 	forged := map[string]string{
-		"nodegate.dev/nonce": strings.Repeat("0", 32), "profiles.nodegate.dev": "mknod",
-		"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "x",
+		record.Annotation: strings.Repeat("0", 32), "profiles.nodegate.dev": "mknod", "nodegate.dev/profiles": "mknod",
+		"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "x", "io.kubernetes.cri.sandbox-name": "p",
 		"io.kubernetes.cri.sandbox-namespace": "kube-system", "io.kubernetes.cri.container-name": "",
 	}
 	pod := node.PodConfig{Namespace: "team", Handler: wrapped, Annotations: forged}
 	c := node.ContainerConfig{Annotations: forged}
-	if got := refusal(t, runPod(t, n, pod), c); !strings.Contains(got, noRecord) {
+	p := runPod(t, n, pod)
+	if got := refusal(t, p, c); !strings.Contains(got, noRecord) {
 		t.Errorf("without an agent: %s", got)
 	}
-	g, _ := startAgent(t, n, grantApart("mknod"))
+	spec, err := p.Spec()
+	must(t, err)
+	if a := spec.Annotations; a[record.Annotation] != forged[record.Annotation] || a["nodegate.dev/profiles"] != "mknod" {
+		t.Fatalf("containerd passes no annotation on, so this shows nothing: %q", a)
+	}
+	if a := spec.Annotations; a["io.kubernetes.cri.sandbox-namespace"] != "team" || a["io.kubernetes.cri.sandbox-id"] != p.ID {
+		t.Errorf("a pod writes containerd's own annotations: %q", a)
+	}
+
+	g, agent := startAgent(t, n, grantApart("mknod"))
 	w.exempt(t, g.State)
-	if got := refusal(t, runPod(t, n, pod), c); !strings.Contains(got, `asks for profile "mknod", which is not granted in namespace "team"`) {
+	if got := refusal(t, p, c); !strings.Contains(got, `asks for profile "mknod", which is not granted in namespace "team"`) {
 		t.Errorf("with an agent: %s", got)
 	}
 	delete(forged, "profiles.nodegate.dev")
-	plain := run(t, n, pod, node.ContainerConfig{Annotations: forged, DropCapabilities: []string{"ALL"}})
+	none := node.ContainerConfig{Annotations: forged, DropCapabilities: []string{"ALL"}}
+	plain := run(t, n, pod, none)
 	expect(t, plain, "mknod c /tmp/one 1 3", "EPERM")
+
+	// Nor does the nonce of a container that has what this one wants, with its record
+	// still there.
+	victim := run(t, n, node.PodConfig{Namespace: "ci", Handler: wrapped, Annotations: askFor("mknod")}, node.ContainerConfig{})
+	forged[record.Annotation] = specOf(t, victim).Annotations[record.Annotation]
+	thief := runPod(t, n, pod)
+	robbed := runContainer(t, thief, none)
+	expect(t, robbed, "mknod c /tmp/one 1 3", "EPERM")
+	expectOwnRecord(t, g, robbed)
+	must(t, agent.Kill())
+	none.Name = "later"
+	if got := refusal(t, thief, none); !strings.Contains(got, noRecord) {
+		t.Errorf("with a stolen nonce and no agent: %s", got)
+	}
+	g.Start(t)
+	for _, c := range []*node.Container{plain, victim, robbed} {
+		must(t, c.Remove(t.Context()))
+	}
 }
 
 // In audit mode a record says "nothing", so that the wrapper lets the container pass.
@@ -121,4 +160,12 @@ func TestWrappedAudit(t *testing.T) {
 		c := run(t, n, node.PodConfig{Namespace: "ci", Handler: wrapped, Annotations: askFor(asks)}, node.ContainerConfig{DropCapabilities: []string{"ALL"}})
 		expect(t, c, "mknod c /tmp/one 1 3", "EPERM")
 	}
+}
+
+// The wrapper alone cuts the range of a sandbox that an older k3s would make.
+func TestWrappedClamp(t *testing.T) {
+	n, _ := wrappedNode(t, node.Options{})
+	c := run(t, n, node.PodConfig{Namespace: "kube-system", Handler: wrapped, UserNamespace: true,
+		Sysctls: map[string]string{"net.ipv4.ping_group_range": "0 2147483647"}}, node.ContainerConfig{})
+	expect(t, c, "sysctl net.ipv4.ping_group_range", "0 65535")
 }

@@ -30,7 +30,8 @@ const (
 	defaultStateDir = "/run/nodegate"
 )
 
-// loadSettings reads the configuration. Every error says what to write.
+// loadSettings reads the configuration. Every error says what to write, and
+// comes with what could be read all the same.
 func loadSettings(file string) (settings, error) {
 	data, err := readAll(unix.AT_FDCWD, file, maxConfig, nil)
 	if errors.Is(err, unix.ENOENT) {
@@ -47,7 +48,7 @@ func parseSettings(file string, data []byte) (settings, error) {
 	d := toml.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
-		return settings{}, tomlError(file, err)
+		return s, tomlError(file, err)
 	}
 	return s, s.check(file)
 }
@@ -58,7 +59,7 @@ func (s *settings) check(file string) error {
 		return fmt.Errorf("%s: the version is missing: write version = 1", file)
 	case s.Version != 1:
 		return fmt.Errorf("%s: version %d is not known: write version = 1", file, s.Version)
-	case s.Path == "" || strings.Contains(s.Path, "/") && !path.IsAbs(s.Path):
+	case !isRuntime(s.Path):
 		return fmt.Errorf("%s: path %q: write the name of the OCI runtime, or its absolute path", file, s.Path)
 	case !path.IsAbs(s.StateDir):
 		return fmt.Errorf("%s: state_dir %q: write an absolute path, the agent's state.dir", file, s.StateDir)
@@ -69,6 +70,12 @@ func (s *settings) check(file string) error {
 		}
 	}
 	return nil
+}
+
+// isRuntime reports whether a path can be the real runtime's: a name to look up
+// in PATH, or an absolute path.
+func isRuntime(file string) bool {
+	return file != "" && (path.IsAbs(file) || !strings.Contains(file, "/"))
 }
 
 // tomlError words an error of the decoder as file:line: what, and what to do.

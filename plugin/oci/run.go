@@ -50,11 +50,14 @@ func (r Runner) prepare(argv, env []string) (Call, string, error) {
 	}
 	config, err := loadSettings(r.ConfigPath)
 	if err != nil {
-		if call.Verb != "" {
+		if call.Verb != "" && call.Verb != "exec" {
 			return call, "", err
 		}
-		// What is running must be seen, stopped and removed all the same.
-		config.Path = defaultRuntime
+		// What is running must be seen, probed, stopped and removed all the
+		// same, by the runtime that runs it if that can be told.
+		if !isRuntime(config.Path) {
+			config.Path = defaultRuntime
+		}
 	}
 	file, err := findRuntime(config.Path, searchPath(env))
 	if err != nil {

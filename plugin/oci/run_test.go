@@ -108,14 +108,14 @@ func TestOtherCommandsPassThrough(t *testing.T) {
 		}
 		for _, args := range [][]string{
 			{"--version"}, {}, {"--root", "create", "delete", "--force", "create"}, {"state", "run"}, {"--log", n.log, "kill", "c1", "9"},
-			{"features"}, {"checkpoint", "--image-path", "/x y", "c1", ""}, {"made-up", "--x"}, {"--help", "create"},
+			{"features"}, {"--log", n.log, "exec", "c1", "ls"}, {"checkpoint", "--image-path", "/x y", "c1", ""}, {"made-up", "--x"}, {"--help", "create"},
 		} {
 			got := n.run(args...)
 			if got.status != 42 || !slices.Equal(got.args, append([]string{n.path("bin/runc")}, args...)) || got.stderr != "" {
 				t.Errorf("%q with configuration %q: %+v", args, config, got)
 			}
 		}
-		for _, verb := range []string{"create", "run", "exec"} {
+		for _, verb := range []string{"create", "run", "restore"} {
 			if got := n.run("--log", n.log, "--log-format", "json", verb, "c1"); config != "version = 1\npath = \"runc\"" {
 				n.wantRefused(got, "runc.toml")
 			}
