@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	goruntime "runtime"
 	"slices"
 	"strings"
 
@@ -53,21 +52,8 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 			strings.Join(w.decision.Profiles, ", "))
 	}
 	runtime := p.runtime.Load()
-	e := encoder{level: runtime.level, cdi: runtime.cdi, seccomp: seccompOf(ctr, runtime.level), archs: policy.Architectures(goruntime.GOARCH)}
-	var uncarried []string
-	if w.change, w.left, uncarried, err = e.encode(&w.decision.Adjustment); err != nil {
-		return w.request.Refuse(policy.Conflict, "would get seccomp rules that its own profile leaves no room for: %s", err)
-	}
-	if left := w.left.CDIDevices; len(left) > 0 {
-		// Neither hand can: what the names stand for is the runtime's to know.
-		return w.request.Refuse(policy.NotCarried, "would get the CDI devices %s, which %s cannot inject for a plugin: use containerd 2.1 or later, or 1.7.30 or a later 1.7",
-			strings.Join(left, ", "), runtime)
-	}
-	if len(uncarried) == 0 || w.wrapped {
-		return nil
-	}
-	return w.request.Refuse(policy.NotCarried, "would get %s, which %s cannot carry: %s",
-		strings.Join(uncarried, " and "), runtime, underWrapper(pol))
+	w.change, w.left, err = runtime.carry(pol, &w.request, &w.decision.Adjustment, seccompOf(ctr, runtime.level))
+	return err
 }
 
 // podIDMaps reads the pod's id maps by its sandbox's process. The map of the
