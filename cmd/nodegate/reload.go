@@ -18,6 +18,7 @@ import (
 type reloader struct {
 	path    string
 	plugin  *plugin.Plugin
+	node    plugin.Node
 	started *config.Config // whose settings hold until the end
 	current *config.Config // whose policy holds
 }
@@ -60,4 +61,5 @@ func (r *reloader) reload(ctx context.Context) {
 	log.G(ctx).WithFields(log.Fields{
 		"policy": next.Hash, "files": next.Files, "audit": next.Policy.Audit(), "reloads": stats.Reloads.Add(1),
 	}).Info("policy replaced")
+	sayConfinement(ctx, r.node, next)
 }

@@ -64,7 +64,7 @@ func run(ctx context.Context, path string) error {
 	if err := watch(ctx, path, reload); err != nil {
 		return err
 	}
-	r := &reloader{path: path, plugin: p, started: c, current: c}
+	r := &reloader{path: path, plugin: p, node: node, started: c, current: c}
 	go r.loop(ctx, reload)
 	go notifyReady(ctx, p)
 	return p.Run(ctx, plugin.Endpoint{Socket: c.NRI.Socket, Index: c.NRI.Index})
@@ -125,6 +125,7 @@ func openNode(ctx context.Context, c *config.Config) (plugin.Node, error) {
 		node.NoShadows = err
 		log.G(ctx).WithError(err).Warn("pods with a user namespace that would get a device are refused")
 	}
+	sayConfinement(ctx, node, c)
 	return node, nil
 }
 
