@@ -44,6 +44,10 @@ runtime: deps probe ## Build the pinned default containerd, runc and CNI
 runtimes: deps probe ## Build these and every other containerd that the tests run on
 	@hack/runtimes.sh all
 
+.PHONY: images
+images: deps ## Build the Debian images that the tests run (as root)
+	@hack/images.sh
+
 # The test image's program, and what stands before runc on a node with cgroup v2.
 .PHONY: probe
 probe:
@@ -52,14 +56,14 @@ probe:
 
 # -p 1: some of these compare times.
 .PHONY: test
-test: runtimes build ## Run all tests, those on a real containerd included (as root)
+test: runtimes images build ## Run all tests, those on a real containerd included (as root)
 	$(GO) vet ./...
 	NODEGATE_REQUIRE=1 $(GO) test -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -vE '/integration(/|$$)')
 	$(MAKE) --no-print-directory integration
 
 # -count=1: go's cache of results does not know of the programs that a test starts.
 .PHONY: integration
-integration: runtimes build ## Run the tests on a real containerd alone (as root)
+integration: runtimes images build ## Run the tests on a real containerd alone (as root)
 	NODEGATE_REQUIRE=1 $(GO) test -count=1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./integration/...
 
 .PHONY: lint

@@ -16,6 +16,7 @@ readonly commands=(
 	flock:util-linux
 	nsenter:util-linux  # the node lives in namespaces of its own
 	mount:mount
+	mmdebstrap:mmdebstrap # the images of hack/images
 )
 
 missing=()

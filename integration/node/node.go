@@ -110,22 +110,6 @@ func (n *Node) makeDirs() error {
 	return nil
 }
 
-func (n *Node) importProbe(ctx context.Context) error {
-	tar, err := os.Create(filepath.Join(n.dir, "probe.tar"))
-	if err != nil {
-		return fmt.Errorf("making the test image: %w", err)
-	}
-	defer tar.Close()
-	if err := WriteImage(tar, n.options.probe(), Image); err != nil {
-		return err
-	}
-	if _, err := tar.Seek(0, 0); err != nil {
-		return fmt.Errorf("making the test image: %w", err)
-	}
-	n.image, err = n.ImportImage(ctx, tar, Image)
-	return err
-}
-
 // Close ends the pods as the kubelet would, then containerd, then whatever is left, and
 // removes the node's directory. It takes no context: it has to finish also when the
 // caller's is cancelled.

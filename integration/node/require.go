@@ -12,14 +12,17 @@ type TB interface {
 	Fatal(args ...any)
 }
 
-// Require ends a test that cannot run a node of these options here: skipped with the
-// reason, or failed where CI or NODEGATE_REQUIRE is set, since a test that is skipped
-// everywhere proves nothing.
-func Require(tb TB, o Options) {
+// Require ends a test that cannot run a node of these options here, with these images of
+// hack/images: skipped with the reason, or failed where CI or NODEGATE_REQUIRE is set,
+// since a test that is skipped everywhere proves nothing.
+func Require(tb TB, o Options, images ...string) {
 	tb.Helper()
 	o, err := o.withDefaults()
 	if err == nil {
 		err = o.check()
+	}
+	if err == nil {
+		err = o.checkImages(images)
 	}
 	switch {
 	case err == nil:

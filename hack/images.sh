@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The nodegate authors
+# SPDX-License-Identifier: Apache-2.0
+
+# Builds Debian systems into bin/images/NAME.tar, as images that containerd imports:
+#
+#   images.sh           all of hack/images
+#   images.sh NAME...   these
+#
+# hack/images/NAME.packages lists what is in one beside Debian's minimal system. The
+# packages come from where this machine's own apt has them, as root.
+#
+# mmdebstrap, not debootstrap: it resolves the whole list by apt, from several sources
+# (Debian's security updates too), in one go.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+readonly root bin=$root/bin lists=$root/hack/images
+
+# sources prints the machine's apt sources of its own distribution.
+sources() {
+	apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)' 'Created-By: Packages' |
+		awk -v id="$1" 'tolower($NF) == id { $NF = ""; print }' | sort -u
+}
+
+# build NAME builds one image unless its stamp says that it is built already.
+build() {
+	local name=$1 stamp=$bin/.stamps/image-$1 list=$lists/$1.packages want packages dir started=$SECONDS
+	if [ ! -f "$list" ]; then
+		echo "images: no $name.packages in hack/images" >&2
+		exit 1
+	fi
+	want=$(cat "$list" "$0" "$root/hack/image/main.go" | sha256sum)
+	# Two makes at the same time build it once.
+	exec 9>"$stamp.lock"
+	flock 9
+	if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && [ -f "$bin/images/$name.tar" ]; then
+		return
+	fi
+	if [ "$(id -u)" -ne 0 ]; then
+		echo "images: $name is not built, and only root can; run make images as root" >&2
+		exit 1
+	fi
+	echo "images: building $name (a Debian system: a minute or two)"
+	. /etc/os-release
+	[ -n "$(sources "$ID")" ] || apt-get update -q </dev/null >/dev/null
+	packages=$(sed 's/#.*//' "$list" | xargs | tr ' ' ,)
+	rm -rf "$bin/images/.$name".*
+	dir=$(mktemp -d "$bin/images/.$name.XXXXXX")
+	# No documentation, and no device nodes: a container's /dev is the runtime's.
+	local options=(
+		--quiet --mode=root --variant=minbase --skip=output/dev --include="$packages"
+		--dpkgopt=force-unsafe-io
+	)
+	for path in doc info locale man; do
+		options+=(--dpkgopt="path-exclude=/usr/share/$path/*")
+	done
+	local proxy
+	eval "$(apt-config shell proxy Acquire::http::Proxy)"
+	if [ -n "${proxy-}" ]; then
+		options+=(--aptopt="Acquire::http::Proxy \"$proxy\"")
+	fi
+	sources "$ID" | nice mmdebstrap "${options[@]}" "$VERSION_CODENAME" "$dir/root.tar" - 9>&-
+	(cd "$root" && CGO_ENABLED=0 go run -buildvcs=false ./hack/image "$name" "$dir/root.tar" "$dir/image.tar" 9>&-)
+	mv -f "$dir/image.tar" "$bin/images/$name.tar"
+	rm -rf "$dir"
+	echo "$want" >"$stamp"
+	echo "images: built $name in $((SECONDS - started)) s"
+}
+
+mkdir -p "$bin/.stamps" "$bin/images"
+if [ $# -eq 0 ]; then
+	for list in "$lists"/*.packages; do
+		set -- "$@" "$(basename "$list" .packages)"
+	done
+fi
+for name in "$@"; do
+	build "$name"
+done
