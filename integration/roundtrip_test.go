@@ -6,6 +6,7 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -105,14 +106,25 @@ type nriRuntime struct {
 
 func startRuntime(t *testing.T, command func(t *testing.T, socket string) *exec.Cmd) *nriRuntime {
 	t.Helper()
+	r, _ := startRuntimeAmong(t, nil, nil, command)
+	return r
+}
+
+// startRuntimeAmong starts one with containers, and returns what each try of the plugin
+// to register took.
+func startRuntimeAmong(t *testing.T, pods []*api.PodSandbox, ctrs []*api.Container, command func(t *testing.T, socket string) *exec.Cmd) (*nriRuntime, []time.Duration) {
+	t.Helper()
 	logrus.SetOutput(io.Discard)
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "nri.sock")
-	synced := make(chan struct{}, 1)
+	synced := make(chan error, 100)
+	var tries []time.Duration
 	r, err := adaptation.New("containerd", "v2.4.2",
 		func(ctx context.Context, sync adaptation.SyncCB) error {
-			_, err := sync(ctx, nil, nil)
-			synced <- struct{}{}
+			began := time.Now()
+			_, err := sync(ctx, pods, ctrs)
+			tries = append(tries, time.Since(began))
+			synced <- err
 			return err
 		},
 		func(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) { return nil, nil },
@@ -125,6 +137,7 @@ func startRuntime(t *testing.T, command func(t *testing.T, socket string) *exec.
 	}
 	t.Cleanup(r.Stop)
 	<-synced // of the plugins that the runtime starts: there are none
+	tries = nil
 	cmd := command(t, socket)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
@@ -134,13 +147,16 @@ func startRuntime(t *testing.T, command func(t *testing.T, socket string) *exec.
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	select {
-	case <-synced:
-	case <-time.After(20 * time.Second):
-		t.Fatal("the plugin does not register")
+	err = errors.New("no try")
+	for over := time.After(20 * time.Second); err != nil; {
+		select {
+		case err = <-synced:
+		case <-over:
+			t.Fatalf("the plugin does not register: %v", err)
+		}
 	}
 	time.Sleep(100 * time.Millisecond) // registered once synchronised
-	return &nriRuntime{r, cmd}
+	return &nriRuntime{r, cmd}, tries
 }
 
 func nullPlugin(t *testing.T, socket string) *exec.Cmd {

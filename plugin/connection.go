@@ -13,6 +13,7 @@ import (
 	"github.com/containerd/log"
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/nri/pkg/stub"
+	"github.com/containerd/ttrpc"
 )
 
 // registerTimeout bounds one registration: the runtime's own limit is 5 s, and
@@ -68,7 +69,7 @@ func (c *connection) serve(ctx context.Context, opts ...stub.Option) error {
 		case closed <- struct{}{}:
 		default: // the stub reports a close more than once
 		}
-	}))
+	}), stub.WithTTRPCOptions(nil, []ttrpc.ServerOpt{ttrpc.WithUnaryServerInterceptor(shareSeccomp)}))
 	// A runtime with NRI 0.12.4 or later then fails a request that the plugin
 	// does not answer, in the place of going on without it.
 	if c.Plugin == nil || !c.policy.Load().Audit() {
