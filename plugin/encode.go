@@ -29,10 +29,9 @@ type encoder struct {
 func (e encoder) encode(a *policy.Adjustment) (*api.ContainerAdjustment, policy.Adjustment, []string, error) {
 	out := &api.ContainerAdjustment{}
 	left := policy.Adjustment{
-		Capabilities:   a.Capabilities,
-		AdoptDevices:   a.AdoptDevices,
-		ProcUnmasked:   a.ProcUnmasked,
-		CgroupWritable: a.CgroupWritable,
+		Capabilities: a.Capabilities,
+		AdoptDevices: a.AdoptDevices,
+		ProcUnmasked: a.ProcUnmasked,
 	}
 	if err := e.encodeSeccomp(a, out, &left); err != nil {
 		return nil, left, nil, err
@@ -50,6 +49,7 @@ func (e encoder) encode(a *policy.Adjustment) (*api.ContainerAdjustment, policy.
 	for _, name := range slices.Sorted(maps.Keys(a.Env)) {
 		out.AddEnv(name, a.Env[name])
 	}
+	e.encodeNamespaces(a, out, &left)
 	return out, left, e.words(&left), nil
 }
 
@@ -144,6 +144,16 @@ func (e encoder) encodeSysctls(a *policy.Adjustment, out *api.ContainerAdjustmen
 	}
 }
 
+func (e encoder) encodeNamespaces(a *policy.Adjustment, out *api.ContainerAdjustment, left *policy.Adjustment) {
+	if !e.level.atLeast(levelRules) {
+		left.Namespaces = a.Namespaces
+		return
+	}
+	for _, kind := range a.Namespaces {
+		out.AddOrReplaceNamespace(&api.LinuxNamespace{Type: string(kind)})
+	}
+}
+
 // words names the parts of an adjustment, for a refusal.
 func (e encoder) words(a *policy.Adjustment) []string {
 	var out []string
@@ -173,7 +183,9 @@ func (e encoder) words(a *policy.Adjustment) []string {
 	for _, name := range slices.Sorted(maps.Keys(a.Sysctls)) {
 		add(true, "the sysctl %s", name)
 	}
-	add(a.CgroupWritable, "a writable cgroup")
+	for _, kind := range a.Namespaces {
+		add(true, "a %s namespace of its own", kind)
+	}
 	add(a.ProcUnmasked, "an unmasked /proc")
 	return out
 }

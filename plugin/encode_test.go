@@ -81,27 +81,28 @@ func TestDeviceAccessIsExact(t *testing.T) {
 func TestWhatAnOldRuntimeCannotCarryIsNamed(t *testing.T) {
 	mib := int64(188)
 	whole := policy.Adjustment{
-		Devices:        []policy.Device{device("c", "rw")},
-		DeviceRules:    []rspec.LinuxDeviceCgroup{{Allow: true, Type: "c", Major: &mib, Access: "rw"}},
-		CDIDevices:     []string{"vendor.com/modem=all"},
-		AdoptDevices:   []string{"/dev/modem"},
-		Mounts:         []rspec.Mount{{Destination: "/run", Type: "tmpfs", Source: "tmpfs"}},
-		Capabilities:   policy.Capabilities{Add: []string{"CAP_MKNOD"}, Drop: []string{"CAP_NET_RAW"}},
-		Seccomp:        []policy.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1, ErrnoName: "EPERM"}},
-		Sysctls:        map[string]string{"net.ipv4.ping_group_range": "0 65535"},
-		Env:            map[string]string{"container": "oci"},
-		CgroupWritable: true,
-		ProcUnmasked:   true,
+		Devices:      []policy.Device{device("c", "rw")},
+		DeviceRules:  []rspec.LinuxDeviceCgroup{{Allow: true, Type: "c", Major: &mib, Access: "rw"}},
+		CDIDevices:   []string{"vendor.com/modem=all"},
+		AdoptDevices: []string{"/dev/modem"},
+		Mounts:       []rspec.Mount{{Destination: "/run", Type: "tmpfs", Source: "tmpfs"}},
+		Capabilities: policy.Capabilities{Add: []string{"CAP_MKNOD"}, Drop: []string{"CAP_NET_RAW"}},
+		Seccomp:      []policy.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1, ErrnoName: "EPERM"}},
+		Sysctls:      map[string]string{"net.ipv4.ping_group_range": "0 65535"},
+		Env:          map[string]string{"container": "oci"},
+		Namespaces:   []rspec.LinuxNamespaceType{rspec.CgroupNamespace},
+		ProcUnmasked: true,
 	}
 	always := []string{"the ownership of /dev/modem", "the capabilities CAP_MKNOD", "the drop of CAP_NET_RAW"}
-	last := []string{"a writable cgroup", "an unmasked /proc"}
+	last := []string{"an unmasked /proc"}
+	namespace := []string{"a cgroup namespace of its own"}
 	sysctl := []string{"the sysctl net.ipv4.ping_group_range"}
 	for _, tc := range []struct {
 		level level
 		want  [][]string
 	}{
-		{level{2, 0}, [][]string{{"device-cgroup rules", "the CDI devices vendor.com/modem=all"}, always, {"seccomp rules"}, sysctl, last}},
-		{level{8, 0}, [][]string{{"device-cgroup rules"}, always, {"seccomp rules"}, sysctl, last}},
+		{level{2, 0}, [][]string{{"device-cgroup rules", "the CDI devices vendor.com/modem=all"}, always, {"seccomp rules"}, sysctl, namespace, last}},
+		{level{8, 0}, [][]string{{"device-cgroup rules"}, always, {"seccomp rules"}, sysctl, namespace, last}},
 		{level{10, 0}, [][]string{always, {"seccomp rules"}, sysctl, last}},
 		{level{11, 0}, [][]string{always, {"seccomp rules"}, sysctl, last}}, // carried, it would end containerd
 		{level{12, 3}, [][]string{always, last}},

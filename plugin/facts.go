@@ -61,10 +61,14 @@ func hostNamespaces(pod *api.PodSandbox) policy.Known[[]specs.LinuxNamespaceType
 func containerOf(pod *api.PodSandbox, ctr *api.Container) policy.Container {
 	out := policy.Container{
 		ID:             ctr.GetId(),
+		CgroupsPath:    ctr.GetLinux().GetCgroupsPath(),
 		HostNamespaces: hostNamespaces(pod),
 	}
 	if u := ctr.GetUser(); u != nil {
 		out.User = policy.Is(policy.User{UID: u.GetUid(), GID: u.GetGid()})
+	}
+	for _, n := range ctr.GetLinux().GetNamespaces() {
+		out.Namespaces = append(out.Namespaces, specs.LinuxNamespace{Type: specs.LinuxNamespaceType(n.GetType()), Path: n.GetPath()})
 	}
 	for _, m := range ctr.GetMounts() {
 		out.Mounts = append(out.Mounts, m.ToOCI(nil))

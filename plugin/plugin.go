@@ -185,40 +185,6 @@ func mood(pol *policy.Policy, done, would string) string {
 	return done
 }
 
-// StartContainer comes between the OCI runtime's create and start. Under a
-// handler of nodegate-runc the record must have been carried out by then: if
-// not, the handler runs another program after all, or the container was
-// created while no agent was there.
-func (p *Plugin) StartContainer(ctx context.Context, pod *api.PodSandbox, ctr *api.Container) (err error) {
-	p.busy.RLock()
-	defer p.busy.RUnlock()
-	pol := p.policy.Load()
-	req := requestOf(pod, ctr)
-	defer func() {
-		if r := recover(); r != nil {
-			err = refusal(pol, panicked(ctx, &req, r))
-		}
-	}()
-	if !pol.Wrapped(pod.GetRuntimeHandler()) {
-		return nil
-	}
-	r, err := p.node.Records.Read(ctr.GetId())
-	carriedOut := false
-	if err == nil {
-		carriedOut, err = p.node.Records.Acknowledged(r.ContainerID, r.Nonce)
-	}
-	if carriedOut {
-		return nil
-	}
-	bypassed := req.Refuse(policy.NotCarried, "was created without nodegate-runc: the runtime handler %q must have it as its BinaryName, or leave runtime.handlers",
-		pod.GetRuntimeHandler())
-	p.report(ctx, pol, &work{request: req}, bypassed)
-	if err != nil {
-		log.G(ctx).WithError(err).Warn("reading what the wrapper should have acknowledged")
-	}
-	return refusal(pol, bypassed)
-}
-
 // RemoveContainer takes away what the container left on the node. It also
 // comes for a container whose creation failed later on.
 func (p *Plugin) RemoveContainer(ctx context.Context, pod *api.PodSandbox, ctr *api.Container) error {

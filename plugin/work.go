@@ -37,8 +37,8 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 	facts := policy.Facts{Request: w.request, Container: containerOf(pod, ctr)}
 	facts.Container.PodSysctls = p.pods.sysctls(w.podID)
 	facts.Host.Devices = p.node.Host.LookupDevices(sel.DevicePatterns())
-	if sel.NeedsCgroupVersion() {
-		facts.Host.CgroupVersion = p.node.Host.CgroupVersion()
+	if sel.NeedsCgroup() {
+		facts.Host.Cgroup = p.node.Host.Cgroup()
 	}
 	if w.request.UserNamespace.Value {
 		facts.Host.UIDMap, facts.Host.GIDMap = p.podIDMaps(pod)
@@ -46,10 +46,6 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 	var err error
 	if w.decision, err = pol.Decide(sel, &facts); err != nil || w.decision.Adjustment.Empty() {
 		return err
-	}
-	if w.decision.Adjustment.CgroupWritable {
-		return w.request.Refuse(policy.NotCarried, "would get a writable cgroup, which this release of nodegate cannot give: leave out the profile that brings it (it gets %s)",
-			strings.Join(w.decision.Profiles, ", "))
 	}
 	runtime := p.runtime.Load()
 	w.change, w.left, err = runtime.carry(pol, &w.request, &w.decision.Adjustment, seccompOf(ctr, runtime.level))
@@ -121,6 +117,7 @@ func (w *work) record() (record.Record, error) {
 	if w.change != nil {
 		r.Profiles = w.decision.Profiles
 		r.Sysctls = w.decision.Adjustment.Sysctls
+		r.Cgroup = w.decision.Adjustment.Cgroup
 		r.Adjustment = w.left
 	}
 	return r, err

@@ -51,10 +51,10 @@ func BenchmarkIDMaps(b *testing.B) {
 	}
 }
 
-func BenchmarkCgroupVersion(b *testing.B) {
+func BenchmarkCgroup(b *testing.B) {
 	h := newHost(b, "/")
 	b.ReportAllocs()
 	for b.Loop() {
-		h.CgroupVersion()
+		h.Cgroup()
 	}
 }

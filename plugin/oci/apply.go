@@ -34,7 +34,7 @@ func apply(spec *node, a *policy.Adjustment) error {
 	}
 	for _, step := range []func(*node, *policy.Adjustment) error{
 		applyEnv, applyCapabilities, applySeccomp, applySysctls,
-		applyDevices, applyShadowNodes, applyMounts, applyProc, checkShadowNodes,
+		applyDevices, applyShadowNodes, applyMounts, applyNamespaces, applyProc, checkShadowNodes,
 	} {
 		if err := step(spec, a); err != nil {
 			return err
@@ -49,8 +49,8 @@ func carries(a *policy.Adjustment) error {
 	case len(a.CDIDevices) > 0:
 		return fmt.Errorf("the CDI devices %s are injected by the container runtime, and nodegate-runc cannot: use containerd 2.1 or later, or 1.7.30 or a later 1.7",
 			strings.Join(a.CDIDevices, ", "))
-	case a.CgroupWritable:
-		return fmt.Errorf("a writable cgroup is not supported by this nodegate-runc: take cgroup = \"writable\" out of the profile")
+	case a.Cgroup != nil:
+		return fmt.Errorf("the cgroup %s is the agent's to hand over, and not nodegate-runc's", a.Cgroup.Path)
 	}
 	return nil
 }

@@ -29,8 +29,11 @@ type Adjustment struct {
 	Sysctls      map[string]string `json:"sysctls,omitempty"`
 	Env          map[string]string `json:"env,omitempty"`
 
-	CgroupWritable bool `json:"cgroupWritable,omitempty"`
-	ProcUnmasked   bool `json:"procUnmasked,omitempty"`
+	// Namespaces are new ones of the container's own, by type.
+	Namespaces   []specs.LinuxNamespaceType `json:"namespaces,omitempty"`
+	ProcUnmasked bool                       `json:"procUnmasked,omitempty"`
+	// Cgroup is handed over by the agent, before the container starts.
+	Cgroup *CgroupDelegation `json:"cgroup,omitempty"`
 }
 
 // Device is a node that the OCI runtime creates, and the access to it: the
@@ -73,7 +76,7 @@ func (a *Adjustment) Empty() bool {
 		len(a.CDIDevices) == 0 && len(a.AdoptDevices) == 0 && len(a.Mounts) == 0 &&
 		len(a.Capabilities.Add) == 0 && len(a.Capabilities.Drop) == 0 &&
 		len(a.Seccomp) == 0 && len(a.Sysctls) == 0 && len(a.Env) == 0 &&
-		!a.CgroupWritable && !a.ProcUnmasked
+		len(a.Namespaces) == 0 && !a.ProcUnmasked && a.Cgroup == nil
 }
 
 // Decision is the answer for one container: what it got, what is to change

@@ -23,13 +23,12 @@ func (p *Policy) Decide(s Selection, f *Facts) (Decision, error) {
 		}
 	}
 	d.capabilities()
-	d.out.CgroupWritable = d.effects.cgroupWritable
 	d.out.ProcUnmasked = d.effects.procUnmasked
 	d.out.CDIDevices = d.effects.cdiDevices
 	d.out.Env = values(d.effects.env)
 
 	for _, step := range []func() error{
-		d.namespacesKnown, d.requirements, d.devices, d.adopt, d.cdi, d.sysctls, d.tmpfs, d.seccomp,
+		d.namespacesKnown, d.requirements, d.devices, d.adopt, d.cdi, d.sysctls, d.tmpfs, d.cgroup, d.seccomp,
 	} {
 		if err := step(); err != nil {
 			return Decision{}, err
@@ -90,14 +89,14 @@ func (d *decider) requirements() error {
 	if need.Cgroup == "" {
 		return nil
 	}
-	have := d.facts.Host.CgroupVersion
+	have := d.facts.Host.Cgroup
 	if !have.OK {
 		return d.refuse(UnknownFact, "would get profile %q, which requires cgroup %s, and this node's version could not be told",
 			d.effects.requiredBy["cgroup"], need.Cgroup)
 	}
-	if have.Value != need.Cgroup {
+	if have.Value.Version != need.Cgroup {
 		return d.refuse(Unmet, "would get profile %q, which requires cgroup %s, and this node has %s",
-			d.effects.requiredBy["cgroup"], need.Cgroup, have.Value)
+			d.effects.requiredBy["cgroup"], need.Cgroup, have.Value.Version)
 	}
 	return nil
 }

@@ -13,8 +13,8 @@ import (
 func TestDecideNothing(t *testing.T) {
 	runDecide(t, []decideCase{
 		{name: "no grant", grants: []Grant{}},
-		{name: "a grant elsewhere", profiles: []Profile{{Name: "a", CgroupWritable: true}}, grants: []Grant{{Profiles: []string{"a"}, Namespaces: []string{"iot"}, Always: true}}},
-		{name: "not asked for", profiles: []Profile{{Name: "a", CgroupWritable: true}}, grants: []Grant{{Profiles: []string{"a"}, Namespaces: []string{"ci"}}}},
+		{name: "a grant elsewhere", profiles: []Profile{{Name: "a", Capabilities: Capabilities{Add: []string{"CAP_A"}}}}, grants: []Grant{{Profiles: []string{"a"}, Namespaces: []string{"iot"}, Always: true}}},
+		{name: "not asked for", profiles: []Profile{{Name: "a", Capabilities: Capabilities{Add: []string{"CAP_A"}}}}, grants: []Grant{{Profiles: []string{"a"}, Namespaces: []string{"ci"}}}},
 		{name: "an empty profile", profiles: []Profile{{Name: "a"}}},
 		{name: "no grant, and a runtime that sends no Linux part", grants: []Grant{}, facts: noLinuxPart},
 	})
@@ -39,19 +39,19 @@ func TestDecideUnknownNamespaces(t *testing.T) {
 }
 
 func TestDecideRequires(t *testing.T) {
-	userns := []Profile{{Name: "nested", CgroupWritable: true, Requires: Requires{UserNamespace: true}}}
-	v2 := []Profile{{Name: "systemd", CgroupWritable: true, Requires: Requires{Cgroup: CgroupV2}}}
-	writable := Adjustment{CgroupWritable: true}
+	userns := []Profile{{Name: "nested", Capabilities: Capabilities{Add: []string{"CAP_A"}}, Requires: Requires{UserNamespace: true}}}
+	v2 := []Profile{{Name: "systemd", Capabilities: Capabilities{Add: []string{"CAP_A"}}, Requires: Requires{Cgroup: CgroupV2}}}
+	writable := Adjustment{Capabilities: Capabilities{Add: []string{"CAP_A"}}}
 	runDecide(t, []decideCase{
 		{name: "user namespace", profiles: userns, facts: inUserNamespace, want: writable},
 		{name: "no user namespace", profiles: userns, code: Unmet, refusal: `would get profile "nested", which requires a user namespace: set hostUsers: false in the pod's spec`},
 		{name: "through an include", profiles: append([]Profile{{Name: "a", Include: []string{"nested"}}}, userns...), ask: "a", code: Unmet,
 			refusal: `would get profile "nested", which requires a user namespace: set hostUsers: false in the pod's spec`},
 		{name: "cgroup", profiles: v2, want: writable},
-		{name: "another cgroup", profiles: v2, facts: func(f *Facts) { f.Host.CgroupVersion = Is(CgroupV1) }, code: Unmet, refusal: `would get profile "systemd", which requires cgroup v2, and this node has v1`},
-		{name: "unknown cgroup", profiles: v2, facts: func(f *Facts) { f.Host.CgroupVersion = Known[CgroupVersion]{} }, code: UnknownFact,
+		{name: "another cgroup", profiles: v2, facts: func(f *Facts) { f.Host.Cgroup = Is(Cgroup{Version: CgroupV1}) }, code: Unmet, refusal: `would get profile "systemd", which requires cgroup v2, and this node has v1`},
+		{name: "unknown cgroup", profiles: v2, facts: func(f *Facts) { f.Host.Cgroup = Known[Cgroup]{} }, code: UnknownFact,
 			refusal: `would get profile "systemd", which requires cgroup v2, and this node's version could not be told`},
-		{name: "unknown cgroup that nothing requires", profiles: userns, facts: func(f *Facts) { inUserNamespace(f); f.Host.CgroupVersion = Known[CgroupVersion]{} }, want: writable},
+		{name: "unknown cgroup that nothing requires", profiles: userns, facts: func(f *Facts) { inUserNamespace(f); f.Host.Cgroup = Known[Cgroup]{} }, want: writable},
 	})
 }
 
@@ -77,12 +77,12 @@ func TestDecideMerges(t *testing.T) {
 	runDecide(t, []decideCase{
 		{name: "everything adds up once", ask: "a,b", grants: apart("a", "b"),
 			profiles: []Profile{
-				{Name: "a", Include: []string{"c"}, CgroupWritable: true, Tmpfs: []string{"/run"}, Capabilities: Capabilities{Add: []string{"CAP_A", "CAP_B"}}},
+				{Name: "a", Include: []string{"c"}, Tmpfs: []string{"/run"}, Capabilities: Capabilities{Add: []string{"CAP_A", "CAP_B"}}},
 				{Name: "b", Include: []string{"c"}, AdoptDevices: true, Tmpfs: []string{"/run"}, Capabilities: Capabilities{Add: []string{"CAP_B", "CAP_C"}}},
 				{Name: "c", DeviceCgroupRules: []specs.LinuxDeviceCgroup{rule}, CDIDevices: []string{"v/c=a"}, Env: map[string]string{"x": "1"},
 					Sysctls: map[string]string{"net.x": "1"}, Seccomp: errno(1, "EPERM")},
 			},
-			want: Adjustment{DeviceRules: []specs.LinuxDeviceCgroup{rule}, CDIDevices: []string{"v/c=a"}, CgroupWritable: true,
+			want: Adjustment{DeviceRules: []specs.LinuxDeviceCgroup{rule}, CDIDevices: []string{"v/c=a"},
 				Mounts:       []specs.Mount{{Destination: "/run", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "rw", "mode=0755"}}},
 				Capabilities: Capabilities{Add: []string{"CAP_A", "CAP_B", "CAP_C"}}, Seccomp: errno(1, "EPERM"),
 				Sysctls: map[string]string{"net.x": "1"}, Env: map[string]string{"x": "1"}},
@@ -157,7 +157,7 @@ func TestDecideTheRest(t *testing.T) {
 	for _, a := range []Adjustment{
 		{Devices: make([]Device, 1)}, {DeviceRules: make([]specs.LinuxDeviceCgroup, 1)}, {ShadowNodes: make([]ShadowNode, 1)}, {CDIDevices: []string{""}},
 		{AdoptDevices: []string{""}}, {Mounts: make([]specs.Mount, 1)}, {Capabilities: Capabilities{Add: []string{""}}}, {Capabilities: Capabilities{Drop: []string{""}}},
-		{Seccomp: make([]SeccompRule, 1)}, {Sysctls: map[string]string{"": ""}}, {Env: map[string]string{"": ""}}, {CgroupWritable: true}, {ProcUnmasked: true},
+		{Seccomp: make([]SeccompRule, 1)}, {Sysctls: map[string]string{"": ""}}, {Env: map[string]string{"": ""}}, {ProcUnmasked: true}, {Namespaces: []specs.LinuxNamespaceType{""}}, {Cgroup: &CgroupDelegation{}},
 	} {
 		if a.Empty() {
 			t.Errorf("%s is called empty", dump(a))

@@ -15,18 +15,18 @@ import (
 // together. Each value remembers the profile that it comes from, so that a
 // disagreement can be named.
 type effects struct {
-	requires       Requires
-	requiredBy     map[string]string // "user_namespace", "cgroup" → profile
-	devices        []sourcedDevice
-	deviceRules    []specs.LinuxDeviceCgroup
-	cdiDevices     []string
-	adoptDevicesBy string // the profile that asks for it, or ""
-	capabilities   Capabilities
-	seccomp        []sourcedRule
-	sysctls, env   map[string]sourced
-	cgroupWritable bool
-	tmpfs          []string
-	procUnmasked   bool
+	requires         Requires
+	requiredBy       map[string]string // "user_namespace", "cgroup" → profile
+	devices          []sourcedDevice
+	deviceRules      []specs.LinuxDeviceCgroup
+	cdiDevices       []string
+	adoptDevicesBy   string // the profile that asks for it, or ""
+	capabilities     Capabilities
+	seccomp          []sourcedRule
+	sysctls, env     map[string]sourced
+	cgroupWritableBy string // as above
+	tmpfs            []string
+	procUnmasked     bool
 }
 
 // sourced is a value, the profile that it comes from, and the profile that the
@@ -61,19 +61,21 @@ func (c *conflict) Error() string {
 // effectsOf returns what a profile does by itself, without its includes.
 func effectsOf(p *Profile) effects {
 	e := effects{
-		requires:       p.Requires,
-		requiredBy:     map[string]string{},
-		deviceRules:    p.DeviceCgroupRules,
-		cdiDevices:     p.CDIDevices,
-		capabilities:   p.Capabilities,
-		sysctls:        source(p.Sysctls, p.Name),
-		env:            source(p.Env, p.Name),
-		cgroupWritable: p.CgroupWritable,
-		tmpfs:          p.Tmpfs,
-		procUnmasked:   p.ProcUnmasked,
+		requires:     p.Requires,
+		requiredBy:   map[string]string{},
+		deviceRules:  p.DeviceCgroupRules,
+		cdiDevices:   p.CDIDevices,
+		capabilities: p.Capabilities,
+		sysctls:      source(p.Sysctls, p.Name),
+		env:          source(p.Env, p.Name),
+		tmpfs:        p.Tmpfs,
+		procUnmasked: p.ProcUnmasked,
 	}
 	if p.AdoptDevices {
 		e.adoptDevicesBy = p.Name
+	}
+	if p.CgroupWritable {
+		e.cgroupWritableBy = p.Name
 	}
 	if p.Requires.UserNamespace {
 		e.requiredBy["user_namespace"] = p.Name
@@ -133,10 +135,8 @@ func (e *effects) merge(other *effects, asked string) *conflict {
 	e.tmpfs = union(e.tmpfs, other.tmpfs, same)
 	e.capabilities.Add = union(e.capabilities.Add, other.capabilities.Add, same)
 	e.capabilities.Drop = union(e.capabilities.Drop, other.capabilities.Drop, same)
-	if e.adoptDevicesBy == "" {
-		e.adoptDevicesBy = other.adoptDevicesBy
-	}
-	e.cgroupWritable = e.cgroupWritable || other.cgroupWritable
+	e.adoptDevicesBy = cmp.Or(e.adoptDevicesBy, other.adoptDevicesBy)
+	e.cgroupWritableBy = cmp.Or(e.cgroupWritableBy, other.cgroupWritableBy)
 	e.procUnmasked = e.procUnmasked || other.procUnmasked
 	return nil
 }

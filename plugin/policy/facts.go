@@ -33,6 +33,9 @@ type Container struct {
 	Devices []specs.LinuxDevice
 	// DeviceRules are the device-cgroup rules of its own spec.
 	DeviceRules []specs.LinuxDeviceCgroup
+	Namespaces  []specs.LinuxNamespace // of its own spec
+	// CgroupsPath is linux.cgroupsPath of its spec; "" if unknown.
+	CgroupsPath string
 
 	// HostNamespaces lists the namespace types that the pod shares with the
 	// node. Unknown if the runtime sent no namespaces.
@@ -56,8 +59,8 @@ type Host struct {
 	Devices map[string]DeviceLookup
 	// UIDMap and GIDMap are the pod's id maps; meaningful with a user namespace.
 	UIDMap, GIDMap Known[[]specs.LinuxIDMapping]
-	// CgroupVersion is the cgroup version that containers get on this node.
-	CgroupVersion Known[CgroupVersion]
+	// Cgroup is unknown where no cgroups are mounted.
+	Cgroup Known[Cgroup]
 }
 
 // DeviceLookup answers one device pattern. No nodes and no error means that
@@ -74,15 +77,6 @@ type HostDevice struct {
 	Major, Minor int64
 	Mode         fs.FileMode // permission bits only
 }
-
-// CgroupVersion is "v1" or "v2".
-type CgroupVersion string
-
-// The cgroup versions that a profile may require.
-const (
-	CgroupV1 CgroupVersion = "v1"
-	CgroupV2 CgroupVersion = "v2"
-)
 
 // Facts is all that a decision rests on.
 type Facts struct {

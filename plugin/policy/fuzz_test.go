@@ -113,6 +113,7 @@ func (r random) world() (Source, *Facts) {
 		inUserNamespace(f)
 	}
 	usualNode(f)
+	f.Host.Cgroup.Value.NSDelegate = true
 	for _, change := range []func(*Facts){
 		noLinuxPart, volume("/dev"), volume("/run"), podDevice("/dev/kvm", kvmNode), podDevice("/dev/fuse", diskNode),
 		func(f *Facts) { f.Request.Labels = map[string]string{"app": "gw"} },
@@ -120,6 +121,8 @@ func (r random) world() (Source, *Facts) {
 		func(f *Facts) { f.Container.HostNamespaces = Is([]specs.LinuxNamespaceType{"network"}) },
 		func(f *Facts) { f.Container.PodSysctls = map[string]GivenSysctl{"net.a": {"1", "init"}} },
 		func(f *Facts) { f.Container.User.OK = false },
+		func(f *Facts) { f.Host.Cgroup.Value.NSDelegate = false },
+		func(f *Facts) { f.Container.CgroupsPath = "/k8s.io/another" },
 		func(f *Facts) { f.Host = Host{} },
 		func(f *Facts) { f.Host.GIDMap = idMap(extent(5, 5, 5)) },
 		func(f *Facts) { f.Host.Devices["/dev/kvm"] = DeviceLookup{Err: errors.New("gone")} },

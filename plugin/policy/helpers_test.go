@@ -88,9 +88,9 @@ func (tc *decideCase) grantReasons() []Reason {
 func facts() *Facts {
 	return &Facts{
 		Request: Request{Namespace: "ci", Pod: "web-1", Container: "app", UserNamespace: Is(false)},
-		Container: Container{ID: "c0ffee", User: Is(User{UID: 1000, GID: 2000}),
+		Container: Container{ID: "c0ffee", CgroupsPath: "/k8s.io/c0ffee", User: Is(User{UID: 1000, GID: 2000}),
 			HostNamespaces: Is([]specs.LinuxNamespaceType{})},
-		Host: Host{CgroupVersion: Is(CgroupV2)},
+		Host: Host{Cgroup: Is(Cgroup{Version: CgroupV2, Mount: "/sys/fs/cgroup"})},
 	}
 }
 

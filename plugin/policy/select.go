@@ -59,9 +59,12 @@ func (s Selection) DevicePatterns() []string {
 	return patterns
 }
 
-// NeedsCgroupVersion reports whether Decide needs to know the node's.
-func (s Selection) NeedsCgroupVersion() bool {
-	return slices.ContainsFunc(s.picks, func(k pick) bool { return k.profile.effects.requires.Cgroup != "" })
+// NeedsCgroup reports whether Decide needs to know of the node's cgroups.
+func (s Selection) NeedsCgroup() bool {
+	return slices.ContainsFunc(s.picks, func(k pick) bool {
+		e := &k.profile.effects
+		return e.requires.Cgroup != "" || e.cgroupWritableBy != ""
+	})
 }
 
 // Select matches grants and the pod's request. It returns a [*Refusal] if the

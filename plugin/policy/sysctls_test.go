@@ -51,9 +51,9 @@ func TestDecideSysctls(t *testing.T) {
 			refusal: `asks for profile "ping", whose sysctl net.ipv4.ping_group_range would be the node's own: the pod shares the node's network namespace`},
 		{name: "host network, asked for through an include", profiles: append([]Profile{{Name: "modem", Include: []string{"ping"}}}, ping...), ask: "modem", facts: shares("network"), code: HostNamespace,
 			refusal: `asks for profile "modem", whose sysctl net.ipv4.ping_group_range would be the node's own: the pod shares the node's network namespace`},
-		{name: "host network, always, beside a request for another", profiles: append([]Profile{{Name: "a", CgroupWritable: true}}, ping...), ask: "a", facts: shares("network"),
+		{name: "host network, always, beside a request for another", profiles: append([]Profile{{Name: "a", Capabilities: Capabilities{Add: []string{"CAP_A"}}}}, ping...), ask: "a", facts: shares("network"),
 			grants:  []Grant{{Source: "1", Profiles: []string{"ping"}, Namespaces: []string{"ci"}, Always: true}, {Source: "2", Profiles: []string{"a"}, Namespaces: []string{"ci"}}},
-			want:    Adjustment{CgroupWritable: true},
+			want:    Adjustment{Capabilities: Capabilities{Add: []string{"CAP_A"}}},
 			reasons: []Reason{{Granted, "ping", "granted always by 1"}, {Granted, "a", "granted on request by 2"}, hostNet}},
 		{name: "host network, and a map that is unknown", profiles: ping, facts: func(f *Facts) {
 			shares("network")(f)

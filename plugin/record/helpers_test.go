@@ -42,6 +42,7 @@ func full(t testing.TB, id string) Record {
 	r.ContainerID, r.PodID, r.Namespace, r.Pod, r.Container = id, "pod-1", "iot-a", "gw-0", "main"
 	r.Profiles = []string{"modem", "ping"}
 	r.Sysctls = map[string]string{"net.ipv4.ping_group_range": "0 65535"}
+	r.Cgroup = &policy.CgroupDelegation{Path: "/sys/fs/cgroup/k8s.io/" + id, UID: 100000, GID: 100000}
 	mode, number, errno := os.FileMode(0o660), uint32(7), int64(188)
 	r.Adjustment = policy.Adjustment{
 		Devices: []policy.Device{{Access: "rw", LinuxDevice: specs.LinuxDevice{
@@ -54,10 +55,11 @@ func full(t testing.TB, id string) Record {
 		Capabilities: policy.Capabilities{Add: []string{"CAP_MKNOD"}, Drop: []string{"CAP_CHOWN"}},
 		Seccomp: []policy.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1, ErrnoName: "EPERM",
 			Args: []specs.LinuxSeccompArg{{Index: 1, Value: 1<<64 - 1, ValueTwo: 1, Op: specs.OpMaskedEqual}}}},
-		Sysctls:        map[string]string{"net.ipv4.ping_group_range": "0 65535"},
-		Env:            map[string]string{"container": "oci"},
-		CgroupWritable: true,
-		ProcUnmasked:   true,
+		Sysctls:      map[string]string{"net.ipv4.ping_group_range": "0 65535"},
+		Env:          map[string]string{"container": "oci"},
+		Namespaces:   []specs.LinuxNamespaceType{specs.CgroupNamespace},
+		ProcUnmasked: true,
+		Cgroup:       &policy.CgroupDelegation{Path: "/sys/fs/cgroup/x", UID: 100000},
 	}
 	return r
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -15,10 +16,10 @@ import (
 )
 
 // Read returns a container's record. The error is fs.ErrNotExist if there is
-// none; any other says why the one that is there cannot be trusted.
+// none, or can be none by such an id; any other says why the one that is there cannot be trusted.
 func (s *Store) Read(containerID string) (Record, error) {
 	if err := checkID(containerID); err != nil {
-		return Record{}, fmt.Errorf("reading a decision record: %w", err)
+		return Record{}, fmt.Errorf("reading a decision record: %w: %w", err, fs.ErrNotExist)
 	}
 	dir, err := s.open(false)
 	if err != nil {

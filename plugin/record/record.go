@@ -44,6 +44,8 @@ type Record struct {
 	// Sysctls are those that the container got, by whatever hand. They hold
 	// for its whole pod.
 	Sysctls map[string]string `json:"sysctls,omitempty"`
+	// Cgroup is what the agent hands to the container before it starts.
+	Cgroup *policy.CgroupDelegation `json:"cgroup,omitempty"`
 	// Adjustment is what is left for the wrapper to carry out.
 	Adjustment policy.Adjustment `json:"adjustment,omitzero"`
 }

@@ -1,0 +1,103 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package host
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+// The files by which a cgroup is managed. What cgroup v2 has of them the kernel
+// lists itself. On v1 they are those that systemd gives to a user's manager.
+const delegateList = "/sys/kernel/cgroup/delegate"
+
+var (
+	filesV1 = []string{"cgroup.procs", "tasks", "cgroup.clone_children"}
+	filesV2 = []string{"cgroup.procs", "cgroup.threads", "cgroup.subtree_control"}
+)
+
+// DelegateCgroup hands a container's cgroup, and the files by which it is
+// managed, to its root. It is for the time between the container's creation and
+// its start: the cgroup must hold the container's process, and nothing of the
+// container must have run.
+func (h *Host) DelegateCgroup(d *policy.CgroupDelegation) error {
+	dir, err := h.open(d.Path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	if errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("%s is gone since the container was created: %w", d.Path, err)
+	}
+	if err != nil {
+		return err
+	}
+	defer closeFD(dir)
+	var files []string
+	switch magic(dir) {
+	case unix.CGROUP2_SUPER_MAGIC:
+		files = h.delegated()
+	case unix.CGROUP_SUPER_MAGIC:
+		files = filesV1
+	default:
+		return fmt.Errorf("%s is not a cgroup: something else is mounted there", d.Path)
+	}
+	if err := populated(dir, d.Path); err != nil {
+		return err
+	}
+	for _, name := range files {
+		// Which files a cgroup has depends on the kernel and on its controllers.
+		err := unix.Fchownat(dir, name, int(d.UID), int(d.GID), unix.AT_SYMLINK_NOFOLLOW)
+		if err != nil && err != unix.ENOENT {
+			return &os.PathError{Op: "chown", Path: d.Path + "/" + name, Err: err}
+		}
+	}
+	if err := unix.Fchown(dir, int(d.UID), int(d.GID)); err != nil {
+		return &os.PathError{Op: "chown", Path: d.Path, Err: err}
+	}
+	return nil
+}
+
+// delegated returns what the kernel lists as safe to hand over.
+func (h *Host) delegated() []string {
+	fd, err := h.open(delegateList, unix.O_RDONLY)
+	if err != nil {
+		return filesV2
+	}
+	defer closeFD(fd)
+	var text [4096]byte
+	n, err := unix.Read(fd, text[:])
+	if err != nil || n <= 0 {
+		return filesV2
+	}
+	var names []string
+	for _, name := range strings.Fields(string(text[:n])) {
+		if !strings.Contains(name, "/") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// populated makes sure that a process is in the cgroup: an empty one is none
+// that the runtime put its container into. Seen from another PID namespace the
+// process's number is 0.
+func populated(dir int, name string) error {
+	fd, err := unix.Openat(dir, "cgroup.procs", unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: name + "/cgroup.procs", Err: err}
+	}
+	defer closeFD(fd)
+	var some [16]byte
+	n, err := unix.Read(fd, some[:])
+	if err != nil {
+		return &os.PathError{Op: "read", Path: name + "/cgroup.procs", Err: err}
+	}
+	if n == 0 {
+		return fmt.Errorf("%s is empty: the container's process is in another cgroup", name)
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+// applyNamespaces gives the container new namespaces of its own, each in the
+// place of one that it would have joined.
+func applyNamespaces(spec *node, a *policy.Adjustment) error {
+	if len(a.Namespaces) == 0 {
+		return nil
+	}
+	linux, err := spec.ensure("linux", "{}")
+	if err != nil {
+		return err
+	}
+	list, err := linux.ensure("namespaces", "[]")
+	if err != nil {
+		return err
+	}
+	for _, kind := range a.Namespaces {
+		if err := addNamespace(list, specs.LinuxNamespace{Type: kind}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addNamespace(list *node, want specs.LinuxNamespace) error {
+	var have []specs.LinuxNamespace
+	if err := list.decode(&have); err != nil {
+		return err
+	}
+	if slices.Contains(have, want) {
+		return nil
+	}
+	if err := list.open('['); err != nil {
+		return err
+	}
+	at := slices.IndexFunc(have, func(n specs.LinuxNamespace) bool { return n.Type == want.Type })
+	if at >= 0 {
+		list.replace(at, encode(want))
+		return nil
+	}
+	list.add(len(list.kids), encode(want))
+	return nil
+}

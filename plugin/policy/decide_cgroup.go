@@ -1,0 +1,85 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// cgroupMount is where a container sees its cgroups.
+const cgroupMount = "/sys/fs/cgroup"
+
+// cgroup gives the container its own cgroup to manage: in a cgroup namespace,
+// mounted read-write, and owned by its root. What bounds that is, with a user
+// namespace, who owns the files: the limits stay the node's. Without one the
+// container's root is the node's, and only the kernel's own boundary will do:
+// nsdelegate.
+//
+// The controllers of cgroup v1 know no such boundary, nor are they safe to give
+// away; there the container gets its part of the hierarchy named systemd, which
+// has no controller, and all others stay read-only.
+func (d *decider) cgroup() error {
+	by := d.effects.cgroupWritableBy
+	if by == "" {
+		return nil
+	}
+	have := d.facts.Host.Cgroup
+	switch {
+	case !have.OK:
+		return d.refuse(UnknownFact, "would get a writable cgroup by profile %q, and no cgroups were found at %s of the node", by, cgroupMount)
+	case have.Value.Mount == "":
+		return d.refuse(Unmet, "would get a writable cgroup by profile %q, for which a node with cgroup v1 needs the hierarchy named systemd: mount it there (mount -t cgroup -o none,name=systemd cgroup %s/systemd), or use cgroup v2",
+			by, cgroupMount)
+	case have.Value.Version == CgroupV2 && !d.userNamespace() && !have.Value.NSDelegate:
+		return d.refuse(Unmet, "would get a writable cgroup by profile %q, which without a user namespace is safe only where cgroup2 is mounted with nsdelegate: set hostUsers: false in the pod's spec, or mount it so on the node (mount -o remount,nsdelegate %s)",
+			by, cgroupMount)
+	}
+	for _, m := range d.facts.Container.Mounts {
+		at := absolute(m.Destination)
+		if m.Type != "cgroup" && (at == cgroupMount || strings.HasPrefix(at, cgroupMount+"/")) {
+			return d.refuse(Occupied, "would get a writable cgroup by profile %q, and mounts something of its own at %s: take that mount out of the pod's spec", by, at)
+		}
+	}
+	below, err := cgroupBelow(d.facts.Container.CgroupsPath, d.facts.Container.ID)
+	if err != nil {
+		return d.refuse(UnknownFact, "would get a writable cgroup by profile %q, and its cgroup cannot be told: %s", by, err)
+	}
+	at := have.Value.Mount + below
+	own := specs.LinuxNamespace{Type: specs.CgroupNamespace}
+	if !slices.Contains(d.facts.Container.Namespaces, own) {
+		d.out.Namespaces = []specs.LinuxNamespaceType{own.Type}
+	}
+	d.out.Mounts = append(d.out.Mounts, cgroupMountOf(have.Value.Version, at))
+	if !d.userNamespace() {
+		return nil // the container's root owns it already
+	}
+	if have.Value.ReadOnly {
+		return d.refuse(Internal, "would get a writable cgroup by profile %q, and nodegate cannot write to %s of the node: mount it read-write for the agent", by, have.Value.Mount)
+	}
+	return d.delegate(at)
+}
+
+func cgroupMountOf(version CgroupVersion, at string) specs.Mount {
+	options := []string{"nosuid", "noexec", "nodev", "relatime", "rw"}
+	if version == CgroupV2 {
+		return specs.Mount{Destination: cgroupMount, Type: "cgroup", Source: "cgroup", Options: options}
+	}
+	return specs.Mount{Destination: cgroupMount + "/systemd", Type: "bind", Source: at, Options: append(options, "bind")}
+}
+
+func (d *decider) delegate(at string) error {
+	to := CgroupDelegation{Path: at}
+	var err error
+	if to.UID, err = mapID(d.facts.Host.UIDMap, 0); err == nil {
+		to.GID, err = mapID(d.facts.Host.GIDMap, 0)
+	}
+	if err != nil {
+		return d.refuse(Unmapped, "would get a writable cgroup, and the id of its root on the node %s", err)
+	}
+	d.out.Cgroup = &to
+	return nil
+}
