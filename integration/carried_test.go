@@ -15,7 +15,10 @@ import (
 func TestNotCarried(t *testing.T) {
 	needDevices(t, "/dev/fuse")
 	n := sharedNode(t)
-	g, _ := startAgent(t, n, grantApart("mknod", "systemd", "nested", "no-raw", "adopt", "mixed")+`
+	g, _ := startAgent(t, n, grantApart("mknod", "open-proc", "no-raw", "adopt", "mixed")+`
+[profiles.open-proc]
+requires.user_namespace = true
+proc_mount = "unmasked"
 [profiles.no-raw.capabilities]
 drop = ["NET_RAW"]
 [profiles.adopt]
@@ -27,19 +30,15 @@ include = ["fuse", "ping", "mknod"]
 		handler = `: use a RuntimeClass of handler "nodegate"`
 		nri     = ", which containerd v2.4.2 (NRI 0.12.3) cannot carry" + handler
 	)
-	cgroup := func(profile string) string {
-		return "a writable cgroup, which this release of nodegate cannot give: leave out the profile that brings it (it gets " + profile + ")"
-	}
 	given := []node.Device{{HostPath: "/dev/fuse", ContainerPath: "/dev/given", Permissions: "rw"}}
 	for _, tc := range []struct{ profile, plain, userns string }{
 		{"mknod", "the capabilities CAP_MKNOD" + nri, "the capabilities CAP_MKNOD" + nri},
 		{"no-raw", "the drop of CAP_NET_RAW" + nri, "the drop of CAP_NET_RAW" + nri},
-		{"systemd", cgroup("systemd"), cgroup("systemd")},
 		{"mixed", "the capabilities CAP_MKNOD" + nri, "the capabilities CAP_MKNOD" + nri},
 		{"adopt", "the ownership of /dev/given" + nri,
 			`its device "/dev/given" to use, which in a pod with a user namespace only nodegate-runc can give` + handler},
-		{"nested", `profile "nested", which requires a user namespace: set hostUsers: false in the pod's spec`,
-			cgroup("nested")},
+		{"open-proc", `profile "open-proc", which requires a user namespace: set hostUsers: false in the pod's spec`,
+			"an unmasked /proc" + nri},
 	} {
 		for _, userns := range []bool{false, true} {
 			p := runPod(t, n, node.PodConfig{Namespace: "ci", UserNamespace: userns, Annotations: askFor(tc.profile)})

@@ -41,12 +41,14 @@ func TestParity(t *testing.T) {
 		"mounts": {Mounts: []rspec.Mount{
 			{Destination: "/dev/fuse", Type: "bind", Source: "/dev/.udev/nodegate/x/0", Options: []string{"bind", "rw"}},
 			{Destination: "/run", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid"}}}},
-		"a mount in the place of another": {Mounts: []rspec.Mount{{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs"}}},
-		"environment":                     {Env: map[string]string{"container": "oci", "PATH": "/bin"}},
-		"sysctls":                         {Sysctls: map[string]string{"net.ipv4.ping_group_range": "0 65535", "net.core.somaxconn": "1024"}},
-		"seccomp, no arguments":           {Seccomp: []policy.SeccompRule{eperm()}},
-		"seccomp, arguments":              {Seccomp: []policy.SeccompRule{eperm(block)}},
-		"seccomp, allow":                  {Seccomp: []policy.SeccompRule{{Syscalls: []string{"keyctl", "read"}}}},
+		"a namespace":                          {Namespaces: []rspec.LinuxNamespaceType{rspec.CgroupNamespace}},
+		"one of its own in place of another's": {Namespaces: []rspec.LinuxNamespaceType{rspec.UTSNamespace}},
+		"a mount in the place of another":      {Mounts: []rspec.Mount{{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs"}}},
+		"environment":                          {Env: map[string]string{"container": "oci", "PATH": "/bin"}},
+		"sysctls":                              {Sysctls: map[string]string{"net.ipv4.ping_group_range": "0 65535", "net.core.somaxconn": "1024"}},
+		"seccomp, no arguments":                {Seccomp: []policy.SeccompRule{eperm()}},
+		"seccomp, arguments":                   {Seccomp: []policy.SeccompRule{eperm(block)}},
+		"seccomp, allow":                       {Seccomp: []policy.SeccompRule{{Syscalls: []string{"keyctl", "read"}}}},
 		"all at once": {
 			Devices: []policy.Device{device("c", "r")}, DeviceRules: []rspec.LinuxDeviceCgroup{{Allow: true, Type: "c", Major: modem, Access: "rw"}},
 			Env: map[string]string{"container": "oci"}, Sysctls: map[string]string{"net.core.somaxconn": "1024"},
@@ -83,8 +85,9 @@ func paritySpec(own *rspec.LinuxSeccomp) *rspec.Spec {
 			Devices: []rspec.LinuxDevice{{Path: "/dev/there", Type: "c", Major: 1, Minor: 3}},
 			Resources: &rspec.LinuxResources{Devices: []rspec.LinuxDeviceCgroup{
 				{Access: "rwm"}, {Allow: true, Type: "c", Major: &major, Minor: &minor, Access: "rwm"}}},
-			Seccomp: own,
-			Sysctl:  map[string]string{"net.core.somaxconn": "128"},
+			Seccomp:    own,
+			Namespaces: []rspec.LinuxNamespace{{Type: rspec.UTSNamespace, Path: "/proc/1/ns/uts"}, {Type: rspec.MountNamespace}},
+			Sysctl:     map[string]string{"net.core.somaxconn": "128"},
 		},
 	}
 }

@@ -77,3 +77,14 @@ func (g *specGen) AddProcessEnv(name, value string) {
 	g.spec.Process.Env = slices.DeleteFunc(g.spec.Process.Env, func(e string) bool { return strings.HasPrefix(e, name+"=") })
 	g.spec.Process.Env = append(g.spec.Process.Env, name+"="+value)
 }
+
+func (g *specGen) AddOrReplaceLinuxNamespace(kind, path string) error {
+	want := rspec.LinuxNamespace{Type: rspec.LinuxNamespaceType(kind), Path: path}
+	list := g.spec.Linux.Namespaces
+	if i := slices.IndexFunc(list, func(n rspec.LinuxNamespace) bool { return n.Type == want.Type }); i >= 0 {
+		list[i] = want
+	} else {
+		g.spec.Linux.Namespaces = append(list, want)
+	}
+	return nil
+}

@@ -22,8 +22,11 @@ mount --bind "$dir/cni-cache" /var/lib/cni
 ip link set lo up
 
 if [ "$mode" = v2 ]; then
+	# The options are those of the machine's one hierarchy: a mount without them would
+	# take them away from everybody.
+	options=$(awk '$3 == "cgroup2" { print $4; exit }' /proc/self/mounts)
 	umount -l -R /sys/fs/cgroup
-	mount -t cgroup2 none /sys/fs/cgroup
+	mount -t cgroup2 -o "${options:-rw}" none /sys/fs/cgroup
 fi
 
 echo ready
