@@ -23,7 +23,7 @@ func (p *Policy) Needs() Needs {
 				sum.addDevice(d.rule)
 			}
 			sum.DeviceRules = union(sum.DeviceRules, e.deviceRules, sameRule)
-			sum.CgroupWritable = sum.CgroupWritable || e.cgroupWritable
+			sum.CgroupWritable = sum.CgroupWritable || e.cgroupWritableBy != ""
 		}
 	}
 	return sum

@@ -64,8 +64,11 @@ func (a *Adjustment) Parts() []Part {
 	for _, name := range slices.Sorted(maps.Keys(a.Env)) {
 		add(Adjustment{Env: map[string]string{name: a.Env[name]}}, "process.env", "= %s=%s", name, a.Env[name])
 	}
-	if a.CgroupWritable {
-		add(Adjustment{CgroupWritable: true}, NodeField, "= a writable cgroup of its own")
+	for _, kind := range a.Namespaces {
+		add(Adjustment{Namespaces: []specs.LinuxNamespaceType{kind}}, "linux.namespaces", "+ %s", kind)
+	}
+	if c := a.Cgroup; c != nil {
+		add(Adjustment{Cgroup: c}, NodeField, "= %s owned by %d:%d before the start", c.Path, c.UID, c.GID)
 	}
 	if a.ProcUnmasked {
 		add(Adjustment{ProcUnmasked: true}, "linux.maskedPaths", "- everything, linux.readonlyPaths too")

@@ -29,10 +29,11 @@ func everything() Adjustment {
 		Capabilities: Capabilities{Add: []string{"CAP_NET_ADMIN"}, Drop: []string{"CAP_MKNOD"}},
 		Seccomp: []SeccompRule{{Syscalls: []string{"keyctl"}}, {Syscalls: []string{"mknod", "mknodat"}, Errno: 1, ErrnoName: "EPERM",
 			Args: []specs.LinuxSeccompArg{{Index: 1, Value: 0o170000, ValueTwo: 0o060000, Op: specs.OpMaskedEqual}}}},
-		Sysctls:        map[string]string{"net.ipv4.ping_group_range": "0 65535"},
-		Env:            map[string]string{"container": "oci"},
-		CgroupWritable: true,
-		ProcUnmasked:   true,
+		Sysctls:      map[string]string{"net.ipv4.ping_group_range": "0 65535"},
+		Env:          map[string]string{"container": "oci"},
+		Namespaces:   []specs.LinuxNamespaceType{specs.CgroupNamespace},
+		Cgroup:       &CgroupDelegation{Path: "/sys/fs/cgroup/k8s.io/x", UID: 65536, GID: 65536},
+		ProcUnmasked: true,
 	}
 }
 
@@ -57,7 +58,8 @@ linux.seccomp + allow keyctl
 linux.seccomp + EPERM for mknod, mknodat where argument 1 & 0170000 = 060000
 linux.sysctl = net.ipv4.ping_group_range = "0 65535"
 process.env = container=oci
-node = a writable cgroup of its own
+linux.namespaces + cgroup
+node = /sys/fs/cgroup/k8s.io/x owned by 65536:65536 before the start
 linux.maskedPaths - everything, linux.readonlyPaths too
 `; got != want {
 		t.Errorf("got%swant%s", got, want)
