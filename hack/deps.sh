@@ -17,6 +17,7 @@ readonly commands=(
 	nsenter:util-linux  # the node lives in namespaces of its own
 	mount:mount
 	mmdebstrap:mmdebstrap # the images of hack/images
+	systemd-analyze:systemd # the properties of nodegate render systemd
 )
 
 missing=()

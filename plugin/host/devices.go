@@ -110,7 +110,8 @@ func (h *Host) device(dev uint64, name string) (node policy.HostDevice, ok bool,
 	if below(h.shadowDir, name) || below(h.shadowDir, resolved) {
 		return node, false, nil
 	}
-	if err := usable(&st, dev, name, resolved); err != nil {
+	inDev := wide(st.Dev) == dev || h.boundInDev(fd, dev, resolved)
+	if err := usable(&st, inDev, name, resolved); err != nil {
 		return node, false, err
 	}
 	return policy.HostDevice{
@@ -125,16 +126,33 @@ func (h *Host) device(dev uint64, name string) (node policy.HostDevice, ok bool,
 // usable says what keeps a file from being given as a device. /dev's own file
 // system is written by the kernel and root alone; pods may share others below
 // it, such as /dev/shm, and put what they like there.
-func usable(st *unix.Stat_t, dev uint64, name, resolved string) error {
+func usable(st *unix.Stat_t, inDev bool, name, resolved string) error {
 	switch {
 	case !below("/dev", resolved):
 		return fmt.Errorf("%q leaves /dev: it is a symbolic link to %q", name, resolved)
-	case wide(st.Dev) != dev:
+	case !inDev:
 		return fmt.Errorf("%q is on another file system than /dev, where others than the node's administrator may have put it", name)
 	case deviceType(st.Mode) == "":
 		return fmt.Errorf("%q is %s, not a device", name, kind(st.Mode))
 	}
 	return nil
+}
+
+// boundInDev reports whether a file is bind-mounted, by itself, on one of /dev's
+// own. So a node that is a container gets devices, and it takes the node's own
+// root to mount there.
+func (h *Host) boundInDev(fd int, dev uint64, resolved string) bool {
+	var st unix.Statx_t
+	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, 0, &st); err != nil || st.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0 {
+		return false
+	}
+	dir, err := h.open(path.Dir(resolved), unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return false
+	}
+	defer closeFD(dir)
+	on, err := fileSystem(dir)
+	return err == nil && on == dev
 }
 
 // deviceType returns the runtime-spec's letter, or "" for what is no device.

@@ -45,6 +45,16 @@ func populate(t *testing.T, root string) {
 	mkdir(t, dev+"/shm")
 	mount(t, "tmpfs", dev+"/shm", 0, "")
 	mknod(t, dev+"/shm/node", unix.S_IFCHR|0o666, 1, 5)
+	// As nodes that are containers get devices; and in a place that others fill.
+	for _, at := range []string{dev + "/bound", dev + "/shm/bound", dev + "/bound-file"} {
+		must(t, os.WriteFile(at, nil, 0o600))
+	}
+	bind(t, dev+"/shm/node", dev+"/bound")
+	bind(t, dev+"/shm/node", dev+"/shm/bound")
+	must(t, os.WriteFile(root+"/etc/file", nil, 0o600))
+	bind(t, root+"/etc/file", dev+"/bound-file")
+	symlink(t, "bound", dev+"/to-bound")
+
 	mkdir(t, root+"/proc")
 	mount(t, "proc", root+"/proc", 0, "")
 }
@@ -83,6 +93,10 @@ func TestLookupDevices(t *testing.T) {
 		{"/dev/fd/0", `error: "/dev/fd/0" leaves /dev: its symbolic links go round in a circle or through /proc`},
 		{"/dev/shm/node", `error: "/dev/shm/node" is on another file system than /dev, where others than the node's administrator may have put it`},
 		{"/dev/through-shm", `error: "/dev/through-shm" is on another file system than /dev, where others than the node's administrator may have put it`},
+		{"/dev/bound", "/dev/bound c 1:5 0666"},
+		{"/dev/to-bound", "/dev/to-bound c 1:5 0666"},
+		{"/dev/bound-file", `error: "/dev/bound-file" is a regular file, not a device`},
+		{"/dev/shm/bound", `error: "/dev/shm/bound" is on another file system than /dev, where others than the node's administrator may have put it`},
 		{"/dev/s*/node", `error: "/dev/shm/node" is on another file system than /dev, where others than the node's administrator may have put it`},
 		{"/dev/shm/*", `error: "/dev/shm" is on another file system than /dev: write a pattern that does not search it`},
 		{"/dev/fifo", `error: "/dev/fifo" is a FIFO, not a device`},

@@ -73,6 +73,12 @@ func realDev(t testing.TB) string {
 	return dir
 }
 
+func bind(t testing.TB, from, at string) {
+	t.Helper()
+	must(t, unix.Mount(from, at, "", unix.MS_BIND, ""))
+	t.Cleanup(func() { _ = unix.Unmount(at, unix.MNT_DETACH) })
+}
+
 func newShadows(t testing.TB, root, dir string) *Shadows {
 	t.Helper()
 	s, err := NewShadows(root, dir)

@@ -1,0 +1,78 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/plugin/host"
+)
+
+func renderCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "render",
+		Short: "Write a policy in another program's terms",
+		Args:  knownCommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.AddCommand(renderSystemdCommand())
+	return cmd
+}
+
+func renderSystemdCommand() *cobra.Command {
+	var file, unit string
+	var command bool
+	cmd := &cobra.Command{
+		Use:   "systemd",
+		Short: "What a node needs that systemd starts, as properties",
+		Long: `A node that is a container itself, of systemd-nspawn for one, can give its
+containers what it was given. Prints what the policy's grants need as systemd's
+properties DevicePolicy=, DeviceAllow= and Delegate=, for the machine on which
+the node is started: as a drop-in of the unit that starts it, or as options of
+systemd-run. What systemd has no words for is said in comments, or on stderr.
+
+Globs are looked up on this machine. Each device gets "m" too: the agent or the
+OCI runtime makes the node that the container gets.`,
+		Example: `  nodegate render systemd > /etc/systemd/system/systemd-nspawn@.service.d/nodegate.conf
+  eval "systemd-run --scope $(nodegate render systemd --command) systemd-nspawn --keep-unit -bD /srv/node"`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			section, ok := unitSections[path.Ext(unit)]
+			if !ok {
+				return &usageError{cmd.CommandPath(), fmt.Sprintf("--unit %s is no unit that a node runs as: name a .service or a .scope", unit)}
+			}
+			c, err := config.Load(file)
+			if err != nil {
+				return err
+			}
+			machine, err := host.New("/", c.State.ShadowDir)
+			if err != nil {
+				return err
+			}
+			p := systemdProperties(c.Policy.Needs(), machine)
+			if err := machine.Close(); err != nil {
+				return err
+			}
+			if command {
+				return errors.Join(p.writeNotes(cmd.ErrOrStderr()), p.writeOptions(cmd.OutOrStdout()))
+			}
+			return p.writeDropIn(cmd.OutOrStdout(), unit, section)
+		},
+	}
+	configFlag(cmd, &file)
+	cmd.Flags().StringVar(&unit, "unit", "systemd-nspawn@.service", "write a drop-in of this `unit`")
+	cmd.Flags().BoolVar(&command, "command", false, "write options for systemd-run instead, quoted for a shell")
+	cmd.MarkFlagsMutuallyExclusive("unit", "command")
+	return cmd
+}
+
+// unitSections are the kinds of unit that a node may be, and the section that the
+// properties are in.
+var unitSections = map[string]string{".service": "Service", ".scope": "Scope"}
