@@ -15,6 +15,13 @@ import (
 // configPath is the configuration's place. A build for tests sets another.
 var configPath = "/etc/nodegate/runc.toml"
 
+// version is set at build time.
+var version = "devel"
+
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == oci.VersionCommand {
+		_, _ = os.Stdout.WriteString(version + "\n")
+		return
+	}
 	os.Exit(oci.Runner{ConfigPath: configPath, Stderr: os.Stderr}.Run(os.Args, os.Environ()))
 }

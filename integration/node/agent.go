@@ -6,6 +6,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"os/exec"
 	"path/filepath"
 )
 
@@ -34,6 +35,13 @@ func (n *Node) StartAgent(ctx context.Context, binary, config string, args ...st
 	n.agents = append(n.agents, p)
 	return p, nil
 }
+
+// Command is a command that runs where containerd runs, in the node's mount and network
+// namespace.
+func (n *Node) Command(program string, args ...string) *exec.Cmd { return n.ns.enter(program, args...) }
+
+// CRISocket is where containerd answers the CRI.
+func (n *Node) CRISocket() string { return n.socket() }
 
 // NRISocket is where containerd listens for NRI plugins: [nri] socket of an agent.
 func (n *Node) NRISocket() string { return filepath.Join(n.dir, "nri/nri.sock") }

@@ -4,8 +4,6 @@
 package host
 
 import (
-	"io"
-	"os"
 	"strconv"
 	"strings"
 
@@ -78,12 +76,6 @@ func covers(have string, want *int64) bool {
 
 // read returns a small file of the node.
 func (h *Host) read(name string) (string, error) {
-	fd, err := h.open(name, os.O_RDONLY)
-	if err != nil {
-		return "", err
-	}
-	f := os.NewFile(uintptr(fd), name)
-	defer closeFile(f)
-	text, err := io.ReadAll(io.LimitReader(f, 1<<20))
+	text, err := h.ReadFile(name, 1<<20)
 	return string(text), err
 }

@@ -17,13 +17,17 @@ import (
 // maxConfig bounds the configuration, in bytes.
 const maxConfig = 64 << 10
 
-// settings is /etc/nodegate/runc.toml, all that the wrapper is told.
-type settings struct {
+// Settings is /etc/nodegate/runc.toml, all that the wrapper is told.
+type Settings struct {
 	Version  int      `toml:"version"`
 	Path     string   `toml:"path"`
 	StateDir string   `toml:"state_dir"`
 	Exempt   []string `toml:"exempt_namespaces"`
 }
+
+// VersionCommand is the one command that the wrapper answers itself: runc has
+// none of that name.
+const VersionCommand = "nodegate-version"
 
 const (
 	defaultRuntime  = "runc"
@@ -32,19 +36,21 @@ const (
 
 // loadSettings reads the configuration. Every error says what to write, and
 // comes with what could be read all the same.
-func loadSettings(file string) (settings, error) {
+func loadSettings(file string) (Settings, error) {
 	data, err := readAll(unix.AT_FDCWD, file, maxConfig, nil)
 	if errors.Is(err, unix.ENOENT) {
-		return settings{}, fmt.Errorf("there is no configuration %q: write one, at least version = 1", file)
+		return Settings{}, fmt.Errorf("there is no configuration %q: write one, at least version = 1", file)
 	}
 	if err != nil {
-		return settings{}, fmt.Errorf("reading the configuration: %w", err)
+		return Settings{}, fmt.Errorf("reading the configuration: %w", err)
 	}
-	return parseSettings(file, data)
+	return ParseSettings(file, data)
 }
 
-func parseSettings(file string, data []byte) (settings, error) {
-	s := settings{Path: defaultRuntime, StateDir: defaultStateDir}
+// ParseSettings reads the text of a configuration; file names it in errors,
+// which come with what could be read all the same.
+func ParseSettings(file string, data []byte) (Settings, error) {
+	s := Settings{Path: defaultRuntime, StateDir: defaultStateDir}
 	d := toml.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
@@ -53,7 +59,7 @@ func parseSettings(file string, data []byte) (settings, error) {
 	return s, s.check(file)
 }
 
-func (s *settings) check(file string) error {
+func (s *Settings) check(file string) error {
 	switch {
 	case s.Version == 0:
 		return fmt.Errorf("%s: the version is missing: write version = 1", file)

@@ -9,11 +9,11 @@ import (
 )
 
 func TestParseSettings(t *testing.T) {
-	got, err := parseSettings("runc.toml", []byte(`version = 1`))
+	got, err := ParseSettings("runc.toml", []byte(`version = 1`))
 	if err != nil || got.Path != "runc" || got.StateDir != "/run/nodegate" || len(got.Exempt) != 0 {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	got, err = parseSettings("runc.toml", []byte("version = 1\npath = \"/usr/bin/crun\"\nstate_dir = \"/x\"\nexempt_namespaces = [\"kube-system\"]\n"))
+	got, err = ParseSettings("runc.toml", []byte("version = 1\npath = \"/usr/bin/crun\"\nstate_dir = \"/x\"\nexempt_namespaces = [\"kube-system\"]\n"))
 	if err != nil || got.Path != "/usr/bin/crun" || got.StateDir != "/x" || got.Exempt[0] != "kube-system" {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -32,7 +32,7 @@ func TestParseSettingsRefuses(t *testing.T) {
 		"version = 1\nexempt_namespaces=[\"*\"]": "globs have no meaning",
 		"version = 1\nversion = 1":               "runc.toml",
 	} {
-		if _, err := parseSettings("runc.toml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := ParseSettings("runc.toml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", text, err, want)
 		}
 	}

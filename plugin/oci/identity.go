@@ -63,7 +63,7 @@ func (w identity) isSandbox() bool { return w.kind == "sandbox" && w.sandbox == 
 func (w identity) isKubernetes() bool { return w.kind != "" || w.nonce != "" }
 
 // needsRecord reports whether the container may run only with its record.
-func (w identity) needsRecord(config *settings) bool {
+func (w identity) needsRecord(config *Settings) bool {
 	return w.nonce != "" || w.isKubernetes() && !slices.Contains(config.Exempt, w.namespace)
 }
 

@@ -85,7 +85,7 @@ func searchPath(env []string) string {
 }
 
 // create adjusts the bundle of a container that is about to be created.
-func create(config *settings, configPath string, call Call) error {
+func create(config *Settings, configPath string, call Call) error {
 	b, err := openBundle(call.Bundle)
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func create(config *settings, configPath string, call Call) error {
 // filters and capabilities are in an image that the pod's author may have
 // written, and what the spec says of them has no effect. containerd 2.1 to 2.3
 // restore a container whose image is a checkpoint.
-func refuseRestore(config *settings, call Call) error {
+func refuseRestore(config *Settings, call Call) error {
 	b, err := openBundle(call.Bundle)
 	if err != nil {
 		return err

@@ -1,0 +1,96 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/doctor"
+	"github.com/nodegate/nodegate/plugin/host"
+)
+
+// childCommand is what doctor runs of this program in a user namespace.
+const childCommand = "doctor-user-namespace"
+
+func doctorCommand() *cobra.Command {
+	o := doctor.Options{Version: version, Child: []string{"nodegate", childCommand}}
+	var output string
+	var strict bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look this node over and say what keeps nodegate from working",
+		Long: `Looks at the container runtime, its NRI, the runtime handlers, the wrapper, the
+kernel, the cgroups, the policy's devices and the agent, and says of each
+whether it is well and what to do if not. What can be tried out is tried out;
+nothing is changed and nothing is left behind. What it cannot tell it calls
+unknown: most of it takes root.
+
+Exits with 0 if there is no problem and with 1 if there is one; with --strict
+also with 1 if there is a warning, or something that is unknown.`,
+		Example: `  nodegate doctor
+  nodegate doctor --strict -o json
+  nodegate doctor --runtime-endpoint unix:///run/k3s/containerd/containerd.sock`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "table" && output != "json" {
+				return &usageError{cmd.CommandPath(), fmt.Sprintf("there is no output %q: write table or json", output)}
+			}
+			facts, err := doctor.Gather(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			report := doctor.Examine(facts)
+			if output == "json" {
+				err = report.JSON(cmd.OutOrStdout())
+			} else {
+				err = report.Table(cmd.OutOrStdout(), coloured())
+			}
+			if err != nil {
+				return err
+			}
+			return verdict(&report, strict)
+		},
+	}
+	configFlag(cmd, &o.Policy)
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	cmd.Flags().BoolVar(&strict, "strict", false, "fail on warnings, and on what is unknown, too")
+	cmd.Flags().StringVar(&o.Endpoint, "runtime-endpoint", "", "the `socket` of the runtime's CRI (default: containerd's own, or that of k3s, RKE2 or k0s)")
+	cmd.Flags().StringVar(&o.WrapperConfig, "wrapper-config", "/etc/nodegate/runc.toml", "the `file` that nodegate-runc reads, on the node")
+	return cmd
+}
+
+// verdict is the error that makes the exit code.
+func verdict(r *doctor.Report, strict bool) error {
+	problems, amber := r.Count(doctor.Problem), r.Count(doctor.Warning)+r.Count(doctor.Unknown)
+	switch {
+	case problems > 0:
+		return fmt.Errorf("problems: %d", problems)
+	case strict && amber > 0:
+		return fmt.Errorf("warnings: %d", amber)
+	}
+	return nil
+}
+
+// coloured reports whether standard output is a terminal that may be coloured;
+// see https://no-color.org
+func coloured() bool {
+	_, err := unix.IoctlGetTermios(int(os.Stdout.Fd()), unix.TCGETS)
+	return err == nil && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// doctorChildCommand is the process that doctor runs in a user namespace.
+func doctorChildCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    childCommand,
+		Hidden: true,
+		Args:   noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return host.ServeUserNamespace(cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
+}

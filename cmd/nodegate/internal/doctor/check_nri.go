@@ -1,0 +1,137 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+const nriSection = "[plugins.'io.containerd.nri.v1.nri']"
+
+func checkNRI(f *Facts) []Finding {
+	const check = "nri"
+	s := f.Containerd.Value.NRI
+	switch {
+	case !f.Containerd.OK() && f.NRI.Value.Listening:
+		return one(check, OK, "on: its socket is there", "")
+	case !f.Containerd.OK():
+		return cannotTell(check, f.Containerd.Unknown)
+	case s.Disabled:
+		return one(check, Problem, "off: no agent can connect", fmt.Sprintf(
+			"write disable = false under %s in %s and restart containerd, or run nodegate install", nriSection, where(f)))
+	case s.NoConnections:
+		return one(check, Problem, "on, but only for plugins that containerd starts itself: no agent can connect", fmt.Sprintf(
+			"write disable_connections = false under %s in %s and restart containerd", nriSection, where(f)))
+	}
+	return one(check, OK, "on", "")
+}
+
+func checkSocket(f *Facts) []Finding {
+	const check = "nri-socket"
+	theirs := f.Containerd.Value.NRI.Socket
+	switch {
+	case f.Containerd.OK() && !f.Policy.InContainer && shortPath(theirs) != shortPath(f.Policy.Socket):
+		return one(check, Problem, fmt.Sprintf("containerd's is %s, and the agent connects to %s", theirs, f.Policy.Socket),
+			fmt.Sprintf("write socket = %q under [nri] in %s and start the agent again", theirs, f.Policy.Path))
+	case !f.NRI.OK():
+		return cannotTell(check, f.NRI.Unknown)
+	case f.NRI.Value.Listening:
+		return one(check, OK, fmt.Sprintf("%s, connections: %d", f.NRI.Value.Path, f.NRI.Value.Plugins), "")
+	case f.Containerd.OK() && f.Containerd.Value.NRI.Disabled:
+		return one(check, Problem, f.NRI.Value.Path+": nothing listens there, as NRI is off", "switch NRI on, see nri")
+	}
+	return one(check, Problem, f.NRI.Value.Path+": nothing listens there", "restart containerd")
+}
+
+// The limits that containerd has by default.
+const (
+	usualRegistration = 5 * time.Second
+	usualRequest      = 2 * time.Second
+)
+
+func checkTimeouts(f *Facts) []Finding {
+	const check = "nri-timeouts"
+	if !f.Containerd.OK() {
+		return cannotTell(check, f.Containerd.Unknown)
+	}
+	s := f.Containerd.Value.NRI
+	found := fmt.Sprintf("registration %s, request %s", s.Registration, s.Request)
+	var low []string
+	for _, limit := range []struct {
+		key, text string
+		usual     time.Duration
+	}{{"plugin_registration_timeout", s.Registration, usualRegistration}, {"plugin_request_timeout", s.Request, usualRequest}} {
+		// What does not parse containerd does not start with.
+		if d, err := time.ParseDuration(limit.text); err == nil && d < limit.usual {
+			low = append(low, fmt.Sprintf("%s = %q", limit.key, limit.usual))
+		}
+	}
+	if len(low) > 0 {
+		return one(check, Warning, found+": an agent that takes longer is left out, and the container runs without its adjustment",
+			fmt.Sprintf("write %s under %s in %s and restart containerd", strings.Join(low, " and "), nriSection, where(f)))
+	}
+	return one(check, OK, found, "")
+}
+
+// checkValidator is about what binds a container to the agent.
+func checkValidator(f *Facts) []Finding {
+	const check = "validator"
+	v := f.Containerd.Value.NRI.Validator
+	byDefault := slices.Contains(f.Policy.Handlers, "") && isWrapped(f, "")
+	switch {
+	case !f.Containerd.OK():
+		return cannotTell(check, f.Containerd.Unknown)
+	case v != nil && v.Enabled:
+		return validates(f, v)
+	case byDefault:
+		return one(check, OK, "off; the wrapper, as the default runtime, refuses what the agent has not seen", "")
+	case v == nil:
+		return one(check, Warning, "this containerd has none: nothing keeps a container from running while the agent is away",
+			"use containerd 2.2 or later, or the wrapper as the default runtime (docs/wrapper.md)")
+	}
+	return one(check, Warning, "off: a pod cannot require the agent, and runs unadjusted while that is away", fmt.Sprintf(
+		"write enable = true under [plugins.'io.containerd.nri.v1.nri'.default_validator] in %s and restart containerd, or run nodegate install", where(f)))
+}
+
+// validates looks at what a validator that is on refuses.
+func validates(f *Facts, v *Validator) []Finding {
+	const check = "validator"
+	var hit []string
+	for _, key := range v.Rejects {
+		if strings.HasSuffix(key, "_seccomp_adjustment") && f.Policy.Seccomp ||
+			key == "reject_sysctl_adjustment" && f.Policy.Sysctls || key == "reject_namespace_adjustment" && f.Policy.Cgroup {
+			hit = append(hit, key)
+		}
+	}
+	if len(hit) > 0 {
+		return one(check, Problem, fmt.Sprintf("on, with %s: containers that the policy changes so are refused", list(hit)),
+			fmt.Sprintf("write %s = false under [plugins.'io.containerd.nri.v1.nri'.default_validator] in %s and restart containerd", strings.Join(hit, " = false and "), where(f)))
+	}
+	found := "on"
+	if len(v.Rejects) > 0 {
+		found += fmt.Sprintf(", with %s, which the policy does not need", list(v.Rejects))
+	}
+	return one(check, OK, found, "")
+}
+
+func checkRequired(f *Facts) []Finding {
+	const check = "required-plugins"
+	v := f.Containerd.Value.NRI.Validator
+	switch {
+	case !f.Containerd.OK():
+		return cannotTell(check, f.Containerd.Unknown)
+	case v == nil || !v.Enabled || len(v.Required) == 0:
+		return one(check, OK, "none for all pods; a pod says so by its annotation", "")
+	}
+	found := fmt.Sprintf("%s, for all pods", list(v.Required))
+	remedy := fmt.Sprintf("write required_plugins = [] under [plugins.'io.containerd.nri.v1.nri'.default_validator] in %s, "+
+		"restart containerd, and require the agent by annotation (docs/security.md)", where(f))
+	if v.Tolerate != "" {
+		return one(check, Warning, fmt.Sprintf("%s without annotation %q: static pods without it do not start while a plugin is away", found, v.Tolerate), remedy)
+	}
+	return one(check, Problem, found+": static pods, and the pod of an agent that runs as a DaemonSet, cannot start while a plugin is away", remedy)
+}

@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"fmt"
+	"strings"
+)
+
+func checkPolicy(f *Facts) []Finding {
+	const check = "policy"
+	p := f.Policy
+	found := fmt.Sprintf("%s (%s), grants: %d", p.Path, p.Hash, p.Grants)
+	switch {
+	case p.Err != nil:
+		return one(check, Problem, p.Err.Error(), "mend it: an agent does not start with it, and one that runs keeps the former")
+	case p.Audit:
+		return one(check, Warning, found+"; mode is audit: nothing is changed and nothing refused", `write mode = "enforce" when it is tried out`)
+	case p.Grants == 0:
+		return one(check, Warning, found+": nobody gets anything", "write a [[grants]]: docs/policy.md")
+	}
+	return one(check, OK, found, "")
+}
+
+func checkDevices(f *Facts) (out []Finding) {
+	for _, d := range f.Policy.Devices {
+		out = append(out, checkDevice(d))
+	}
+	return out
+}
+
+func checkDevice(d Device) Finding {
+	one := Finding{Check: "device", Subject: d.Path, Status: OK}
+	asks := fmt.Sprintf("containers that get %s are refused", list(d.Profiles))
+	switch {
+	case d.Lookup.Err != nil:
+		one.Status, one.Found = Problem, fmt.Sprintf("%s: %s", d.Lookup.Err, asks)
+		one.Remedy = "narrow the path in the profile to devices of /dev's own"
+	case len(d.Lookup.Nodes) == 0 && d.Optional:
+		one.Found = "absent, and optional"
+	case len(d.Lookup.Nodes) == 0:
+		one.Status, one.Found = Problem, "absent: "+asks
+		one.Remedy = "load its kernel module or plug it in, or write optional = true in the profile"
+	default:
+		var nodes []string
+		for _, n := range d.Lookup.Nodes {
+			text := fmt.Sprintf("%s %d:%d mode %04o", n.Type, n.Major, n.Minor, n.Mode.Perm())
+			if n.Path != d.Path {
+				text = n.Path + " " + text
+			}
+			nodes = append(nodes, text)
+		}
+		one.Found = strings.Join(nodes, ", ")
+	}
+	return one
+}
+
+func checkAgent(f *Facts) []Finding {
+	const check = "agent"
+	a := f.Agent.Value
+	const start = "start it (systemctl start nodegate) and see its log (journalctl -u nodegate)"
+	switch {
+	case !f.Agent.OK():
+		return cannotTell(check, f.Agent.Unknown)
+	case a.Err != nil:
+		return one(check, Problem, fmt.Sprintf("does not answer at %s: %s: containers are created without their adjustment", a.Listen, a.Err), start)
+	case !a.Ready:
+		return one(check, Problem, fmt.Sprintf("runs, and is not ready: %s", a.Says), "see its log (journalctl -u nodegate)")
+	}
+	return one(check, OK, "ready at "+a.Listen, "")
+}

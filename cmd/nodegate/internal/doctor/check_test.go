@@ -1,0 +1,347 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"errors"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/plugin/host"
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+const (
+	runcPath    = "/usr/bin/runc"
+	wrapperPath = "/usr/local/bin/nodegate-runc"
+)
+
+// healthy are the facts of a node on which all is well.
+func healthy() *Facts {
+	handlers := map[string]Handler{
+		"runc":     {SystemdCgroup: true},
+		"nodegate": {BinaryName: wrapperPath, SystemdCgroup: true},
+	}
+	started := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	return &Facts{
+		Runtime: told(Runtime{
+			Endpoint: "/run/containerd/containerd.sock", Name: "containerd", Version: "v2.4.2", NRI: "containerd v2.4.2 (NRI 0.12.3)",
+			CarriesAll: true, Handlers: handlers, Default: "runc", UserNS: []string{"", "runc", "nodegate"},
+		}),
+		Containerd: told(Containerd{
+			Config: "/etc/containerd/config.toml", Changed: started.Add(-time.Hour), Started: started, Version: 4,
+			Root: "/var/lib/containerd", Default: "runc",
+			Handlers: map[string]Handler{"runc": handlers["runc"], "nodegate": handlers["nodegate"]},
+			NRI: NRISettings{
+				Socket: "/var/run/nri/nri.sock", Registration: "5s", Request: "2s", Validator: &Validator{Enabled: true},
+			},
+		}),
+		NRI: told(NRISocket{Path: "/run/nri/nri.sock", Listening: true, Plugins: 1}),
+		Kernel: Kernel{
+			Release: "6.12.1", LSM: told([]string{"capability", "apparmor"}), Systemd: true,
+			UserNamespace: told(UserNamespace{Device: unix.EPERM}),
+			IDMaps:        []IDMap{{What: "a tmpfs", Err: told[error](nil)}, {What: "/var/lib/containerd", Err: told[error](nil)}},
+		},
+		Cgroup: Cgroup{Version: policy.Is(policy.CgroupV2), NSDelegate: told(true)},
+		Policy: Policy{
+			Path: "/etc/nodegate/config.toml", Hash: "0123456789ab", Grants: 2, Handlers: []string{"nodegate"}, StateDir: "/run/nodegate",
+			Socket: "/run/nri/nri.sock", Seccomp: true, Sysctls: true, Cgroup: true, Wrapped: []string{"capabilities"},
+			Devices: []Device{{Path: "/dev/kvm", Profiles: []string{"kvm"}, Lookup: policy.DeviceLookup{
+				Nodes: []policy.HostDevice{{Path: "/dev/kvm", Type: "c", Major: 10, Minor: 232, Mode: 0o660}},
+			}}},
+		},
+		Shadows:  told[error](nil),
+		Confined: told[*host.ConfinedError](nil),
+		Agent:    told(Agent{Listen: "unix:///run/nodegate/nodegate.sock", Ready: true}),
+		Wrapper: Wrapper{
+			Programs: map[string]Told[Program]{
+				"runc":      told(Program{Path: runcPath}),
+				wrapperPath: told(Program{Path: wrapperPath, Wrapper: true, Version: "v1.0.0"}),
+				wrapperName: told(Program{Path: wrapperPath, Wrapper: true, Version: "v1.0.0"}),
+			},
+			Config: "/etc/nodegate/runc.toml", Settings: told(WrapperSettings{Path: "runc", StateDir: "/run/nodegate"}), Own: "v1.0.0",
+		},
+		OCIRuntime: told(OCIRuntime{Path: runcPath, Version: "runc version 1.5.2", Features: told(OCIFeatures{Seccomp: true, IDMap: true})}),
+	}
+}
+
+// rehandle changes the default handler or another in both views of containerd.
+func (f *Facts) rehandle(name string, h Handler) {
+	f.Runtime.Value.Handlers[name], f.Containerd.Value.Handlers[name] = h, h
+}
+
+func (f *Facts) unhandle(name string) {
+	delete(f.Runtime.Value.Handlers, name)
+	delete(f.Containerd.Value.Handlers, name)
+}
+
+func (f *Facts) defaultTo(name string) {
+	f.Runtime.Value.Default, f.Containerd.Value.Default = name, name
+}
+
+// wrapByDefault is docs/wrapper.md's "As the default runtime".
+func (f *Facts) wrapByDefault() {
+	f.defaultTo("nodegate")
+	f.Policy.Handlers = []string{"", "nodegate"}
+}
+
+func TestHealthyNode(t *testing.T) {
+	r := Examine(healthy())
+	for _, f := range r.Findings {
+		if f.Status != OK || f.Remedy != "" || f.Found == "" {
+			t.Errorf("%+v", f)
+		}
+	}
+	if r.Status != OK || r.Count(OK) != len(r.Findings) || len(r.Findings) < 20 {
+		t.Errorf("status %s, %d findings", r.Status, len(r.Findings))
+	}
+}
+
+// Each case spoils one thing, and names the finding that tells of it.
+var cases = []struct {
+	name   string
+	spoil  func(*Facts)
+	title  string // check and subject
+	status Status
+	found  string // in part
+	remedy string // in part
+}{
+	{"no containerd", func(f *Facts) { f.Runtime = unknown[Runtime]("no containerd: there is no socket") },
+		"runtime", Problem, "no containerd", "--runtime-endpoint"},
+	{"not root", func(f *Facts) { f.Runtime = unknown[Runtime](needsRoot) },
+		"runtime", Unknown, "unknown: needs root", "as root"},
+	{"another runtime", func(f *Facts) { f.Runtime.Value.Name, f.Runtime.Value.CarriesAll = "cri-o", false },
+		"runtime", Warning, "taken for the oldest", "containerd 2.3"},
+	{"old NRI, and no wrapper", func(f *Facts) { f.Runtime.Value.CarriesAll = false; f.rehandle("nodegate", Handler{}) },
+		"runtime", Warning, "cannot carry all", "set up the wrapper"},
+	{"old NRI", func(f *Facts) { f.Runtime.Value.CarriesAll = false },
+		"runtime", OK, "goes to the wrapper", ""},
+	{"files changed", func(f *Facts) { f.Containerd.Value.Changed = f.Containerd.Value.Started.Add(time.Minute) },
+		"configuration", Warning, "changed at 2026-01-02 03:05:05", "restart containerd"},
+	{"started by what was just written", func(f *Facts) { f.Containerd.Value.Changed = f.Containerd.Value.Started.Add(time.Second) },
+		"configuration", OK, "version 4", ""},
+	{"a handler that is not in use yet", func(f *Facts) { f.Containerd.Value.Handlers["new"] = Handler{} },
+		"configuration", Warning, "other runtime handlers", "restart containerd"},
+	{"its process is not seen", func(f *Facts) { f.Containerd = unknown[Containerd]("cannot be seen") },
+		"configuration", Unknown, "cannot be seen", ""},
+	{"NRI off", func(f *Facts) { f.Containerd.Value.NRI.Disabled = true },
+		"nri", Problem, "off", "disable = false under [plugins.'io.containerd.nri.v1.nri'] in /etc/containerd/config.toml"},
+	{"no connections", func(f *Facts) { f.Containerd.Value.NRI.NoConnections = true },
+		"nri", Problem, "containerd starts itself", "disable_connections = false"},
+	{"NRI seen by its socket", func(f *Facts) { f.Containerd = unknown[Containerd]("cannot be seen") },
+		"nri", OK, "on: its socket is there", ""},
+	{"NRI not seen", func(f *Facts) { f.Containerd = unknown[Containerd]("cannot be seen"); f.NRI.Value.Listening = false },
+		"nri", Unknown, "cannot be seen", ""},
+	{"another socket", func(f *Facts) { f.Containerd.Value.NRI.Socket = "/run/other.sock" },
+		"nri-socket", Problem, "containerd's is /run/other.sock", `socket = "/run/other.sock" under [nri] in /etc/nodegate/config.toml`},
+	{"another path in a container", func(f *Facts) { f.Containerd.Value.NRI.Socket = "/run/other.sock"; f.Policy.InContainer = true },
+		"nri-socket", OK, "/run/nri/nri.sock", ""},
+	{"nothing listens", func(f *Facts) { f.NRI.Value.Listening = false },
+		"nri-socket", Problem, "nothing listens", "restart containerd"},
+	{"nothing listens as NRI is off", func(f *Facts) { f.NRI.Value.Listening = false; f.Containerd.Value.NRI.Disabled = true },
+		"nri-socket", Problem, "NRI is off", "switch NRI on"},
+	{"short timeouts", func(f *Facts) { f.Containerd.Value.NRI.Registration, f.Containerd.Value.NRI.Request = "1s", "100ms" },
+		"nri-timeouts", Warning, "left out", `plugin_registration_timeout = "5s" and plugin_request_timeout = "2s"`},
+	{"no validator", func(f *Facts) { f.Containerd.Value.NRI.Validator = nil },
+		"validator", Warning, "has none", "containerd 2.2"},
+	{"validator off", func(f *Facts) { f.Containerd.Value.NRI.Validator.Enabled = false },
+		"validator", Warning, "off", "enable = true"},
+	{"validator off, wrapper by default", func(f *Facts) { f.Containerd.Value.NRI.Validator.Enabled = false; f.wrapByDefault() },
+		"validator", OK, "the wrapper, as the default", ""},
+	{"validator refuses sysctls", func(f *Facts) {
+		f.Containerd.Value.NRI.Validator.Rejects = []string{"reject_oci_hook_adjustment", "reject_sysctl_adjustment"}
+	}, "validator", Problem, "with reject_sysctl_adjustment: containers", "write reject_sysctl_adjustment = false"},
+	{"validator refuses seccomp", func(f *Facts) {
+		f.Containerd.Value.NRI.Validator.Rejects = []string{"reject_custom_seccomp_adjustment"}
+	}, "validator", Problem, "refused", "reject_custom_seccomp_adjustment = false"},
+	{"validator refuses namespaces", func(f *Facts) {
+		f.Containerd.Value.NRI.Validator.Rejects = []string{"reject_namespace_adjustment"}
+	}, "validator", Problem, "refused", "reject_namespace_adjustment = false"},
+	{"validator refuses what is not granted", func(f *Facts) {
+		f.Containerd.Value.NRI.Validator.Rejects = []string{"reject_sysctl_adjustment"}
+		f.Policy.Sysctls = false
+	}, "validator", OK, "does not need", ""},
+	{"required for all", func(f *Facts) { f.Containerd.Value.NRI.Validator.Required = []string{"nodegate"} },
+		"required-plugins", Problem, "static pods, and the pod of an agent that runs as a DaemonSet", "required_plugins = []"},
+	{"required for all but some", func(f *Facts) {
+		f.Containerd.Value.NRI.Validator.Required, f.Containerd.Value.NRI.Validator.Tolerate = []string{"nodegate"}, "let.me"
+	}, "required-plugins", Warning, `"let.me"`, "required_plugins = []"},
+	{"no such handler", func(f *Facts) { f.unhandle("nodegate") },
+		"handler nodegate", Problem, "no such handler: what NRI cannot carry (capabilities) is refused", "nodegate install"},
+	{"no such handler, and none needed", func(f *Facts) { f.unhandle("nodegate"); f.Policy.Wrapped = nil },
+		"handler nodegate", Warning, "no such handler", "handlers = []"},
+	{"a handler of runc", func(f *Facts) { f.rehandle("nodegate", Handler{SystemdCgroup: true}) },
+		"handler nodegate", Problem, "runs /usr/bin/runc, which is not nodegate-runc: the agent refuses", "BinaryName = '/usr/local/bin/nodegate-runc'"},
+	{"a handler of nothing", func(f *Facts) {
+		f.rehandle("nodegate", Handler{BinaryName: "/gone", SystemdCgroup: true})
+		f.Wrapper.Programs["/gone"] = unknown[Program]("open /gone: no such file")
+	}, "handler nodegate", Problem, "runs /gone: open /gone: no such file", "BinaryName"},
+	{"a handler of a script", func(f *Facts) {
+		f.rehandle("nodegate", Handler{BinaryName: "/script", SystemdCgroup: true})
+		f.Wrapper.Programs["/script"] = told(Program{Path: "/script", Script: true})
+	}, "handler nodegate", Unknown, "a script", "BinaryName"},
+	{"a handler of another driver", func(f *Facts) { f.rehandle("nodegate", Handler{BinaryName: wrapperPath}) },
+		"handler nodegate", Problem, "SystemdCgroup = false, and the default handler has true", "SystemdCgroup = true"},
+	{"a wrapped handler that the policy does not name", func(f *Facts) {
+		f.rehandle("second", Handler{BinaryName: wrapperPath, SystemdCgroup: true})
+	}, "handler second", Problem, "is not in runtime.handlers", `add "second" to handlers`},
+	{"wrapped by default, and the policy does not say so", func(f *Facts) { f.defaultTo("nodegate") },
+		"handler default (nodegate)", Problem, "refused", `handlers = ["", "nodegate"]`},
+	{"wrapped by default, and by no RuntimeClass", func(f *Facts) { f.wrapByDefault(); f.Policy.Handlers = []string{""} },
+		"handler nodegate", Warning, "of a RuntimeClass", `add "nodegate" to handlers`},
+	{"wrapped by default", func(f *Facts) { f.wrapByDefault() },
+		"handler default (nodegate)", OK, "runs /usr/local/bin/nodegate-runc", ""},
+	{"no handlers known", func(f *Facts) { f.Runtime.Value.Handlers = nil; f.Containerd = unknown[Containerd]("cannot be seen") },
+		"handler", Unknown, "cannot be seen", ""},
+	{"no handlers wanted", func(f *Facts) { f.unhandle("nodegate"); f.Policy.Handlers = nil },
+		"handler", OK, "runtime.handlers is empty", ""},
+	{"no wrapper", func(f *Facts) {
+		f.unhandle("nodegate")
+		f.Wrapper.Programs = map[string]Told[Program]{wrapperName: unknown[Program]("none"), "runc": told(Program{Path: runcPath})}
+	}, "wrapper", Warning, "neither", "nodegate install"},
+	{"wrapper of another release", func(f *Facts) { f.Wrapper.Own = "v2.0.0" },
+		"wrapper /usr/local/bin/nodegate-runc", Warning, "version v1.0.0, and nodegate has v2.0.0", "one release"},
+	{"runc.toml broken", func(f *Facts) { f.Wrapper.Err = errors.New("runc.toml:2: there is no key") },
+		"wrapper-config", Problem, "runc.toml:2", "mend /etc/nodegate/runc.toml"},
+	{"another state directory", func(f *Facts) { f.Wrapper.Settings.Value.StateDir = "/other" },
+		"wrapper-config", Problem, `state_dir = "/other", and the policy state.dir = "/run/nodegate"`, `write state_dir = "/run/nodegate"`},
+	{"runc not found", func(f *Facts) { f.OCIRuntime = unknown[OCIRuntime]("no program") },
+		"oci-runtime", Unknown, "no program", ""},
+	{"an old runc", func(f *Facts) { f.OCIRuntime.Value.Features = unknown[OCIFeatures]("no command") },
+		"oci-runtime", Unknown, "no command", "runc 1.1"},
+	{"runc without seccomp", func(f *Facts) { f.OCIRuntime.Value.Features.Value.Seccomp = false },
+		"oci-runtime", Problem, "without seccomp, which the policy changes", "built with seccomp"},
+	{"runc without seccomp, and none wanted", func(f *Facts) {
+		f.OCIRuntime.Value.Features.Value.Seccomp, f.Policy.Seccomp = false, false
+	}, "oci-runtime", Warning, "no filter", "built with seccomp"},
+	{"runc without id maps", func(f *Facts) { f.OCIRuntime.Value.Features.Value.IDMap = false },
+		"oci-runtime", Warning, "id-mapped", "runc 1.2"},
+	{"Linux 5.4", func(f *Facts) { f.Kernel.Release = "5.4.0-42" }, "kernel", Problem, "openat2", "Linux 5.6"},
+	{"Linux 5.10", func(f *Facts) { f.Kernel.Release = "5.10.0" }, "kernel", Warning, "overlayfs", "Linux 6.3"},
+	{"a nameless kernel", func(f *Facts) { f.Kernel.Release = "" }, "kernel", Unknown, "release", ""},
+	{"no securityfs", func(f *Facts) { f.Kernel.LSM = unknown[[]string]("not mounted") }, "lsm", Unknown, "not mounted", "mount -t securityfs"},
+	{"SELinux", func(f *Facts) { f.Kernel.Enforce = true }, "lsm", OK, "container_file_t", ""},
+	{"no nsdelegate", func(f *Facts) { f.Cgroup.NSDelegate = told(false) }, "cgroup", Warning, "v2 without nsdelegate", "remount,nsdelegate"},
+	{"cgroup v1", func(f *Facts) { f.Cgroup.Version = policy.Is(policy.CgroupV1) }, "cgroup", Warning, "systemd's named hierarchy", "unified"},
+	{"cgroup v1, none writable", func(f *Facts) { f.Cgroup.Version, f.Policy.Cgroup = policy.Is(policy.CgroupV1), false }, "cgroup", OK, "v1", ""},
+	{"no cgroups", func(f *Facts) { f.Cgroup = Cgroup{} }, "cgroup", Unknown, "neither way", ""},
+	{"systemd's driver without systemd", func(f *Facts) { f.Kernel.Systemd = false }, "cgroup-driver", Problem, "does not run this node", "SystemdCgroup = false"},
+	{"cgroupfs with systemd", func(f *Facts) { f.rehandle("runc", Handler{}) }, "cgroup-driver", Warning, "two that manage", "SystemdCgroup = true"},
+	{"no user namespaces", func(f *Facts) { f.Kernel.UserNamespace = unknown[UserNamespace]("ENOSPC") }, "user-namespaces", Problem, "ENOSPC", "max_user_namespaces"},
+	{"user namespaces, not root", func(f *Facts) { f.Kernel.UserNamespace = unknown[UserNamespace](needsRoot) }, "user-namespaces", Unknown, needsRoot, "as root"},
+	{"containerd 1.7", func(f *Facts) { f.Runtime.Value.UserNS = nil }, "user-namespaces", Warning, "hostUsers", "containerd 2.0"},
+	{"no id-mapped tmpfs", func(f *Facts) { f.Kernel.IDMaps[0].Err = told[error](unix.EINVAL) },
+		"id-mapped-mounts a tmpfs", Warning, "invalid argument", "Linux 6.3"},
+	{"id-mapped mounts, not root", func(f *Facts) { f.Kernel.IDMaps[1].Err = unknown[error](needsRoot) },
+		"id-mapped-mounts /var/lib/containerd", Unknown, needsRoot, "as root"},
+	{"shadow_dir on nodev", func(f *Facts) {
+		f.Shadows = told[error](&host.ShadowDirError{Dir: "/x", Problem: "no devices there", Remedy: "name another"})
+	}, "mknod shadow_dir", Problem, "/x: no devices there", "name another"},
+	{"shadow_dir, not root", func(f *Facts) { f.Shadows = unknown[error](needsRoot) }, "mknod shadow_dir", Unknown, needsRoot, "as root"},
+	{"Linux 4.18", func(f *Facts) { f.Kernel.UserNamespace.Value.Device = 0 }, "mknod in a user namespace", Warning, "nothing can open", "Linux"},
+	{"no whiteouts", func(f *Facts) { f.Kernel.UserNamespace.Value.Whiteout = unix.EACCES },
+		"mknod in a user namespace", Warning, "whiteout 0:0: EACCES", "security module"},
+	{"a node in a container", func(f *Facts) { f.Confined = told(confined(policy.Is(false))) },
+		"confinement", Problem, "of the node denies", "nodegate render systemd"},
+	{"an agent in a container", func(f *Facts) { f.Confined = told(confined(policy.Is(true))) }, "confinement", OK, "binds no other", ""},
+	{"one of the two", func(f *Facts) { f.Confined = told(confined(policy.Known[bool]{})) }, "confinement", Warning, "denies", "render systemd"},
+	{"confinement, not root", func(f *Facts) { f.Confined = unknown[*host.ConfinedError](needsRoot) }, "confinement", Unknown, needsRoot, "as root"},
+	{"a broken policy", func(f *Facts) { f.Policy = Policy{Path: "p", Err: errors.New("p:1: no")} }, "policy", Problem, "p:1: no", "mend it"},
+	{"audit", func(f *Facts) { f.Policy.Audit = true }, "policy", Warning, "audit", `mode = "enforce"`},
+	{"no grants", func(f *Facts) { f.Policy.Grants = 0 }, "policy", Warning, "nobody", "[[grants]]"},
+	{"an absent device", func(f *Facts) { f.Policy.Devices[0].Lookup = policy.DeviceLookup{} },
+		"device /dev/kvm", Problem, "absent: containers that get kvm are refused", "optional = true"},
+	{"an absent device that is optional", func(f *Facts) {
+		f.Policy.Devices[0].Lookup, f.Policy.Devices[0].Optional = policy.DeviceLookup{}, true
+	}, "device /dev/kvm", OK, "absent, and optional", ""},
+	{"a file for a device", func(f *Facts) { f.Policy.Devices[0].Lookup = policy.DeviceLookup{Err: errors.New("a regular file")} },
+		"device /dev/kvm", Problem, "a regular file", "narrow"},
+	{"no agent", func(f *Facts) { f.Agent.Value.Err, f.Agent.Value.Ready = unix.ECONNREFUSED, false },
+		"agent", Problem, "connection refused: containers are created without", "systemctl start nodegate"},
+	{"an agent that is not ready", func(f *Facts) { f.Agent.Value = Agent{Says: "not registered"} }, "agent", Problem, "not registered", "journalctl"},
+	{"agent, not root", func(f *Facts) { f.Agent = unknown[Agent](needsRoot) }, "agent", Unknown, needsRoot, "as root"},
+}
+
+func confined(alone policy.Known[bool]) *host.ConfinedError {
+	major, minor := int64(10), int64(232)
+	return &host.ConfinedError{AgentAlone: alone, Denied: []host.Denied{{
+		Path: "/dev/kvm", Call: "mknod of c 10:232", Rule: specs.LinuxDeviceCgroup{Type: "c", Major: &major, Minor: &minor, Access: "rwm"},
+	}}}
+}
+
+func TestChecks(t *testing.T) {
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			f := healthy()
+			tc.spoil(f)
+			r := Examine(f)
+			seen := false
+			for _, one := range r.Findings {
+				if one.Status != OK && one.Status != Unknown && one.Remedy == "" {
+					t.Errorf("no remedy: %+v", one)
+				}
+				if one.Status == OK && one.Remedy != "" {
+					t.Errorf("a remedy for what is well: %+v", one)
+				}
+				if one.title() != tc.title {
+					continue
+				}
+				seen = true
+				if one.Status != tc.status || !strings.Contains(one.Found, tc.found) || !strings.Contains(one.Remedy, tc.remedy) {
+					t.Errorf("%+v, want %s: %s: %s", one, tc.status, tc.found, tc.remedy)
+				}
+			}
+			if !seen {
+				t.Errorf("no finding %q: %+v", tc.title, r.Findings)
+			}
+		})
+	}
+}
+
+// Whatever is not known, nothing is called well that rests on it, and nothing
+// panics.
+func TestNothingKnown(t *testing.T) {
+	f := &Facts{
+		Runtime: unknown[Runtime](needsRoot), Containerd: unknown[Containerd](needsRoot), NRI: unknown[NRISocket](needsRoot),
+		Shadows: unknown[error](needsRoot), Confined: unknown[*host.ConfinedError](needsRoot), Agent: unknown[Agent](needsRoot),
+		OCIRuntime: unknown[OCIRuntime](needsRoot), Policy: Policy{Err: os.ErrPermission, Handlers: []string{"nodegate"}},
+		Kernel:  Kernel{LSM: unknown[[]string](needsRoot), UserNamespace: unknown[UserNamespace](needsRoot)},
+		Cgroup:  Cgroup{NSDelegate: unknown[bool](needsRoot)},
+		Wrapper: Wrapper{Programs: map[string]Told[Program]{wrapperName: unknown[Program](needsRoot)}, Settings: unknown[WrapperSettings](needsRoot)},
+	}
+	for _, one := range Examine(f).Findings {
+		if one.Status == OK {
+			t.Errorf("%+v", one)
+		}
+	}
+}
+
+// Each check that can be worse than ok is seen so by the cases above, and
+// docs/doctor.md explains it.
+func TestChecksAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../../../docs/doctor.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	worse := map[string]bool{}
+	for _, tc := range cases {
+		if tc.status != OK {
+			worse[regexp.MustCompile(`^\S+`).FindString(tc.title)] = true
+		}
+	}
+	for _, f := range Examine(healthy()).Findings {
+		if !worse[f.Check] {
+			t.Errorf("%s: no case sees it fail", f.Check)
+		}
+		if !strings.Contains(string(page), "| `"+f.Check+"` |") {
+			t.Errorf("docs/doctor.md does not explain %q", f.Check)
+		}
+	}
+}

@@ -1,0 +1,190 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/plugin/host"
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+// Told is a fact, or why it cannot be told.
+type Told[T any] struct {
+	Value   T
+	Unknown string // "" if the value is known
+}
+
+// OK reports whether the fact is known.
+func (t Told[T]) OK() bool { return t.Unknown == "" }
+
+func told[T any](v T) Told[T] { return Told[T]{Value: v} }
+
+func unknown[T any](why string) Told[T] { return Told[T]{Unknown: why} }
+
+// toldOr is what a function returned that may fail.
+func toldOr[T any](v T, err error) Told[T] {
+	if err != nil {
+		return unknown[T](err.Error())
+	}
+	return told(v)
+}
+
+// Facts are all that is known of a node.
+type Facts struct {
+	Runtime    Told[Runtime]    // as it says itself, over the CRI
+	Containerd Told[Containerd] // as its program reads its files
+	NRI        Told[NRISocket]  // where containerd listens for plugins
+	Kernel     Kernel
+	Cgroup     Cgroup
+	Policy     Policy
+	Shadows    Told[error]               // what keeps shadow nodes from being made, or nil
+	Confined   Told[*host.ConfinedError] // what of the policy the node itself is denied, or nil
+	Agent      Told[Agent]
+	Wrapper    Wrapper
+	OCIRuntime Told[OCIRuntime] // the real one
+}
+
+// Runtime is the container runtime as it describes itself.
+type Runtime struct {
+	Endpoint      string // its socket
+	Name, Version string
+	NRI           string             // the version of NRI that it is taken to speak, in words
+	CarriesAll    bool               // its NRI carries all that NRI ever does
+	Handlers      map[string]Handler // nil if it does not tell
+	Default       string             // the handler that "" stands for
+	UserNS        []string           // handlers that it runs user namespaces with
+}
+
+// Handler is a runtime handler of containerd.
+type Handler struct {
+	BinaryName    string // "" for runc
+	SystemdCgroup bool
+}
+
+// Containerd is what the running program makes of its files today.
+type Containerd struct {
+	Config   string    // path of its main file
+	Changed  time.Time // when the newest of its files changed
+	Started  time.Time
+	Version  int // of the format that it writes
+	Root     string
+	Default  string // the handler that "" stands for
+	Handlers map[string]Handler
+	NRI      NRISettings
+}
+
+// NRISettings is containerd's table of NRI.
+type NRISettings struct {
+	Disabled, NoConnections bool
+	Socket                  string
+	Registration, Request   string     // timeouts, as written
+	Validator               *Validator // nil before NRI 0.10
+}
+
+// Validator is NRI's default validator.
+type Validator struct {
+	Enabled  bool
+	Rejects  []string // its reject_ keys that are true
+	Required []string // plugins without which no container starts
+	Tolerate string   // the annotation by which a pod does without those
+}
+
+// NRISocket is what is at the policy's nri.socket.
+type NRISocket struct {
+	Path      string
+	Listening bool
+	Plugins   int // connections
+}
+
+// Kernel is what the kernel does, tried out.
+type Kernel struct {
+	Release string
+	LSM     Told[[]string]
+	Enforce bool // SELinux enforces
+
+	UserNamespace Told[UserNamespace]
+	IDMaps        []IDMap
+	Systemd       bool // runs the node
+}
+
+// UserNamespace is what mknod(2) answers in one.
+type UserNamespace struct{ Device, Whiteout unix.Errno }
+
+// IDMap is whether mounts of one file system can be id-mapped.
+type IDMap struct {
+	What string      // "a tmpfs", or a path
+	Err  Told[error] // the kernel's answer
+}
+
+// Cgroup is how the node's cgroups are mounted.
+type Cgroup struct {
+	Version    policy.Known[policy.CgroupVersion]
+	NSDelegate Told[bool]
+}
+
+// Policy is the policy as the agent would read it.
+type Policy struct {
+	Path        string
+	Err         error // it does not load; the rest are the defaults then
+	Hash        string
+	Audit       bool
+	Grants      int
+	Handlers    []string // whose OCI runtime is to be nodegate-runc
+	StateDir    string
+	Socket      string // [nri] socket
+	InContainer bool   // host_root is not "/": the agent's paths are not the node's
+	Seccomp     bool   // a granted profile changes seccomp
+	Sysctls     bool
+	Cgroup      bool     // a granted profile has a writable cgroup
+	Wrapped     []string // what granted profiles hold that NRI never carries
+	Devices     []Device
+}
+
+// Device is one that a profile of the policy names.
+type Device struct {
+	Path     string
+	Profiles []string // that name it
+	Optional bool     // for all of them
+	Lookup   policy.DeviceLookup
+}
+
+// Agent is the agent as it answers at [server] listen.
+type Agent struct {
+	Listen string
+	Err    error // it does not answer
+	Ready  bool
+	Says   string // why it is not ready
+}
+
+// Wrapper is nodegate-runc and its configuration.
+type Wrapper struct {
+	Programs map[string]Told[Program] // by name or path: each handler's, and that in PATH
+	Config   string                   // path of runc.toml
+	Settings Told[WrapperSettings]
+	Err      error  // it does not load
+	Own      string // this program's version
+}
+
+// WrapperSettings is what runc.toml says.
+type WrapperSettings struct{ Path, StateDir string }
+
+// Program is an OCI runtime's file.
+type Program struct {
+	Path    string
+	Wrapper bool
+	Script  bool   // which may run anything
+	Version string // of a wrapper
+}
+
+// OCIRuntime is the real OCI runtime.
+type OCIRuntime struct {
+	Path, Version string
+	Features      Told[OCIFeatures]
+}
+
+// OCIFeatures are what it says that it can do.
+type OCIFeatures struct{ Seccomp, IDMap bool }

@@ -1,0 +1,119 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/plugin/host"
+)
+
+// Options say where to look.
+type Options struct {
+	Policy        string   // path of the policy
+	Endpoint      string   // the runtime's CRI socket; "" to look for it
+	WrapperConfig string   // path of runc.toml, on the node
+	Version       string   // of this program
+	Child         []string // this program's command line that runs host.ServeUserNamespace
+}
+
+const needsRoot = "needs root"
+
+// gatherer is what the gathering of one fact needs of others.
+type gatherer struct {
+	Options
+	config *config.Config // the defaults if the policy does not load
+	node   *host.Host     // the node's files
+	view   view           // as containerd sees them
+	pid    int            // of containerd, 0 if it cannot be told
+}
+
+// Gather gathers the facts. Only what keeps it from looking at all is an error.
+func Gather(ctx context.Context, o Options) (*Facts, error) {
+	g := &gatherer{Options: o}
+	c, problem := config.Load(o.Policy)
+	if problem != nil {
+		var err error
+		if c, err = config.Parse("defaults", []byte("version = 1\n")); err != nil {
+			return nil, err
+		}
+	}
+	g.config = c
+	var err error
+	if g.node, err = host.New(c.State.HostRoot, c.State.ShadowDir); err != nil {
+		return nil, err
+	}
+	defer func() { _ = g.node.Close() }()
+
+	f := &Facts{}
+	f.Runtime = g.runtime(ctx)
+	g.view = g.seenBy(g.pid)
+	defer g.view.close()
+	f.Containerd = g.containerd(ctx, f.Runtime)
+	f.NRI = g.nriSocket()
+	f.Kernel = g.kernel(ctx, f.Containerd)
+	f.Cgroup = g.cgroup()
+	f.Policy = g.policy(problem)
+	f.Shadows, f.Confined = g.shadows()
+	f.Agent = g.agent(ctx)
+	f.Wrapper = g.wrapper(ctx, handlers(f))
+	f.OCIRuntime = g.ociRuntime(ctx, f)
+	return f, nil
+}
+
+// handlers are those of the running containerd, or else those of its files.
+func handlers(f *Facts) map[string]Handler {
+	if f.Runtime.OK() && f.Runtime.Value.Handlers != nil {
+		return f.Runtime.Value.Handlers
+	}
+	return f.Containerd.Value.Handlers
+}
+
+// defaultHandler is what "" stands for.
+func defaultHandler(f *Facts) string {
+	if f.Runtime.OK() && f.Runtime.Value.Default != "" {
+		return f.Runtime.Value.Default
+	}
+	return f.Containerd.Value.Default
+}
+
+// why says why something cannot be told: mostly because it takes root.
+func why(err error) string {
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		return needsRoot
+	}
+	return err.Error()
+}
+
+// capable reports whether this process has a capability, by its number.
+func capable(number int) bool {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(status)) {
+		if set, ok := strings.CutPrefix(line, "CapEff:"); ok {
+			return hasBit(strings.TrimSpace(set), number)
+		}
+	}
+	return false
+}
+
+func hasBit(set string, number int) bool {
+	at := len(set) - 1 - number/4
+	if at < 0 {
+		return false
+	}
+	digit := strings.IndexByte("0123456789abcdef", set[at])
+	return digit >= 0 && digit>>(number%4)&1 == 1
+}
+
+func hasSysAdmin() bool { return capable(unix.CAP_SYS_ADMIN) }

@@ -1,0 +1,230 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// containerd asks the very program that runs what it makes of its files. The
+// CRI tells nothing of NRI's settings.
+func (g *gatherer) containerd(ctx context.Context, r Told[Runtime]) Told[Containerd] {
+	switch {
+	case g.pid == 0 && !r.OK():
+		return unknown[Containerd](r.Unknown)
+	case g.pid == 0:
+		return unknown[Containerd]("containerd's process cannot be seen from here: run doctor on the node itself")
+	}
+	proc := "/proc/" + strconv.Itoa(g.pid)
+	exe, err := os.Readlink(proc + "/exe")
+	if err != nil {
+		return unknown[Containerd](why(err))
+	}
+	if strings.HasSuffix(exe, " (deleted)") {
+		return unknown[Containerd]("its program was replaced since it started: restart containerd")
+	}
+	cmdline, err := os.ReadFile(proc + "/cmdline")
+	if err != nil {
+		return unknown[Containerd](why(err))
+	}
+	args := strings.Split(strings.TrimSuffix(string(cmdline), "\x00"), "\x00")
+	file := option(args[1:], "config", "c")
+	if file == "" {
+		file = "/etc/containerd/config.toml"
+	}
+	// By the name that it was called by: k3s has many programs in one.
+	text, err := g.view.run(ctx, exe, args[0], "--config", file, "config", "dump")
+	if err != nil {
+		return unknown[Containerd](err.Error())
+	}
+	c, imports, err := parseContainerd(text)
+	if err != nil {
+		return unknown[Containerd](fmt.Sprintf("reading what containerd says of its configuration: %v", err))
+	}
+	c.Config = file
+	if root := option(args[1:], "root", ""); root != "" {
+		c.Root = root
+	}
+	c.Started = started(proc)
+	c.Changed = g.changed(append(imports, file))
+	return told(c)
+}
+
+// option returns the value of a long or short option of a command line.
+func option(args []string, long, short string) string {
+	for i, arg := range args {
+		for _, name := range []string{"--" + long, "-" + long, "-" + short} {
+			if arg == name && name != "-" && i+1 < len(args) {
+				return args[i+1]
+			}
+			if value, ok := strings.CutPrefix(arg, name+"="); ok && name != "-" {
+				return value
+			}
+		}
+	}
+	return ""
+}
+
+// parseContainerd reads containerd's configuration of version 2, 3 or 4, as it
+// writes it with all defaults.
+func parseContainerd(text []byte) (c Containerd, imports []string, err error) {
+	type runtimes struct {
+		Containerd struct {
+			Default  string `toml:"default_runtime_name"`
+			Runtimes map[string]struct {
+				Options struct {
+					BinaryName    string
+					SystemdCgroup bool
+				} `toml:"options"`
+			} `toml:"runtimes"`
+		} `toml:"containerd"`
+	}
+	var all struct {
+		Version int      `toml:"version"`
+		Root    string   `toml:"root"`
+		Imports []string `toml:"imports"`
+		Plugins struct {
+			CRI *runtimes `toml:"io.containerd.cri.v1.runtime"`
+			Old *runtimes `toml:"io.containerd.grpc.v1.cri"`
+			NRI *nriTable `toml:"io.containerd.nri.v1.nri"`
+		} `toml:"plugins"`
+	}
+	if err := toml.NewDecoder(bytes.NewReader(text)).Decode(&all); err != nil {
+		return c, nil, err
+	}
+	cri := all.Plugins.CRI
+	if cri == nil {
+		cri = all.Plugins.Old
+	}
+	if cri == nil || all.Plugins.NRI == nil {
+		return c, nil, errors.New("it has no CRI or no NRI: a containerd from 1.7 on has both, unless disabled_plugins names one")
+	}
+	c = Containerd{Version: all.Version, Root: all.Root, Default: cri.Containerd.Default,
+		Handlers: map[string]Handler{}, NRI: all.Plugins.NRI.settings()}
+	for name, h := range cri.Containerd.Runtimes {
+		c.Handlers[name] = Handler(h.Options)
+	}
+	return c, all.Imports, nil
+}
+
+type nriTable struct {
+	Disable       bool           `toml:"disable"`
+	NoConnections bool           `toml:"disable_connections"`
+	Socket        string         `toml:"socket_path"`
+	Registration  string         `toml:"plugin_registration_timeout"`
+	Request       string         `toml:"plugin_request_timeout"`
+	Validator     map[string]any `toml:"default_validator"`
+}
+
+func (t *nriTable) settings() NRISettings {
+	s := NRISettings{Disabled: t.Disable, NoConnections: t.NoConnections, Socket: t.Socket, Registration: t.Registration, Request: t.Request}
+	if t.Validator == nil {
+		return s
+	}
+	s.Validator = &Validator{}
+	for key, value := range t.Validator {
+		on, _ := value.(bool)
+		list, _ := value.([]any)
+		switch {
+		case key == "enable":
+			s.Validator.Enabled = on
+		case strings.HasPrefix(key, "reject_") && on:
+			s.Validator.Rejects = append(s.Validator.Rejects, key)
+		case key == "required_plugins":
+			for _, name := range list {
+				s.Validator.Required = append(s.Validator.Required, fmt.Sprint(name))
+			}
+		case key == "tolerate_missing_plugins_annotation":
+			s.Validator.Tolerate, _ = value.(string)
+		}
+	}
+	slices.Sort(s.Validator.Rejects)
+	return s
+}
+
+// changed returns when the newest of containerd's files changed. An import may
+// be a glob.
+func (g *gatherer) changed(files []string) (newest time.Time) {
+	for _, pattern := range files {
+		dir, base := path.Split(pattern)
+		names := []string{base}
+		if strings.ContainsAny(base, "*?[") {
+			names = g.list(dir, base)
+		}
+		for _, name := range names {
+			f, err := g.view.host.Open(path.Join(dir, name))
+			if err != nil {
+				continue // that it is not there is no change
+			}
+			if info, err := f.Stat(); err == nil && info.ModTime().After(newest) {
+				newest = info.ModTime()
+			}
+			_ = f.Close()
+		}
+	}
+	return newest
+}
+
+func (g *gatherer) list(dir, pattern string) (names []string) {
+	d, err := g.view.host.Open(path.Clean(dir))
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = d.Close() }()
+	all, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil
+	}
+	for _, name := range all {
+		if ok, err := path.Match(pattern, name); ok && err == nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// clockTicks is USER_HZ, 100 on every architecture that Go runs on.
+const clockTicks = 100
+
+// started returns when a process started, or zero; see proc(5).
+func started(proc string) (zero time.Time) {
+	stat, err := os.ReadFile(proc + "/stat")
+	if err != nil {
+		return zero
+	}
+	// After its name, which may hold anything, in parentheses.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 20 {
+		return zero
+	}
+	ticks, err := strconv.ParseInt(fields[19], 10, 64)
+	if err != nil {
+		return zero
+	}
+	system, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return zero
+	}
+	for line := range strings.Lines(string(system)) {
+		if text, ok := strings.CutPrefix(line, "btime "); ok {
+			boot, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+			if err != nil {
+				return zero
+			}
+			return time.Unix(boot, 0).Add(time.Duration(ticks) * time.Second / clockTicks)
+		}
+	}
+	return zero
+}

@@ -1,0 +1,183 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/plugin/host"
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+// maxText bounds a file of /proc or /sys, in bytes.
+const maxText = 16 << 20
+
+// kernel tries out what the kernel does.
+func (g *gatherer) kernel(ctx context.Context, c Told[Containerd]) (k Kernel) {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err == nil {
+		k.Release = unix.ByteSliceToString(name.Release[:])
+	}
+	k.LSM = g.lsm()
+	enforce, err := g.node.ReadFile("/sys/fs/selinux/enforce", 16)
+	k.Enforce = err == nil && strings.TrimSpace(string(enforce)) == "1"
+	_, err = g.node.Open("/run/systemd/system")
+	k.Systemd = err == nil
+
+	u, err := host.NewUserNamespace(ctx, g.Child...)
+	if err != nil {
+		if os.Geteuid() != 0 {
+			err = errors.New(needsRoot) // it may be allowed to root alone
+		}
+		k.UserNamespace = unknown[UserNamespace](err.Error())
+		return k
+	}
+	defer func() { _ = u.Close() }()
+	k.UserNamespace = told(UserNamespace(u.Mknod()))
+	k.IDMaps = []IDMap{{What: "a tmpfs", Err: idMapped(u.IDMapTmpfs())}}
+	if c.OK() && c.Value.Root != "" {
+		dir := c.Value.Root
+		if g.config.State.HostRoot != "/" {
+			dir = path.Join(g.config.State.HostRoot, dir)
+		}
+		k.IDMaps = append(k.IDMaps, IDMap{What: dir, Err: idMapped(u.IDMap(dir))})
+	}
+	return k
+}
+
+// idMapped tells what the kernel answered from what this process may not ask.
+func idMapped(err error) Told[error] {
+	switch {
+	case err == nil || !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.ENOENT):
+		return told(err)
+	case os.Geteuid() != 0:
+		return unknown[error](needsRoot)
+	case !hasSysAdmin():
+		return unknown[error]("needs CAP_SYS_ADMIN: run doctor on the node itself")
+	case errors.Is(err, unix.ENOENT):
+		return unknown[error]("it is not there, as seen from here")
+	}
+	return told(err)
+}
+
+// lsm lists the security modules, from securityfs or, where that is not
+// mounted, from what the modules themselves show.
+func (g *gatherer) lsm() Told[[]string] {
+	text, err := g.node.ReadFile("/sys/kernel/security/lsm", maxText)
+	if err == nil {
+		return told(strings.Split(strings.TrimSpace(string(text)), ","))
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return unknown[[]string](why(err))
+	}
+	return unknown[[]string]("securityfs is not mounted at /sys/kernel/security")
+}
+
+// cgroup looks at the mounts as containerd has them.
+func (g *gatherer) cgroup() (c Cgroup) {
+	if found := g.view.host.Cgroup(); found.OK {
+		c.Version = policy.Is(found.Value.Version)
+	}
+	table, err := g.node.ReadFile("/proc/"+g.process()+"/mountinfo", maxText)
+	if err != nil {
+		c.NSDelegate = unknown[bool](why(err))
+		return c
+	}
+	c.NSDelegate = nsDelegate(table)
+	return c
+}
+
+// process is a process that is in the node's own namespaces, as below host_root.
+func (g *gatherer) process() string {
+	switch {
+	case g.pid != 0:
+		return strconv.Itoa(g.pid)
+	case g.config.State.HostRoot != "/":
+		return "1"
+	}
+	return "self"
+}
+
+// nsDelegate looks for the option of cgroup2, which holds for the whole
+// hierarchy wherever it is mounted; see
+// https://docs.kernel.org/admin-guide/cgroup-v2.html#mounting
+func nsDelegate(table []byte) Told[bool] {
+	mounts, err := mountinfo.GetMountsFromReader(bytes.NewReader(table), mountinfo.FSTypeFilter("cgroup2"))
+	switch {
+	case err != nil:
+		return unknown[bool](err.Error())
+	case len(mounts) == 0:
+		return unknown[bool]("no cgroup2 is mounted")
+	}
+	return told(slices.Contains(strings.Split(mounts[0].VFSOptions, ","), "nsdelegate"))
+}
+
+// nriSocket looks at the policy's socket in the kernel's list: connecting to it
+// would be taken for a plugin.
+func (g *gatherer) nriSocket() Told[NRISocket] {
+	s := NRISocket{Path: g.config.NRI.Socket}
+	text, err := g.node.ReadFile("/proc/"+g.process()+"/net/unix", maxText)
+	if err != nil {
+		return unknown[NRISocket](why(err))
+	}
+	s.Listening, s.Plugins = listening(text, s.Path)
+	return told(s)
+}
+
+// listening reads /proc/net/unix: its flags (1<<16 is a socket that accepts)
+// and its states (3 is a connection), see
+// https://elixir.bootlin.com/linux/v6.12/source/net/unix/af_unix.c#L3461
+func listening(table []byte, socket string) (accepts bool, connections int) {
+	for line := range bytes.Lines(table) {
+		fields := bytes.Fields(line)
+		if len(fields) < 8 || shortPath(string(fields[7])) != shortPath(socket) {
+			continue
+		}
+		flags, err := strconv.ParseUint(string(fields[3]), 16, 32)
+		switch {
+		case err == nil && flags&(1<<16) != 0:
+			accepts = true
+		case string(fields[5]) == "03":
+			connections++
+		}
+	}
+	return accepts, connections
+}
+
+// shortPath spells a path as most nodes have it: /var/run is a link to /run.
+func shortPath(p string) string {
+	p = path.Clean(p)
+	if rest, ok := strings.CutPrefix(p, "/var/run/"); ok {
+		return "/run/" + rest
+	}
+	return p
+}
+
+// shadows tries out mknod in the shadow directory, and there what the policy
+// needs.
+func (g *gatherer) shadows() (Told[error], Told[*host.ConfinedError]) {
+	if os.Geteuid() != 0 {
+		return unknown[error](needsRoot), unknown[*host.ConfinedError](needsRoot)
+	}
+	shadows, err := host.NewShadows(g.config.State.HostRoot, g.config.State.ShadowDir)
+	var confined *host.ConfinedError
+	_ = errors.As(g.node.Confinement(shadows, g.config.Policy.Needs()), &confined)
+	var typed *host.ShadowDirError
+	if err != nil && !errors.As(err, &typed) {
+		return unknown[error](fmt.Sprintf("shadow_dir: %v", err)), told(confined)
+	}
+	return told(err), told(confined)
+}
