@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/nri/pkg/api"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/nodegate/nodegate/plugin/record"
 )
@@ -35,10 +36,7 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 	}
 	facts := policy.Facts{Request: w.request, Container: containerOf(pod, ctr)}
 	facts.Container.PodSysctls = p.pods.sysctls(w.podID)
-	facts.Host.Devices = p.node.Host.LookupDevices(sel.DevicePatterns())
-	if sel.NeedsCgroup() {
-		facts.Host.Cgroup = p.node.Host.Cgroup()
-	}
+	facts.Host = HostFacts(p.node.Host, sel)
 	if w.request.UserNamespace.Value {
 		facts.Host.UIDMap, facts.Host.GIDMap = p.podIDMaps(pod)
 	}
@@ -49,6 +47,16 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 	runtime := p.runtime.Load()
 	w.change, w.left, err = runtime.carry(pol, &w.request, &w.decision.Adjustment, seccompOf(ctr, runtime.level))
 	return err
+}
+
+// HostFacts asks the node for what a selection needs, apart from the pod's id
+// maps.
+func HostFacts(h *host.Host, sel policy.Selection) policy.Host {
+	out := policy.Host{Devices: h.LookupDevices(sel.DevicePatterns())}
+	if sel.NeedsCgroup() {
+		out.Cgroup = h.Cgroup()
+	}
+	return out
 }
 
 // podIDMaps reads the pod's id maps by its sandbox's process. The map of the

@@ -56,7 +56,10 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	problem := fmt.Sprintf("%s takes no argument %q", cmd.CommandPath(), args[0])
-	if cmd.Flags().Lookup("config") != nil {
+	switch {
+	case cmd.Flags().Lookup("filename") != nil:
+		problem += fmt.Sprintf(": to name a manifest, write -f %s", args[0])
+	case cmd.Flags().Lookup("config") != nil:
 		problem += fmt.Sprintf(": to name the policy, write --config %s", args[0])
 	}
 	return &usageError{cmd.CommandPath(), problem}

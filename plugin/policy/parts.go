@@ -132,6 +132,11 @@ func ruleWords(r *specs.LinuxDeviceCgroup) string {
 	return text
 }
 
+var comparisons = map[specs.LinuxSeccompOperator]string{
+	specs.OpNotEqual: "!=", specs.OpLessThan: "<", specs.OpLessEqual: "<=",
+	specs.OpEqualTo: "=", specs.OpGreaterEqual: ">=", specs.OpGreaterThan: ">",
+}
+
 func (r *SeccompRule) words() string {
 	const most = 12 // names, on one line
 	text := "allow "
@@ -145,12 +150,11 @@ func (r *SeccompRule) words() string {
 	}
 	var conditions []string
 	for _, a := range r.Args {
-		op := strings.TrimPrefix(string(a.Op), "SCMP_CMP_")
 		if a.Op == specs.OpMaskedEqual {
 			conditions = append(conditions, fmt.Sprintf("argument %d & %#o = %#o", a.Index, a.Value, a.ValueTwo))
 			continue
 		}
-		conditions = append(conditions, fmt.Sprintf("argument %d %s %d", a.Index, op, a.Value))
+		conditions = append(conditions, fmt.Sprintf("argument %d %s %d", a.Index, comparisons[a.Op], a.Value))
 	}
 	if len(conditions) > 0 {
 		text += " where " + strings.Join(conditions, " and ")

@@ -1,0 +1,170 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/cri"
+	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/host"
+)
+
+// explainOptions are the flags of explain.
+type explainOptions struct {
+	config    string
+	files     []string
+	id        string
+	container string
+	namespace string
+	handler   string
+	runtime   string
+	endpoint  string
+	output    string
+}
+
+var explainFormats = []string{"table", "json", "yaml", "diff"}
+
+func explainCommand() *cobra.Command {
+	o := &explainOptions{}
+	cmd := &cobra.Command{
+		Use:   "explain",
+		Short: "Say what the policy does to a pod, and why",
+		Long: `Says for each container of a manifest which grants concern it and which nearly
+do, what it gets, what changes in its OCI spec, and who carries each change: NRI,
+nodegate-runc, or nobody, which refuses it. It decides as the agent does, by the
+policy in --config, and changes nothing.
+
+Takes a Pod, whatever holds one (Deployment, DaemonSet, StatefulSet, ReplicaSet,
+Job, CronJob), several of them in one file, or a List. Devices and the cgroup
+version are looked up on this node. What only a running pod has is assumed, and
+the output says so.
+
+With --id it explains a container that this node's runtime has: what of today's
+policy it has, what it lacks, and what it has by an older policy. Root only.
+
+Exits with 0 if all was explained, also where a container would be refused; with
+1 if something could not be, or the policy has errors; with 2 on a wrong command
+line.`,
+		Example: `  nodegate explain -f pod.yaml
+  nodegate explain -f deployment.yaml --container build --runtime containerd/2.2.1
+  kubectl get pod web-1 -o yaml | nodegate explain -f -
+  helm template ./chart | nodegate explain -n ci -f - -o json
+  nodegate explain --id 8f3a1c -o diff`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return explain(cmd, o) },
+	}
+	configFlag(cmd, &o.config)
+	f := cmd.Flags()
+	f.StringArrayVarP(&o.files, "filename", "f", nil, "the manifest `file`; - reads stdin; may be repeated")
+	f.StringVar(&o.id, "id", "", "explain the container of this node whose `id` begins so")
+	f.StringVar(&o.container, "container", "", "only the container with this `name`")
+	f.StringVarP(&o.namespace, "namespace", "n", "", "the `namespace` of manifests that name none")
+	f.StringVar(&o.handler, "handler", "", `the runtime `+"`handler`"+` of the pods (default: by their runtimeClassName)`)
+	f.StringVar(&o.runtime, "runtime", "", "the runtime's `name/version` (default: that of this node, or "+plugin.NewestRuntime+")")
+	f.StringVar(&o.endpoint, "runtime-endpoint", "", "the runtime's CRI `socket` (default: containerd's)")
+	f.StringVarP(&o.output, "output", "o", "table", "the `format`: "+strings.Join(explainFormats, ", "))
+	return cmd
+}
+
+// check finds what is wrong with the command line.
+func (o *explainOptions) check(cmd *cobra.Command) error {
+	wrong := func(format string, args ...any) error {
+		return &usageError{cmd.CommandPath(), fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case len(o.files) == 0 && o.id == "":
+		return wrong("there is nothing to explain: write -f FILE, or --id CONTAINER")
+	case len(o.files) > 0 && o.id != "":
+		return wrong("-f and --id are two things: explain a manifest or a container")
+	case o.id != "" && (o.namespace != "" || cmd.Flags().Changed("handler") || o.container != ""):
+		return wrong("a container of this node has its namespace, its name and its handler: leave out --namespace, --container and --handler")
+	case !slices.Contains(explainFormats, o.output):
+		return wrong("there is no format %q: write one of %s", o.output, strings.Join(explainFormats, ", "))
+	}
+	if n := slices.Index(o.files, "-"); n >= 0 && slices.Contains(o.files[n+1:], "-") {
+		return wrong("stdin can be read once: write -f - once")
+	}
+	if o.runtime != "" {
+		if _, err := plugin.ParseRuntime(o.runtime); err != nil {
+			return wrong("--runtime %s", err)
+		}
+	}
+	return nil
+}
+
+func explain(cmd *cobra.Command, o *explainOptions) error {
+	if err := o.check(cmd); err != nil {
+		return err
+	}
+	c, err := config.Load(o.config)
+	if err != nil {
+		return err
+	}
+	h, err := host.New(c.State.HostRoot, c.State.ShadowDir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = h.Close() }() // read only
+	e := &explainer{config: c, host: h, options: o}
+	report := &explainReport{Policy: c.Hash, Audit: c.Policy.Audit(), Pods: []podReport{}}
+	if o.id != "" {
+		err = e.live(cmd.Context(), report)
+	} else {
+		err = e.files(cmd, report)
+	}
+	if len(report.Pods) == 0 && err != nil && o.output != "json" && o.output != "yaml" {
+		return err
+	}
+	return errors.Join(report.write(cmd.OutOrStdout(), o.output), err)
+}
+
+// askRuntime settles the runtime for a manifest. That none answers is an error
+// only if one was named.
+func (e *explainer) askRuntime(ctx context.Context) error {
+	if e.options.runtime != "" {
+		return e.findRuntime(ctx, nil)
+	}
+	client, err := cri.Connect(e.options.endpoint)
+	if err == nil {
+		defer client.Close()
+		err = e.findRuntime(ctx, client)
+	}
+	if err == nil || e.options.endpoint != "" {
+		return err
+	}
+	e.runtime, err = plugin.ParseRuntime(plugin.NewestRuntime)
+	e.runtimeFrom = "the newest that is known: none answers here, and --runtime names none"
+	return err
+}
+
+// findRuntime settles which runtime is to carry the changes: the one that was
+// named, or that which the client is connected to.
+func (e *explainer) findRuntime(ctx context.Context, client *cri.Client) (err error) {
+	if e.options.runtime != "" {
+		e.runtimeFrom = "as --runtime says"
+		e.runtime, err = plugin.ParseRuntime(e.options.runtime)
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	name, version, err := client.Version(ctx)
+	if err != nil {
+		return err
+	}
+	e.runtimeFrom = "of this node"
+	e.runtime, err = plugin.ParseRuntime(name + "/" + version)
+	return err
+}
+
+// answerTime is how long a runtime is waited for.
+const answerTime = 5 * time.Second

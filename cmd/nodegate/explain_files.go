@@ -1,0 +1,185 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/spf13/cobra"
+
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/manifest"
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+// files explains manifests. What cannot be read costs only itself.
+func (e *explainer) files(cmd *cobra.Command, report *explainReport) error {
+	if err := e.askRuntime(cmd.Context()); err != nil {
+		return err
+	}
+
+	var problems []error
+	classes, pods := map[string]string{}, []manifest.Pod{}
+	for _, name := range e.options.files {
+		file := readManifest(cmd, name)
+		pods = append(pods, file.Pods...)
+		maps.Copy(classes, file.RuntimeClasses)
+		for _, p := range file.Problems {
+			problems = append(problems, p)
+		}
+		for _, n := range file.Notes {
+			fmt.Fprintf(cmd.ErrOrStderr(), "nodegate: %s\n", n)
+		}
+	}
+	found := false
+	for i := range pods {
+		p := &pods[i]
+		if e.options.container != "" && !slices.ContainsFunc(p.Containers, func(c manifest.Container) bool { return c.Name == e.options.container }) {
+			continue
+		}
+		found = true
+		explained, err := e.pod(p, classes)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		report.Pods = append(report.Pods, explained)
+	}
+	if len(pods) > 0 && !found {
+		problems = append(problems, fmt.Errorf("no pod has a container %q: there are %s", e.options.container, names(pods)))
+	}
+	for _, p := range problems {
+		report.Problems = append(report.Problems, p.Error())
+	}
+	return errors.Join(problems...)
+}
+
+func readManifest(cmd *cobra.Command, name string) manifest.File {
+	if name == "-" {
+		return manifest.Read("stdin", cmd.InOrStdin())
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return manifest.File{Problems: []*manifest.Problem{{Place: manifest.Place{File: name}, Text: errors.Unwrap(err).Error()}}}
+	}
+	defer func() { _ = f.Close() }() // read only
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return manifest.File{Problems: []*manifest.Problem{{Place: manifest.Place{File: name}, Text: "is a directory: name a file in it"}}}
+	}
+	return manifest.Read(name, f)
+}
+
+func names(pods []manifest.Pod) string {
+	var all []string
+	for i := range pods {
+		for _, c := range pods[i].Containers {
+			if !slices.Contains(all, c.Name) {
+				all = append(all, c.Name)
+			}
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// pod explains the containers of one pod, in the order in which they would be
+// created: what one gets, the next one has to agree with.
+func (e *explainer) pod(p *manifest.Pod, classes map[string]string) (podReport, error) {
+	out := podReport{Source: &p.Place, Kind: p.Kind, Namespace: p.Namespace, Pod: p.Name, Hints: p.Hints,
+		Runtime: e.runtime.String(), RuntimeFrom: e.runtimeFrom, diffNote: "a sketch of the spec that containerd would make"}
+	if out.Namespace == "" {
+		out.Namespace = e.options.namespace
+	}
+	if out.Namespace == "" {
+		return out, &manifest.Problem{Place: p.Place, Text: fmt.Sprintf("%s %q has no namespace, by which grants go: write metadata.namespace, or -n NAMESPACE", p.Kind, strings.TrimSuffix(p.Name, "-…"))}
+	}
+	out.Handler, out.HandlerFrom = e.handlerOf(p, classes)
+	p.CgroupNamespace = e.cgroupV2()
+	given := map[string]policy.GivenSysctl{}
+	for i := range p.Containers {
+		c := &p.Containers[i]
+		s := e.subjectOf(p, c, out.Handler)
+		s.facts.Container.PodSysctls = maps.Clone(given)
+		got, err := e.decide(s)
+		if err != nil {
+			return out, &manifest.Problem{Place: p.Place, Text: fmt.Sprintf("container %q: %s", c.Name, err)}
+		}
+		if got.explained.Result == adjusted {
+			for name, value := range got.decision.Adjustment.Sysctls {
+				given[name] = policy.GivenSysctl{Value: value, Container: c.Name}
+			}
+		}
+		if e.options.container != "" && e.options.container != c.Name {
+			continue
+		}
+		got.explained.Type = c.Type
+		out.assume(p, c, &got)
+		if err := got.explained.addDiff(&got, out.diffNote); err != nil {
+			return out, err
+		}
+		out.Containers = append(out.Containers, got.explained)
+	}
+	return out, nil
+}
+
+// cgroupV2 reports whether the node has it: there the runtime gives each
+// container a cgroup namespace.
+func (e *explainer) cgroupV2() bool { return e.host.Cgroup().Value.Version == policy.CgroupV2 }
+
+// handlerOf says under which runtime handler the pod runs, and how that is known.
+func (e *explainer) handlerOf(p *manifest.Pod, classes map[string]string) (handler, from string) {
+	switch {
+	case e.options.handler != "":
+		return e.options.handler, "as --handler says"
+	case p.RuntimeClass == "":
+		return "", "no runtimeClassName"
+	case classes[p.RuntimeClass] != "":
+		return classes[p.RuntimeClass], fmt.Sprintf("as RuntimeClass %q in the manifest says", p.RuntimeClass)
+	}
+	return p.RuntimeClass, fmt.Sprintf("assumed: RuntimeClass %q could name another; --handler says which", p.RuntimeClass)
+}
+
+func (e *explainer) subjectOf(p *manifest.Pod, c *manifest.Container, handler string) *subject {
+	s := &subject{privileged: c.Privileged, seccomp: c.Seccomp,
+		spec: func(denied []string) ([]byte, error) { return json.Marshal(p.Spec(c, denied)) }}
+	s.facts.Request = p.Request(c, e.options.namespace, handler)
+	s.facts.Container = p.Facts(c, e.runtime.TellsContainer())
+	if p.UserNamespace {
+		s.facts.Host.UIDMap, s.facts.Host.GIDMap = policy.Is(manifest.IDMap()), policy.Is(manifest.IDMap())
+	}
+	return s
+}
+
+// assume notes what the answer rests on that only a running pod would tell.
+func (r *podReport) assume(p *manifest.Pod, c *manifest.Container, got *outcome) {
+	if len(got.explained.Profiles) == 0 {
+		return
+	}
+	note := func(format string, args ...any) {
+		if text := fmt.Sprintf(format, args...); !slices.Contains(r.Assumed, text) {
+			r.Assumed = append(r.Assumed, text)
+		}
+	}
+	note("devices and cgroups are as on the node where this runs")
+	if p.UserNamespace {
+		note("the pod has the node's ids %d to %d: the kubelet gives %d from a multiple of that", manifest.FirstID, 2*manifest.FirstID-1, manifest.FirstID)
+	}
+	if !c.UserKnown {
+		note("containers without runAsUser run as root: their images may say otherwise")
+	}
+	if c.Confined && len(got.decision.Adjustment.Seccomp) > 0 {
+		note("the runtime's seccomp profile lets run what is denied here")
+	}
+	if len(c.Extended) > 0 {
+		note("container %q has no devices of %s yet: a device plugin names them when the pod runs", c.Name, strings.Join(c.Extended, ", "))
+	}
+	if slices.Contains(p.HostNamespaces, specs.NetworkNamespace) && p.UserNamespace {
+		note("the cluster lets a pod have the host's network and a user namespace")
+	}
+}

@@ -1,0 +1,291 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/cri"
+	"github.com/nodegate/nodegate/plugin/oci"
+	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/record"
+)
+
+// liveReport is what a container of this node has, beside what it should have.
+type liveReport struct {
+	State    string   `json:"state"`              // in a phrase
+	Profiles []string `json:"profiles,omitempty"` // that it was given when it was created
+	Older    []string `json:"older,omitempty"`    // that it has, and today's policy would not give
+}
+
+// live explains a container that the node's runtime has.
+func (e *explainer) live(ctx context.Context, report *explainReport) error {
+	client, err := cri.Connect(e.options.endpoint)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := e.findRuntime(ctx, client); err != nil {
+		return err
+	}
+	id, err := findContainer(ctx, client, e.options.id)
+	if err != nil {
+		return err
+	}
+	c, err := client.Container(ctx, id)
+	if err != nil {
+		return err
+	}
+	h, err := e.has(c)
+	if err != nil {
+		return err
+	}
+	out := podReport{Kind: "Pod", Namespace: c.Namespace, Pod: c.Pod, Runtime: e.runtime.String(), RuntimeFrom: e.runtimeFrom,
+		Handler: c.Handler, HandlerFrom: "as the runtime says"}
+	got, err := e.decide(h.subject(e, c))
+	if err != nil {
+		return fmt.Errorf("container %s: %w", id, err)
+	}
+	got.explained.ID = id
+	if err := h.compare(e, &got); err != nil {
+		return fmt.Errorf("container %s: %w", id, err)
+	}
+	if err := got.explained.addDiff(&got, "as it runs"); err != nil {
+		return err
+	}
+	out.Containers = []containerReport{got.explained}
+	report.Pods = []podReport{out}
+	return nil
+}
+
+// findContainer resolves the beginning of an id, also as kubectl shows it.
+func findContainer(ctx context.Context, client *cri.Client, prefix string) (string, error) {
+	_, bare, found := strings.Cut(prefix, "://")
+	if found {
+		prefix = bare
+	}
+	ids, err := client.IDs(ctx, prefix)
+	switch {
+	case err != nil:
+		return "", err
+	case len(ids) == 0:
+		return "", fmt.Errorf("the runtime has no container whose id begins with %q: kubectl get pod -o yaml shows containerID", prefix)
+	case len(ids) > 1:
+		return "", fmt.Errorf("%d containers have an id that begins with %q: write more of it", len(ids), prefix)
+	}
+	return ids[0], nil
+}
+
+// has is what a container runs with.
+type has struct {
+	spec   []byte // with what the wrapper has changed
+	parsed specs.Spec
+	record *record.Record // the agent's, if it is this container's
+	state  string
+}
+
+// has reads what the container was given, from its spec and its record.
+func (e *explainer) has(c *cri.Container) (*has, error) {
+	h := &has{spec: c.Spec, state: "it was created without an adjustment: the policy had none for it, or no agent was connected"}
+	if err := json.Unmarshal(c.Spec, &h.parsed); err != nil {
+		return nil, fmt.Errorf("reading the OCI spec of container %s: %w", c.ID, err)
+	}
+	store, err := record.Open(e.config.State.Dir)
+	if err != nil {
+		return nil, err
+	}
+	r, err := store.Read(c.ID)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return h, nil
+	case err != nil:
+		h.state = fmt.Sprintf("its record cannot be read: %s", err)
+		return h, nil
+	case h.parsed.Annotations[record.Annotation] != r.Nonce:
+		h.state = "it has a record whose nonce its spec does not hold: the agent's answer came too late for the runtime"
+		return h, nil
+	}
+	h.record, h.state = &r, "it was adjusted when it was created"
+	if len(r.Profiles) == 0 {
+		h.state = "the agent had nothing to give when it was created"
+	}
+	if r.Adjustment.Empty() {
+		return h, nil
+	}
+	if ok, err := store.Acknowledged(c.ID, r.Nonce); err != nil || !ok {
+		h.state = "it was created without nodegate-runc, which was to carry a part"
+		return h, nil
+	}
+	// What the runtime tells is what it gave to nodegate-runc.
+	if h.spec, err = oci.Apply(c.Spec, inSpec(&r.Adjustment)); err != nil {
+		return nil, fmt.Errorf("what nodegate-runc changed in container %s: %w", c.ID, err)
+	}
+	return h, nil
+}
+
+// subject is the container as it was before any adjustment, as far as that can
+// be told: today's policy decides about that one.
+func (h *has) subject(e *explainer, c *cri.Container) *subject {
+	linux := h.parsed.Linux
+	if linux == nil {
+		linux = &specs.Linux{}
+	}
+	own := func([]string) *specs.LinuxSeccomp { return linux.Seccomp }
+	s := &subject{seccomp: own, spec: func([]string) ([]byte, error) { return h.spec, nil }}
+	userns := slices.ContainsFunc(linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.UserNamespace })
+	s.facts.Request = policy.Request{Namespace: c.Namespace, Pod: c.Pod, Labels: c.Labels, Annotations: c.Annotations,
+		Container: c.Name, Handler: c.Handler, UserNamespace: policy.Is(userns)}
+	k := &s.facts.Container
+	k.ID = c.ID
+	k.HostNamespaces = hostNamespaces(c.PodNamespaces)
+	if p := h.parsed.Process; p != nil && e.runtime.TellsContainer() {
+		k.User = policy.Is(policy.User{UID: p.User.UID, GID: p.User.GID})
+	}
+	for _, m := range h.parsed.Mounts {
+		if !e.ours(&m) {
+			k.Mounts = append(k.Mounts, m)
+		}
+	}
+	for _, d := range linux.Devices {
+		if c.Own.CDI || c.Own.Privileged || slices.ContainsFunc(c.Own.Devices, func(p string) bool { return d.Path == p || strings.HasPrefix(d.Path, p+"/") }) {
+			k.Devices = append(k.Devices, d)
+		}
+	}
+	k.CgroupsPath = linux.CgroupsPath
+	for _, n := range linux.Namespaces {
+		if n.Type != specs.CgroupNamespace || e.cgroupV2() { // else it is of an adjustment
+			k.Namespaces = append(k.Namespaces, n)
+		}
+	}
+	if linux.Resources != nil {
+		k.DeviceRules = linux.Resources.Devices
+	}
+	k.PodSysctls = e.podSysctls(c)
+	if userns {
+		s.facts.Host.UIDMap, s.facts.Host.GIDMap = e.host.IDMaps(c.SandboxPID)
+	}
+	return s
+}
+
+// ours reports whether a mount was brought by an adjustment. The runtime makes
+// a tmpfs in two places, and volumes are never one.
+func (e *explainer) ours(m *specs.Mount) bool {
+	return strings.HasPrefix(m.Source, e.config.State.ShadowDir+"/") ||
+		m.Type == "tmpfs" && m.Destination != "/dev" && m.Destination != "/dev/shm" ||
+		m.Type == "bind" && m.Destination == "/sys/fs/cgroup/systemd"
+}
+
+func hostNamespaces(of []specs.LinuxNamespace) (out policy.Known[[]specs.LinuxNamespaceType]) {
+	if len(of) == 0 {
+		return out
+	}
+	out.OK = true
+	for _, kind := range []specs.LinuxNamespaceType{specs.NetworkNamespace, specs.IPCNamespace, specs.UTSNamespace} {
+		if !slices.ContainsFunc(of, func(n specs.LinuxNamespace) bool { return n.Type == kind }) {
+			out.Value = append(out.Value, kind)
+		}
+	}
+	return out
+}
+
+// podSysctls are those that the pod's other containers got, by their records.
+func (e *explainer) podSysctls(c *cri.Container) map[string]policy.GivenSysctl {
+	out := map[string]policy.GivenSysctl{}
+	store, err := record.Open(e.config.State.Dir)
+	if err != nil {
+		return out
+	}
+	list, _ := store.List() // none, where there are no records
+	for _, r := range list {
+		if r.PodID != c.PodID || r.ContainerID == c.ID {
+			continue
+		}
+		for name, value := range r.Sysctls {
+			out[name] = policy.GivenSysctl{Value: value, Container: r.Container}
+		}
+	}
+	return out
+}
+
+// compare says of each change whether the container has it, and what it has
+// that today's policy would not give.
+func (h *has) compare(e *explainer, got *outcome) error {
+	live := &liveReport{State: h.state}
+	got.explained.Live = live
+	for i := range got.explained.Changes {
+		ch := &got.explained.Changes[i]
+		has, err := h.hasPart(e, ch)
+		if err != nil {
+			return err
+		}
+		ch.Has = map[bool]string{true: "given", false: "lacking"}[has]
+	}
+	if got.explained.Result == refused {
+		got.before, got.after = nil, nil
+	}
+	if h.record == nil {
+		return nil
+	}
+	live.Profiles = h.record.Profiles
+	for _, name := range h.record.Profiles {
+		if !slices.Contains(got.explained.Profiles, name) {
+			live.Older = append(live.Older, fmt.Sprintf("profile %q", name))
+		}
+	}
+	today := map[string]bool{}
+	for _, ch := range got.explained.Changes {
+		today[ch.Field+" "+ch.Change] = true
+	}
+	given := h.record.Adjustment
+	given.Sysctls = h.record.Sysctls
+	for _, m := range h.parsed.Mounts {
+		if e.ours(&m) {
+			given.Mounts = append(given.Mounts, m)
+		}
+	}
+	for _, part := range given.Parts() {
+		if text := part.Field + " " + part.Text; !today[text] && !slices.Contains(live.Older, text) {
+			live.Older = append(live.Older, text)
+		}
+	}
+	return nil
+}
+
+// hasPart reports whether a change would change nothing.
+func (h *has) hasPart(e *explainer, ch *changeReport) (bool, error) {
+	if nodes := ch.Only.ShadowNodes; len(nodes) > 0 && ch.Field == policy.NodeField {
+		_, err := os.Lstat(path.Join(e.config.State.HostRoot, nodes[0].Path))
+		return err == nil, nil
+	}
+	if !ch.inSpec() {
+		return h.record != nil, nil // no spec tells; the record stands for it
+	}
+	if len(ch.Only.ShadowNodes) > 0 { // the device in whose place it is
+		linux := h.parsed.Linux
+		return linux == nil || !slices.ContainsFunc(linux.Devices, func(d specs.LinuxDevice) bool { return d.Path == ch.Only.ShadowNodes[0].ContainerPath }), nil
+	}
+	after, err := oci.Apply(h.spec, &ch.Only)
+	return bytes.Equal(after, h.spec), err
+}
+
+func (l *liveReport) table(w *bytes.Buffer) {
+	fmt.Fprintf(w, "\n  %s\n", l.State)
+	if len(l.Profiles) > 0 {
+		fmt.Fprintf(w, "  it was given then: %s\n", strings.Join(l.Profiles, ", "))
+	}
+	for _, text := range l.Older {
+		fmt.Fprintf(w, "  by an older policy, and not by today's: %s\n", text)
+	}
+}

@@ -1,0 +1,216 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// workloads lists the kinds that hold a pod, for messages.
+const workloads = "Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob"
+
+// document is one document while it is read.
+type document struct {
+	place Place
+	first int // the line of the file on which its text begins
+	text  []byte
+	depth int // of lists within lists
+	out   *File
+}
+
+func (d *document) problem(line int, format string, args ...any) *Problem {
+	at := d.place
+	if line > 0 {
+		at.Line = line
+	}
+	return &Problem{at, fmt.Sprintf(format, args...)}
+}
+
+func (d *document) bad(line int, format string, args ...any) {
+	d.out.Problems = append(d.out.Problems, d.problem(line, format, args...))
+}
+
+func (d *document) read() {
+	if trimmed := bytes.TrimSpace(d.text); len(trimmed) > 0 && trimmed[0] == '{' {
+		// JSON may be indented by tabs, and has none elsewhere.
+		d.text = bytes.ReplaceAll(d.text, []byte("\t"), []byte(" "))
+	}
+	var root yaml.Node
+	if err := yaml.Unmarshal(d.text, &root); err != nil {
+		d.unreadable(err)
+		return
+	}
+	if len(root.Content) == 0 {
+		return
+	}
+	top := root.Content[0]
+	d.place.Line = d.line(top.Line)
+	if top.Kind != yaml.MappingNode {
+		d.unreadable(fmt.Errorf("line %d: is no Kubernetes object: write apiVersion, kind, metadata and spec", top.Line))
+		return
+	}
+	d.object(top)
+}
+
+// line turns a line of the document into one of the file.
+func (d *document) line(n int) int { return d.first + n - 1 }
+
+var (
+	lineOf = regexp.MustCompile(`^(?:yaml: )?(?:unmarshal errors:\s+)?line (\d+): (.*)$`)
+	typeOf = regexp.MustCompile("^cannot unmarshal !!(\\w+)(?: `(.*)`)? into (.*)$")
+)
+
+// unreadable reports why a document cannot be read, in the words of who wrote
+// it: templates and tabs are the usual reasons.
+func (d *document) unreadable(err error) {
+	if at := bytes.Index(d.text, []byte("{{")); at >= 0 {
+		d.bad(d.line(1+bytes.Count(d.text[:at], []byte("\n"))),
+			"{{ … }} is a template: render it first, as helm template does, and explain what comes out")
+		return
+	}
+	n := 0
+	for line := range bytes.Lines(d.text) {
+		n++
+		if indent := line[:len(line)-len(bytes.TrimLeft(line, " \t"))]; bytes.ContainsRune(indent, '\t') && len(bytes.TrimSpace(line)) > 0 {
+			d.bad(d.line(n), "is indented by a tab: YAML takes spaces")
+			return
+		}
+	}
+	messages := []string{err.Error()}
+	var mistyped *yaml.TypeError
+	if errors.As(err, &mistyped) {
+		messages = mistyped.Errors
+	}
+	for _, message := range messages {
+		line, what := 0, strings.TrimPrefix(message, "yaml: ")
+		if m := lineOf.FindStringSubmatch(message); m != nil {
+			n, _ := strconv.Atoi(m[1]) // digits
+			line, what = d.line(n), m[2]
+		}
+		if m := typeOf.FindStringSubmatch(what); m != nil {
+			what = mismatch(m[1], m[2], m[3])
+		}
+		d.bad(line, "%s", what)
+	}
+}
+
+// mismatch says what belongs where another type of value is.
+func mismatch(have, value, want string) string {
+	names := map[string]string{"seq": "a list", "map": "a mapping"}
+	is := names[have]
+	if is == "" {
+		is = strconv.Quote(value)
+	}
+	belongs := "a mapping"
+	switch {
+	case strings.Contains(want, "[]") && !strings.HasPrefix(want, "map"):
+		belongs = "a list"
+	case strings.Contains(want, "bool"):
+		belongs = "true or false"
+	case strings.Contains(want, "int"):
+		belongs = "a number"
+	}
+	return is + " is written where " + belongs + " belongs"
+}
+
+// object reads one object, or each of a list of them.
+func (d *document) object(n *yaml.Node) {
+	if items := field(n, "items"); items != nil && items.Kind == yaml.SequenceNode {
+		if d.depth > 0 {
+			d.bad(d.line(n.Line), "is a list within a list: write its items into the outer one")
+			return
+		}
+		for _, item := range items.Content {
+			if item.Kind != yaml.MappingNode {
+				d.bad(d.line(item.Line), "an item of the list is no Kubernetes object: write apiVersion, kind, metadata and spec")
+				continue
+			}
+			of := *d
+			of.depth++
+			of.place.Line = d.line(item.Line)
+			of.object(item)
+		}
+		return
+	}
+	var o object
+	if kind := field(n, "kind"); kind == nil || kind.Kind != yaml.ScalarNode || kind.Value == "" {
+		d.unreadable(fmt.Errorf("line %d: has no kind: write kind: Pod, or %s", n.Line, workloads))
+		return
+	} else if kind.Value == "Pod" {
+		d.pod(n, kind.Value)
+		return
+	}
+	if err := n.Decode(&o); err != nil {
+		d.otherOr(n, err)
+		return
+	}
+	switch t := o.template(); {
+	case o.Kind == "RuntimeClass":
+		if o.Handler != "" {
+			d.out.RuntimeClasses[string(o.Metadata.Name)] = string(o.Handler)
+		}
+	case t != nil && t.Spec != nil && len(t.Spec.Containers) > 0:
+		d.workload(n, &o, t)
+	case holdsPods(string(o.Kind)):
+		d.bad(0, "%s %q has no containers: write them under spec.%s", o.Kind, o.Metadata.Name, templatePath(string(o.Kind)))
+	default:
+		d.otherOr(n, nil)
+	}
+}
+
+// otherOr leaves an object of another kind alone, whatever is in it, and
+// reports the error for one that should hold a pod.
+func (d *document) otherOr(n *yaml.Node, err error) {
+	kind := field(n, "kind").Value
+	if err != nil && (holdsPods(kind) || field(n, "spec", "template", "spec", "containers") != nil) {
+		d.unreadable(err)
+		return
+	}
+	p := d.problem(0, "kind %s holds no pod: explain takes a Pod, or a %s that holds one", kind, workloads)
+	if near := nearKind(kind); near != "" {
+		p.Text = fmt.Sprintf("there is no kind %s: write %s", kind, near)
+		d.out.Problems = append(d.out.Problems, p)
+		return
+	}
+	d.out.Notes = append(d.out.Notes, p)
+}
+
+func (o *object) template() *template {
+	switch {
+	case o.Spec.JobTemplate != nil:
+		return o.Spec.JobTemplate.Spec.Template
+	case o.Spec.Template != nil:
+		return o.Spec.Template
+	}
+	return o.Template
+}
+
+var kinds = []string{"Pod", "Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "ReplicationController", "Job", "CronJob", "PodTemplate"}
+
+func holdsPods(kind string) bool { return nearKind(kind) == kind && kind != "" }
+
+// nearKind returns the kind that was meant: Kubernetes' are in CamelCase and
+// in the singular.
+func nearKind(kind string) string {
+	for _, k := range kinds {
+		if strings.EqualFold(k, kind) || strings.EqualFold(k+"s", kind) {
+			return k
+		}
+	}
+	return ""
+}
+
+func templatePath(kind string) string {
+	if kind == "CronJob" {
+		return "jobTemplate.spec.template.spec.containers"
+	}
+	return "template.spec.containers"
+}

@@ -1,0 +1,66 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+// ContainerID stands for the id that the runtime will draw.
+const ContainerID = "CONTAINER-ID"
+
+// CgroupsPath stands for the container's cgroup.
+const CgroupsPath = "/kubepods/pod/" + ContainerID
+
+// FirstID is the first of the ids of the node that the kubelet gives to pods
+// with a user namespace; each gets as many.
+const FirstID = 65536
+
+// IDMap is what the pod's id map could be: that of the first such pod.
+func IDMap() []specs.LinuxIDMapping {
+	return []specs.LinuxIDMapping{{ContainerID: 0, HostID: FirstID, Size: FirstID}}
+}
+
+// Request is what Select needs to know. Without a namespace of its own the pod
+// is in the one given.
+func (p *Pod) Request(c *Container, namespace, handler string) policy.Request {
+	if p.Namespace != "" {
+		namespace = p.Namespace
+	}
+	return policy.Request{Namespace: namespace, Pod: p.Name, Labels: p.Labels, Annotations: p.Annotations,
+		Container: c.Name, Handler: handler, UserNamespace: policy.Is(p.UserNamespace)}
+}
+
+// Facts is what the runtime would tell of the container. tells says whether it
+// is one that tells who the container's user is.
+func (p *Pod) Facts(c *Container, tells bool) policy.Container {
+	out := policy.Container{ID: ContainerID, HostNamespaces: policy.Is(p.HostNamespaces), Mounts: p.mounts(c),
+		CgroupsPath: CgroupsPath, Namespaces: p.namespaces()}
+	if tells {
+		out.User = policy.Is(c.User)
+	}
+	for _, path := range c.Devices {
+		// Block volumes: which disk it will be nobody knows yet.
+		out.Devices = append(out.Devices, specs.LinuxDevice{Path: path, Type: "b", Major: -1, Minor: -1})
+	}
+	return out
+}
+
+// mounts are those of the runtime, of the kubelet, and the container's volumes.
+func (p *Pod) mounts(c *Container) []specs.Mount {
+	mounts := []specs.Mount{
+		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
+		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
+		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
+		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
+		{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", "ro"}},
+		{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "relatime", "ro"}},
+	}
+	for _, path := range []string{"/etc/hosts", "/dev/termination-log", "/etc/hostname", "/etc/resolv.conf", "/dev/shm"} {
+		mounts = append(mounts, specs.Mount{Destination: path, Type: "bind", Source: "kubelet", Options: []string{"rbind", "rprivate", "rw"}})
+	}
+	return append(mounts, c.Mounts...)
+}

@@ -1,0 +1,270 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+// Pod is what a policy can see of a pod, and what its spec is made of.
+type Pod struct {
+	Place
+	Kind      string // of the object that holds it
+	Name      string // the pod's; where that is drawn later, its beginning and "…"
+	Namespace string // "" where the manifest has none
+
+	Labels, Annotations map[string]string
+	RuntimeClass        string // "" for the default one
+	UserNamespace       bool
+	CgroupNamespace     bool                       // each container has its own: not told by a manifest
+	HostNamespaces      []specs.LinuxNamespaceType // that it shares with the node
+	Sysctls             map[string]string
+	Containers          []Container // as they are created: init containers first
+	Hints               []string    // what was probably meant otherwise
+}
+
+// Container is one container of a pod.
+type Container struct {
+	Name, Type string // Type is "container", "init", "sidecar" or "ephemeral"
+
+	User       policy.User
+	UserKnown  bool // else it is the image's, which no manifest tells
+	Privileged bool
+	Add, Drop  []string // capabilities, without CAP_; or "ALL"
+	Confined   bool     // by the runtime's own seccomp profile, or one of the node
+	Unmasked   bool     // procMount: Unmasked
+	Env        []string
+	Mounts     []specs.Mount // its volumes
+	Devices    []string      // container paths of block volumes
+	Extended   []string      // resources that device plugins give
+}
+
+func (d *document) pod(n *yaml.Node, kind string) {
+	var o struct {
+		Metadata metadata `yaml:"metadata"`
+		Spec     *podSpec `yaml:"spec"`
+	}
+	if err := n.Decode(&o); err != nil {
+		d.unreadable(err)
+		return
+	}
+	if o.Spec == nil || len(o.Spec.Containers) == 0 {
+		d.bad(0, "Pod %q has no containers: write them under spec.containers", o.Metadata.Name)
+		return
+	}
+	name := string(o.Metadata.Name)
+	if name == "" {
+		name = string(o.Metadata.GenerateName) + "…"
+	}
+	d.add(Pod{Kind: kind, Name: name, Namespace: string(o.Metadata.Namespace)}, n, &o.Metadata, o.Spec, field(n, "spec"))
+}
+
+func (d *document) workload(n *yaml.Node, o *object, t *template) {
+	p := Pod{Kind: string(o.Kind), Name: string(o.Metadata.Name) + "-…", Namespace: string(o.Metadata.Namespace)}
+	for _, key := range slices.Sorted(maps.Keys(o.Metadata.Annotations)) {
+		if strings.HasPrefix(string(key), policy.AnnotationBare) {
+			p.Hints = append(p.Hints, fmt.Sprintf("the annotation %q stands on the %s, where it asks for nothing: move it to the metadata of the pod's template", key, o.Kind))
+		}
+	}
+	spec := field(n, "spec", "template", "spec")
+	if spec == nil {
+		spec = field(n, "spec", "jobTemplate", "spec", "template", "spec")
+	}
+	if spec == nil {
+		spec = field(n, "template", "spec")
+	}
+	d.add(p, n, &t.Metadata, t.Spec, spec)
+}
+
+// add completes a pod. n is its object and raw its spec, as written.
+func (d *document) add(p Pod, n *yaml.Node, meta *metadata, spec *podSpec, raw *yaml.Node) {
+	if line, have, meant := misspelt(raw, "containers", "initContainers", "ephemeralContainers", "hostUsers",
+		"hostNetwork", "hostPID", "hostIPC", "runtimeClassName", "securityContext"); have != "" {
+		d.bad(d.line(line), "%s is no field of a pod's spec: write %s", have, meant)
+		return
+	}
+	p.Place = d.place
+	p.Labels, p.Annotations = plain(meta.Labels), plain(meta.Annotations)
+	p.RuntimeClass = string(spec.RuntimeClassName)
+	p.UserNamespace = spec.HostUsers != nil && !*spec.HostUsers
+	if spec.HostNetwork {
+		p.HostNamespaces = append(p.HostNamespaces, specs.NetworkNamespace, specs.UTSNamespace)
+	}
+	if spec.HostIPC {
+		p.HostNamespaces = append(p.HostNamespaces, specs.IPCNamespace)
+	}
+	for _, s := range spec.SecurityContext.Sysctls {
+		if s.Value != nil {
+			p.Sysctls = with(p.Sysctls, string(s.Name), string(*s.Value))
+		}
+	}
+	seen := map[text]bool{}
+	for _, list := range []struct {
+		kind       string
+		containers []container
+		raw        *yaml.Node
+	}{
+		{"init", spec.InitContainers, field(raw, "initContainers")},
+		{"container", spec.Containers, field(raw, "containers")},
+		{"ephemeral", spec.EphemeralContainers, field(raw, "ephemeralContainers")},
+	} {
+		for i := range list.containers {
+			c := &list.containers[i]
+			at := item(list.raw, i)
+			line := d.line(at.Line)
+			switch {
+			case c.Name == "":
+				d.bad(line, "a container has no name: write name: app, for instance")
+				return
+			case seen[c.Name]:
+				d.bad(line, "there is a second container %q: give it another name", c.Name)
+				return
+			case !isID(c.SecurityContext.RunAsUser) || !isID(c.SecurityContext.RunAsGroup) ||
+				!isID(spec.SecurityContext.RunAsUser) || !isID(spec.SecurityContext.RunAsGroup):
+				d.bad(line, "container %q runs as an id that does not exist: write runAsUser and runAsGroup from 0 to %d", c.Name, math.MaxInt32)
+				return
+			}
+			seen[c.Name] = true
+			kind := list.kind
+			if kind == "init" && c.RestartPolicy == "Always" {
+				kind = "sidecar"
+			}
+			if bad, have, meant := misspelt(at, "name", "restartPolicy", "securityContext", "volumeMounts", "volumeDevices", "resources", "env"); have != "" {
+				d.bad(d.line(bad), "%s is no field of a container: write %s", have, meant)
+				return
+			}
+			p.Containers = append(p.Containers, containerOf(kind, c, spec))
+		}
+	}
+	if field := templated(&p); field != "" {
+		d.unreadable(fmt.Errorf("line %d: the pod's %s is a template", n.Line, field))
+		return
+	}
+	p.Hints = append(p.Hints, strayRequests(&p)...)
+	d.out.Pods = append(d.out.Pods, p)
+}
+
+// item returns an item of a list as it is written; a merge key (<<) may have
+// brought it from elsewhere.
+func item(list *yaml.Node, i int) *yaml.Node {
+	if list == nil || list.Kind != yaml.SequenceNode || i >= len(list.Content) {
+		return &yaml.Node{Line: 1}
+	}
+	return list.Content[i]
+}
+
+// templated names what is still a template: {{ in quotes is good YAML.
+func templated(p *Pod) string {
+	is := func(s string) bool { return strings.Contains(s, "{{") }
+	switch {
+	case is(p.Name):
+		return "name"
+	case is(p.Namespace):
+		return "namespace"
+	case is(p.RuntimeClass):
+		return "runtimeClassName"
+	}
+	for key, value := range p.Annotations {
+		if strings.HasPrefix(key, policy.AnnotationBare) && is(key+value) {
+			return "annotation"
+		}
+	}
+	if slices.ContainsFunc(p.Containers, func(c Container) bool { return is(c.Name) }) {
+		return "container name"
+	}
+	return ""
+}
+
+// strayRequests finds requests on behalf of containers that the pod has not.
+func strayRequests(p *Pod) []string {
+	var hints []string
+	for _, key := range slices.Sorted(maps.Keys(p.Annotations)) {
+		name, ok := strings.CutPrefix(key, policy.AnnotationContainer)
+		if ok && name != "" && !slices.ContainsFunc(p.Containers, func(c Container) bool { return c.Name == name }) {
+			hints = append(hints, fmt.Sprintf("the annotation %q asks for a container that the pod has not", key))
+		}
+	}
+	return hints
+}
+
+func containerOf(kind string, c *container, pod *podSpec) Container {
+	own, shared := &c.SecurityContext, &pod.SecurityContext
+	out := Container{Name: string(c.Name), Type: kind, Privileged: own.Privileged, Unmasked: own.ProcMount == "Unmasked"}
+	if uid := first(own.RunAsUser, shared.RunAsUser); uid != nil {
+		out.User.UID, out.UserKnown = uint32(*uid), true
+	}
+	if gid := first(own.RunAsGroup, shared.RunAsGroup); gid != nil {
+		out.User.GID = uint32(*gid)
+	}
+	profile := own.SeccompProfile.Type
+	if profile == "" {
+		profile = shared.SeccompProfile.Type
+	}
+	out.Confined = profile != "" && profile != "Unconfined" && !own.Privileged
+	for _, name := range own.Capabilities.Add {
+		out.Add = append(out.Add, strings.TrimPrefix(strings.ToUpper(string(name)), "CAP_"))
+	}
+	for _, name := range own.Capabilities.Drop {
+		out.Drop = append(out.Drop, strings.TrimPrefix(strings.ToUpper(string(name)), "CAP_"))
+	}
+	for _, e := range c.Env {
+		if e.Value != nil {
+			out.Env = append(out.Env, string(e.Name)+"="+string(*e.Value))
+		}
+	}
+	for _, m := range c.VolumeMounts {
+		options := []string{"rbind", "rprivate", "rw"}
+		if m.ReadOnly {
+			options[2] = "ro"
+		}
+		out.Mounts = append(out.Mounts, specs.Mount{Destination: string(m.MountPath), Type: "bind", Source: "volume", Options: options})
+	}
+	for _, v := range c.VolumeDevices {
+		out.Devices = append(out.Devices, string(v.DevicePath))
+	}
+	for name := range c.Resources.Limits {
+		if strings.Contains(string(name), "/") && !strings.Contains(string(name), "kubernetes.io/") {
+			out.Extended = append(out.Extended, string(name))
+		}
+	}
+	slices.Sort(out.Extended)
+	return out
+}
+
+// isID reports whether Kubernetes would take the number for a uid or gid.
+func isID(id *int64) bool { return id == nil || *id >= 0 && *id <= math.MaxInt32 }
+
+func first(values ...*int64) *int64 {
+	for _, v := range values {
+		if v != nil {
+			return v
+		}
+	}
+	return nil
+}
+
+func with(m map[string]string, key, value string) map[string]string {
+	if m == nil {
+		m = map[string]string{}
+	}
+	m[key] = value
+	return m
+}
+
+func plain(in map[text]text) map[string]string {
+	var out map[string]string
+	for k, v := range in {
+		out = with(out, string(k), string(v))
+	}
+	return out
+}

@@ -1,0 +1,160 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"unicode/utf8"
+)
+
+// sizeLimit is far above what one file of manifests holds.
+const sizeLimit = 32 << 20
+
+// Place is where a document begins, or where something in it is.
+type Place struct {
+	File     string `json:"file" yaml:"file"`
+	Document int    `json:"document,omitempty" yaml:"document,omitempty"` // from 1; 0 for the file itself
+	Line     int    `json:"line,omitempty" yaml:"line,omitempty"`         // from 1; 0 for no line in particular
+}
+
+// String reads "pod.yaml:7", with the document where the file has several.
+func (p Place) String() string {
+	text := p.File
+	if p.Line > 0 {
+		text += fmt.Sprintf(":%d", p.Line)
+	}
+	if p.Document > 1 {
+		text += fmt.Sprintf(" (document %d)", p.Document)
+	}
+	return text
+}
+
+// Problem is something that is wrong with a manifest, and what to write instead.
+type Problem struct {
+	Place
+	Text string
+}
+
+func (p *Problem) Error() string { return p.String() + ": " + p.Text }
+
+// File is what a file holds.
+type File struct {
+	Pods           []Pod
+	RuntimeClasses map[string]string // handlers, by the name of their class
+	Problems       []*Problem
+	Notes          []*Problem // what was left alone
+}
+
+// Read reads a file of one or more documents. All that can be read is
+// returned, whatever is wrong with the rest.
+func Read(name string, from io.Reader) File {
+	out := File{RuntimeClasses: map[string]string{}}
+	bad := func(line int, format string, args ...any) {
+		out.Problems = append(out.Problems, &Problem{Place{File: name, Line: line}, fmt.Sprintf(format, args...)})
+	}
+	data, err := io.ReadAll(io.LimitReader(from, sizeLimit+1))
+	switch {
+	case err != nil:
+		bad(0, "%s", err)
+		return out
+	case len(data) > sizeLimit:
+		bad(0, "is larger than %d MiB: split it", sizeLimit>>20)
+		return out
+	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		bad(0, "is UTF-16: save it as UTF-8")
+		return out
+	}
+	for at, doc := range split(data) {
+		d := document{place: Place{File: name, Document: at + 1, Line: doc.line}, first: doc.line, text: doc.text, out: &out}
+		if line := notUTF8(doc.text); line > 0 {
+			d.bad(doc.line+line-1, "is not UTF-8: save the file as UTF-8")
+			continue
+		}
+		d.read()
+	}
+	if len(out.Pods) > 0 || len(out.Problems) > 0 {
+		return out
+	}
+	// What else the file holds is of no use on its own.
+	out.Problems, out.Notes = out.Notes, nil
+	if len(out.Problems) == 0 && len(out.RuntimeClasses) == 0 {
+		bad(0, "is empty: it takes a Pod, or a %s that holds one", workloads)
+	}
+	return out
+}
+
+// part is one document's text and the line on which it begins.
+type part struct {
+	text []byte
+	line int
+}
+
+// split cuts a file into its documents, by lines that begin with "---". Those
+// cannot be part of a document: https://yaml.org/spec/1.2.2/#914-explicit-documents
+// An error in one then leaves the others readable. Documents without content
+// are left out.
+func split(data []byte) []part {
+	var parts []part
+	now := part{line: 1}
+	line := 0
+	end := func() {
+		if hasContent(now.text) {
+			parts = append(parts, now)
+		}
+	}
+	start := 0
+	for at := 0; at < len(data); {
+		line++
+		next := len(data)
+		if i := bytes.IndexByte(data[at:], '\n'); i >= 0 {
+			next = at + i + 1
+		}
+		if text := data[at:next]; isMarker(text, "---") || isMarker(text, "...") {
+			now.text = data[start:at]
+			end()
+			start, now = at+3, part{line: line}
+			if text[0] == '.' {
+				start, now.line = next, line+1
+			}
+		}
+		at = next
+	}
+	now.text = data[start:]
+	end()
+	return parts
+}
+
+func isMarker(line []byte, marker string) bool {
+	rest, ok := bytes.CutPrefix(line, []byte(marker))
+	return ok && (len(rest) == 0 || rest[0] == ' ' || rest[0] == '\t' || rest[0] == '\r' || rest[0] == '\n')
+}
+
+// hasContent reports whether there is more than comments, directives and space.
+func hasContent(text []byte) bool {
+	for line := range bytes.Lines(text) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' && !bytes.HasPrefix(line, []byte("%YAML")) {
+			return true
+		}
+	}
+	return false
+}
+
+// notUTF8 returns the first line that is not UTF-8, from 1, or 0.
+func notUTF8(text []byte) int {
+	if utf8.Valid(text) {
+		return 0
+	}
+	n := 0
+	for line := range bytes.Lines(text) {
+		n++
+		if !utf8.Valid(line) {
+			break
+		}
+	}
+	return n
+}
