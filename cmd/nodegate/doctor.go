@@ -5,10 +5,8 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/doctor"
 	"github.com/nodegate/nodegate/plugin/host"
@@ -48,7 +46,7 @@ also with 1 if there is a warning, or something that is unknown.`,
 			if output == "json" {
 				err = report.JSON(cmd.OutOrStdout())
 			} else {
-				err = report.Table(cmd.OutOrStdout(), coloured())
+				err = report.Table(cmd.OutOrStdout(), coloured(cmd.OutOrStdout()))
 			}
 			if err != nil {
 				return err
@@ -74,13 +72,6 @@ func verdict(r *doctor.Report, strict bool) error {
 		return fmt.Errorf("warnings: %d", amber)
 	}
 	return nil
-}
-
-// coloured reports whether standard output is a terminal that may be coloured;
-// see https://no-color.org
-func coloured() bool {
-	_, err := unix.IoctlGetTermios(int(os.Stdout.Fd()), unix.TCGETS)
-	return err == nil && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 // doctorChildCommand is the process that doctor runs in a user namespace.
