@@ -74,20 +74,29 @@ func Apply(src []byte, edits []Edit) []byte {
 // refuses where what an edit wrote is not there any more as it was written, or where
 // taking it back would change any key but those of the edits.
 func Undo(text []byte, edits []Edit, wants []Want) ([]byte, error) {
-	out := string(text)
-	for _, e := range slices.Backward(edits) {
-		if n := strings.Count(out, e.New); n != 1 {
-			return nil, fmt.Errorf("what %s wrote was changed since: %w", Mark, ErrByHand)
-		}
-		out = strings.Replace(out, e.New, e.Old, 1)
+	out, err := TakeBack(text, edits)
+	if err != nil {
+		return nil, err
 	}
 	before, err := Parse(text)
 	if err != nil {
 		return nil, err
 	}
-	after, err := Parse([]byte(out))
+	after, err := Parse(out)
 	if err != nil || !sameBut(before, after, wants) {
 		return nil, fmt.Errorf("other lines depend on what %s wrote: %w", Mark, ErrByHand)
+	}
+	return out, nil
+}
+
+// TakeBack is [Undo] for a text that is not TOML itself, such as a template of it.
+func TakeBack(text []byte, edits []Edit) ([]byte, error) {
+	out := string(text)
+	for _, e := range slices.Backward(edits) {
+		if n := strings.Count(out, e.New); n != 1 {
+			return nil, fmt.Errorf("the lines that %s wrote are not there any more as they were: %w", Mark, ErrByHand)
+		}
+		out = strings.Replace(out, e.New, e.Old, 1)
 	}
 	return []byte(out), nil
 }

@@ -4,6 +4,7 @@
 package tomledit
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,6 +15,21 @@ import (
 // document.
 func Block(wants []Want) string {
 	return begin + "\n" + Tables(wants) + end + "\n"
+}
+
+// WithoutBlock cuts blocks out of a text that was made of one with a block in it.
+func WithoutBlock(text []byte) []byte {
+	for {
+		from := bytes.Index(text, []byte(begin))
+		if from < 0 {
+			return text
+		}
+		length := bytes.Index(text[from:], []byte(end))
+		if length < 0 {
+			return text
+		}
+		text = append(bytes.Clone(text[:from]), text[from+length+len(end):]...)
+	}
 }
 
 // Tables writes keys as tables, in the order in which each table comes first.
