@@ -63,6 +63,7 @@ func (b *builder) parse(f file) *table {
 	var top *table
 	if values := d.decode(f.data); len(d.errors) == 0 {
 		top = &table{doc: d, values: values}
+		d.findComments(f.data)
 	}
 	b.tops = append(b.tops, top)
 	return top

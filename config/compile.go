@@ -59,15 +59,18 @@ func (b *builder) spread() {
 // against it to the lines that it is about.
 func (b *builder) compile() {
 	src := policy.Source{Audit: b.audit, Handlers: b.config.Runtime.Handlers, ShadowDir: b.config.State.ShadowDir}
+	where := places{files: b.docs[1:], profiles: map[string]origin{}}
 	for _, p := range b.profiles {
 		src.Profiles = append(src.Profiles, p.Profile)
+		where.profiles[p.Name] = origin{p.table.doc, p.table.path}
 		b.config.Profiles = append(b.config.Profiles, Profile{Profile: p.Profile, BuiltIn: p.builtIn,
 			Source: p.table.doc.source(p.table.path)})
 	}
 	for _, g := range b.grants {
 		src.Grants = append(src.Grants, g.Grant)
+		where.grants = append(where.grants, origin{g.table.doc, g.table.path})
 	}
-	b.config.Grants = src.Grants
+	b.config.Grants, b.config.places = src.Grants, where
 
 	compiled, err := policy.New(src)
 	b.config.Policy = compiled

@@ -26,6 +26,8 @@ type Config struct {
 
 	Hash  string   // of the files' contents: 12 hexadecimal digits, for logs
 	Files []string // that were read, in the order in which they apply
+
+	places places
 }
 
 // NRI is where the runtime listens for plugins, and the two digits by which

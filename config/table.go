@@ -15,9 +15,10 @@ import (
 
 // document is one file while it is being read.
 type document struct {
-	name   string
-	lines  *lines
-	errors Errors
+	name     string
+	lines    *lines
+	comments []Comment // once the text is known to be TOML
+	errors   Errors
 }
 
 func (d *document) errorAt(line int, format string, args ...any) {

@@ -4,33 +4,174 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 
+	"github.com/containerd/log"
 	"github.com/spf13/cobra"
 
 	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/config/lint"
 )
 
 func checkCommand() *cobra.Command {
-	var path string
+	var path, output string
+	var strict bool
 	cmd := &cobra.Command{
-		Use:   "check",
+		Use:   "check [PATH...]",
 		Short: "Read a policy and say what is wrong with it",
-		Long: `Reads a policy as the agent would and reports everything that is wrong with it,
-with file, line and what to write instead.
+		Long: `Reads policies as the agent would, and reports every error with file, line and
+what to write instead. Of a policy without errors it says what is illusory or
+dangerous in it: a rule that does nothing, a grant that reaches further than it
+seems. docs/lints.md explains each code. A finding that is meant is accepted by
+a comment on its line, or on the line above:
 
-Exits with 0 if there are no errors and with 1 if there are any.`,
-		Example: "  nodegate check --config /etc/nodegate/config.toml",
-		Args:    noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := config.Load(path)
-			if err != nil {
-				return err
+  # nodegate:accept CODE REASON
+
+PATH is a policy's file, or a directory that holds a config.toml; without one,
+the file of --config is read. What is in conf.d beside it is read too.
+
+Exits with 0 if there are no errors and with 1 if there are any; with --strict,
+also if there are warnings that no comment accepts.`,
+		Example: `  nodegate check
+  nodegate check --strict policies/*.toml
+  nodegate check -o json ./policy.toml`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) > 0 && cmd.Flags().Changed("config"):
+				return &usageError{cmd.CommandPath(), "write either a PATH or --config"}
+			case output != "text" && output != "table" && output != "json":
+				return &usageError{cmd.CommandPath(), fmt.Sprintf("there is no output %q: write text or json", output)}
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: no errors (policy %s)\n", path, c.Hash)
 			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			policies := []checked{}
+			for _, arg := range args {
+				if info, err := os.Stat(arg); err == nil && info.IsDir() {
+					arg = filepath.Join(arg, "config.toml")
+				}
+				policies = append(policies, checkPolicy(arg))
+			}
+			if len(args) == 0 {
+				policies = append(policies, checkPolicy(path))
+			}
+			if output != "json" {
+				writeFindings(cmd.OutOrStdout(), policies)
+			} else if err := writeJSON(cmd.OutOrStdout(), checkedAll{1, policies}); err != nil {
+				return fmt.Errorf("writing the findings: %w", err)
+			}
+			return failure(policies, strict)
 		},
 	}
 	configFlag(cmd, &path)
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text (table is the same) or json")
+	cmd.Flags().BoolVar(&strict, "strict", false, "fail on warnings, too")
 	return cmd
+}
+
+// checked is what there is to say about one policy: in JSON, too.
+type checked struct {
+	Path     string         `json:"path"`
+	Hash     string         `json:"hash,omitempty"` // of a policy that loads
+	Failed   string         `json:"failed,omitempty"`
+	Errors   int            `json:"errors"`
+	Warnings int            `json:"warnings"`
+	Infos    int            `json:"infos"`
+	Accepted int            `json:"accepted"`
+	Findings []lint.Finding `json:"findings"`
+}
+
+func checkPolicy(path string) checked {
+	p := checked{Path: path, Findings: []lint.Finding{}}
+	c, err := config.Load(path)
+	var all config.Errors
+	switch {
+	case errors.As(err, &all):
+		p.Findings = lint.Failed(all)
+	case err != nil:
+		p.Failed = err.Error() // no line to put it to
+	default:
+		p.Hash = c.Hash
+		p.Findings = append(p.Findings, lint.Check(c)...)
+	}
+	count, accepted := lint.Count(p.Findings)
+	p.Errors, p.Warnings, p.Infos, p.Accepted = count[lint.Error], count[lint.Warning], count[lint.Info], accepted
+	return p
+}
+
+// checkedAll is the JSON; docs/lints.md describes it.
+type checkedAll struct {
+	Version  int       `json:"version"`
+	Policies []checked `json:"policies"`
+}
+
+// writeFindings writes a line for each finding that is not accepted, and one for each
+// policy at the end.
+func writeFindings(w io.Writer, policies []checked) {
+	for _, p := range policies {
+		for _, f := range p.Findings {
+			if f.Accepted == "" {
+				fmt.Fprintln(w, f)
+			}
+		}
+	}
+	for _, p := range policies {
+		switch {
+		case p.Failed != "":
+			continue
+		case p.Errors > 0:
+			fmt.Fprintf(w, "%s: %s\n", p.Path, several(p.Errors, "error"))
+			continue
+		}
+		fmt.Fprintf(w, "%s: no errors (policy %s)", p.Path, p.Hash)
+		for _, n := range []struct {
+			count int
+			what  string
+		}{{p.Warnings, "warning"}, {p.Infos, "info"}} {
+			if n.count > 0 {
+				fmt.Fprintf(w, ", %s", several(n.count, n.what))
+			}
+		}
+		if p.Accepted > 0 {
+			fmt.Fprintf(w, ", %d accepted", p.Accepted)
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+func several(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// failure is the error that the command ends with, or nil.
+func failure(policies []checked, strict bool) error {
+	var errs []error
+	for _, p := range policies {
+		switch {
+		case p.Failed != "":
+			errs = append(errs, errors.New(p.Failed))
+		case p.Errors > 0:
+			errs = append(errs, fmt.Errorf("%s has errors", p.Path))
+		case strict && p.Warnings > 0:
+			errs = append(errs, fmt.Errorf("%s has warnings, and --strict was given: change it, or accept them by comments", p.Path))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// logWarnings says that a policy which is taken has warnings. What they are, nodegate
+// check says.
+func logWarnings(ctx context.Context, c *config.Config) {
+	count, _ := lint.Count(lint.Check(c))
+	if n := count[lint.Warning]; n > 0 {
+		log.G(ctx).WithField("warnings", n).Warnf("the policy has warnings: see nodegate check %s", c.Files[0])
+	}
 }

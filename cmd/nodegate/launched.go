@@ -30,6 +30,7 @@ func runLaunched(ctx context.Context) error {
 			return nil, err
 		}
 		log.G(ctx).WithFields(log.Fields{"version": version, "policy": c.Hash}).Info("nodegate starts")
+		logWarnings(ctx, c)
 		node, err := openNode(ctx, c)
 		if err != nil {
 			return nil, err

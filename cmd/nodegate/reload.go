@@ -61,5 +61,6 @@ func (r *reloader) reload(ctx context.Context) {
 	log.G(ctx).WithFields(log.Fields{
 		"policy": next.Hash, "files": next.Files, "audit": next.Policy.Audit(), "reloads": stats.Reloads.Add(1),
 	}).Info("policy replaced")
+	logWarnings(ctx, next)
 	sayConfinement(ctx, r.node, next)
 }

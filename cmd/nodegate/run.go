@@ -59,6 +59,7 @@ func run(ctx context.Context, path string) error {
 	log.G(ctx).WithFields(log.Fields{
 		"version": version, "policy": c.Hash, "files": c.Files, "audit": c.Policy.Audit(),
 	}).Info("nodegate starts")
+	logWarnings(ctx, c)
 
 	reload := make(chan struct{}, 1)
 	if err := watch(ctx, path, reload); err != nil {

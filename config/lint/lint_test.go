@@ -1,0 +1,156 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package lint
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nodegate/nodegate/config"
+)
+
+var update = flag.Bool("update", false, "write what is found as what is wanted")
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs.\ngot:\n%s\nwant:\n%s", file, got, want)
+	}
+}
+
+func load(t *testing.T, file string) *config.Config {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Parse(filepath.Base(file), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Each kind of finding has a policy that has it, and a near twin that has nothing
+// of its code.
+func TestFindings(t *testing.T) {
+	for _, k := range All {
+		t.Run(k.Code, func(t *testing.T) {
+			var text strings.Builder
+			found := Check(load(t, filepath.Join("testdata", k.Code, "has.toml")))
+			for _, f := range found {
+				fmt.Fprintln(&text, f)
+			}
+			golden(t, filepath.Join("testdata", k.Code, "has.txt"), text.String())
+			of := func(f Finding) bool { return f.Code == k.Code }
+			if !slices.ContainsFunc(found, of) {
+				t.Error("the policy that has it does not")
+			}
+			twin := Check(load(t, filepath.Join("testdata", k.Code, "not.toml")))
+			for _, f := range twin {
+				if f.Severity == Warning || of(f) {
+					t.Errorf("the twin has %s", f)
+				}
+			}
+		})
+	}
+	entries, err := os.ReadDir("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) != len(All) {
+		t.Errorf("%d folders for %d kinds of findings", len(entries), len(All))
+	}
+}
+
+// The samples have no finding that they do not speak of, and each built-in profile
+// but one has none when it is granted as its page says.
+func TestSamples(t *testing.T) {
+	files, err := filepath.Glob("../samples/*.toml")
+	if err != nil || len(files) < 4 {
+		t.Fatalf("found %q: %v", files, err)
+	}
+	for _, file := range append(files, "../../hack/demo/policy.toml") {
+		for _, f := range Check(load(t, file)) {
+			if f.Accepted == "" {
+				t.Errorf("%s: %s", file, f)
+			}
+		}
+	}
+}
+
+func TestBuiltIn(t *testing.T) {
+	c, err := config.Parse("c", []byte("version = 1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply := map[string]string{"no-mknod": "always"}
+	known := map[string]string{"mknod": "mknod_capability"} // it is what it is
+	for _, p := range c.Profiles {
+		text := fmt.Sprintf("version = 1\n[[grants]]\nprofiles = [%q]\nnamespaces = [\"a\"]\n", p.Name)
+		if apply[p.Name] != "" {
+			text += fmt.Sprintf("apply = %q\n", apply[p.Name])
+		}
+		c, err := config.Parse(p.Name, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var codes []string
+		for _, f := range Check(c) {
+			codes = append(codes, f.Code)
+		}
+		if got := strings.Join(codes, " "); got != known[p.Name] {
+			t.Errorf("%s: %s, want %s", p.Name, got, known[p.Name])
+		}
+	}
+}
+
+// docs/lints.md explains each kind, below what it says in general.
+func TestDocument(t *testing.T) {
+	const page, marker = "../../docs/lints.md", "## The findings\n"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, _, ok := strings.Cut(string(text), marker)
+	if !ok {
+		t.Fatalf("%s has no line %q", page, marker)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s%s\n<!-- From here on written from config/lint/table.go: go test ./config/lint -update -->\n", head, marker)
+	for _, k := range All {
+		fmt.Fprintf(&b, "\n### `%s`\n\n**%s**: %s. %s. %s\n", k.Code, k.Severity, k.Title, upper(k.Why), k.Remedy)
+	}
+	golden(t, page, b.String())
+}
+
+// upper begins a sentence, and keeps rules from being read as Markdown.
+func upper(s string) string {
+	s = strings.ReplaceAll(s, "c *:* m, b *:* m", "`c *:* m`, `b *:* m`")
+	if strings.HasPrefix(s, "/") {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+func TestCheckIsStable(t *testing.T) {
+	c := load(t, "../samples/config.toml")
+	if a, b := fmt.Sprint(Check(c)), fmt.Sprint(Check(c)); a != b {
+		t.Errorf("%s, then %s", a, b)
+	}
+}
