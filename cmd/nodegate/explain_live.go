@@ -4,14 +4,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path"
 	"slices"
 	"strings"
 
@@ -22,13 +19,6 @@ import (
 	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/nodegate/nodegate/plugin/record"
 )
-
-// liveReport is what a container of this node has, beside what it should have.
-type liveReport struct {
-	State    string   `json:"state"`              // in a phrase
-	Profiles []string `json:"profiles,omitempty"` // that it was given when it was created
-	Older    []string `json:"older,omitempty"`    // that it has, and today's policy would not give
-}
 
 // live explains a container that the node's runtime has.
 func (e *explainer) live(ctx context.Context, report *explainReport) error {
@@ -217,75 +207,4 @@ func (e *explainer) podSysctls(c *cri.Container) map[string]policy.GivenSysctl {
 		}
 	}
 	return out
-}
-
-// compare says of each change whether the container has it, and what it has
-// that today's policy would not give.
-func (h *has) compare(e *explainer, got *outcome) error {
-	live := &liveReport{State: h.state}
-	got.explained.Live = live
-	for i := range got.explained.Changes {
-		ch := &got.explained.Changes[i]
-		has, err := h.hasPart(e, ch)
-		if err != nil {
-			return err
-		}
-		ch.Has = map[bool]string{true: "given", false: "lacking"}[has]
-	}
-	if got.explained.Result == refused {
-		got.before, got.after = nil, nil
-	}
-	if h.record == nil {
-		return nil
-	}
-	live.Profiles = h.record.Profiles
-	for _, name := range h.record.Profiles {
-		if !slices.Contains(got.explained.Profiles, name) {
-			live.Older = append(live.Older, fmt.Sprintf("profile %q", name))
-		}
-	}
-	today := map[string]bool{}
-	for _, ch := range got.explained.Changes {
-		today[ch.Field+" "+ch.Change] = true
-	}
-	given := h.record.Adjustment
-	given.Sysctls = h.record.Sysctls
-	for _, m := range h.parsed.Mounts {
-		if e.ours(&m) {
-			given.Mounts = append(given.Mounts, m)
-		}
-	}
-	for _, part := range given.Parts() {
-		if text := part.Field + " " + part.Text; !today[text] && !slices.Contains(live.Older, text) {
-			live.Older = append(live.Older, text)
-		}
-	}
-	return nil
-}
-
-// hasPart reports whether a change would change nothing.
-func (h *has) hasPart(e *explainer, ch *changeReport) (bool, error) {
-	if nodes := ch.Only.ShadowNodes; len(nodes) > 0 && ch.Field == policy.NodeField {
-		_, err := os.Lstat(path.Join(e.config.State.HostRoot, nodes[0].Path))
-		return err == nil, nil
-	}
-	if !ch.inSpec() {
-		return h.record != nil, nil // no spec tells; the record stands for it
-	}
-	if len(ch.Only.ShadowNodes) > 0 { // the device in whose place it is
-		linux := h.parsed.Linux
-		return linux == nil || !slices.ContainsFunc(linux.Devices, func(d specs.LinuxDevice) bool { return d.Path == ch.Only.ShadowNodes[0].ContainerPath }), nil
-	}
-	after, err := oci.Apply(h.spec, &ch.Only)
-	return bytes.Equal(after, h.spec), err
-}
-
-func (l *liveReport) table(w *bytes.Buffer) {
-	fmt.Fprintf(w, "\n  %s\n", l.State)
-	if len(l.Profiles) > 0 {
-		fmt.Fprintf(w, "  it was given then: %s\n", strings.Join(l.Profiles, ", "))
-	}
-	for _, text := range l.Older {
-		fmt.Fprintf(w, "  by an older policy, and not by today's: %s\n", text)
-	}
 }

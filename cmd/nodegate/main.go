@@ -63,7 +63,8 @@ line is wrong.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(runCommand(), checkCommand(), explainCommand(), profilesCommand(), renderCommand(), doctorCommand(), doctorChildCommand(), versionCommand())
+	root.AddCommand(runCommand(), checkCommand(), explainCommand(), profilesCommand(), renderCommand(), doctorCommand(), doctorChildCommand(),
+		installCommand(), uninstallCommand(), versionCommand())
 	return root
 }
 

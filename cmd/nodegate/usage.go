@@ -59,7 +59,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	switch {
 	case cmd.Flags().Lookup("filename") != nil:
 		problem += fmt.Sprintf(": to name a manifest, write -f %s", args[0])
-	case cmd.Flags().Lookup("config") != nil:
+	case cmd.Flags().ShorthandLookup("c") != nil:
 		problem += fmt.Sprintf(": to name the policy, write --config %s", args[0])
 	}
 	return &usageError{cmd.CommandPath(), problem}

@@ -1,0 +1,153 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package install
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/tomledit"
+	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/config/deploy"
+)
+
+const (
+	configDir     = "/etc/nodegate"
+	policyPath    = configDir + "/config.toml"
+	handlersPath  = configDir + "/conf.d/50-default-runtime.toml"
+	wrapperPath   = configDir + "/runc.toml"
+	unitPath      = "/etc/systemd/system/nodegate.service"
+	defaultPrefix = "/usr/local/bin"
+	otherPrefix   = "/opt/nodegate/bin" // where /usr is read-only
+)
+
+// prefix chooses the folder of the programs.
+func (t Tree) prefix(wanted string, former *Manifest) (string, error) {
+	switch {
+	case wanted != "":
+		if !path.IsAbs(wanted) {
+			return "", fmt.Errorf("%q is not an absolute path: write --prefix %s, say", wanted, otherPrefix)
+		}
+		return path.Clean(wanted), nil
+	case former != nil:
+		return former.Prefix, nil
+	}
+	d, err := t.open(defaultPrefix, nil)
+	for name := path.Dir(defaultPrefix); errors.Is(err, fs.ErrNotExist) && name != "/"; name = path.Dir(name) {
+		d, err = t.open(name, nil)
+	}
+	if err != nil {
+		return defaultPrefix, nil // which is then refused with the reason
+	}
+	defer d.close()
+	if errors.Is(unix.Faccessat(d.fd, ".", unix.W_OK, unix.AT_EACCESS), unix.EROFS) {
+		return otherPrefix, nil
+	}
+	return defaultPrefix, nil
+}
+
+// programs reads what is to be installed, from the folder from: by default that of
+// this very program.
+func programs(from string) (map[string][]byte, error) {
+	if from == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("finding this program: %w: name the folder of nodegate and nodegate-runc by --from", err)
+		}
+		from = filepath.Dir(self)
+	}
+	all := map[string][]byte{}
+	for _, name := range []string{"nodegate", "nodegate-runc"} {
+		data, err := os.ReadFile(filepath.Join(from, name))
+		if err == nil && !bytes.HasPrefix(data, []byte("\x7fELF")) {
+			err = errors.New("is not a program")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s in %s: %w: name the folder of nodegate and nodegate-runc by --from", name, from, err)
+		}
+		all[name] = data
+	}
+	return all, nil
+}
+
+// agentPolicy is what the other files have to know of the policy.
+type agentPolicy struct {
+	exists   bool
+	handlers []string
+	state    string
+	socket   string
+	err      error
+}
+
+func (t Tree) policy() agentPolicy {
+	if !t.exists(policyPath) {
+		return agentPolicy{state: "/run/nodegate", handlers: []string{Handler}}
+	}
+	p := agentPolicy{exists: true, state: "/run/nodegate", handlers: []string{Handler}}
+	c, err := config.Load(filepath.Join(t.root, policyPath))
+	if err != nil {
+		p.err = err
+		return p
+	}
+	p.handlers, p.state, p.socket = c.Runtime.Handlers, c.State.Dir, c.NRI.Socket
+	return p
+}
+
+// first writes the policy that a node begins with.
+func first(n *needs, byDefault bool) []byte {
+	var text strings.Builder
+	text.Write(deploy.Policy())
+	if n.socket != "" {
+		fmt.Fprintf(&text, "\n# As in containerd's configuration.\n%s", tomledit.Tables([]tomledit.Want{{Key: []string{"nri", "socket"}, Value: n.socket}}))
+	}
+	if byDefault {
+		fmt.Fprintf(&text, "\n%s", handlers([]string{Handler}))
+	}
+	return []byte(text.String())
+}
+
+// handlers tells the agent that the default handler runs the wrapper, too.
+func handlers(all []string) string {
+	list := []any{""}
+	for _, h := range all {
+		if h != "" {
+			list = append(list, h)
+		}
+	}
+	return "# The default handler (\"\") runs nodegate-runc.\n" + tomledit.Tables([]tomledit.Want{{Key: []string{"runtime", "handlers"}, Value: list}})
+}
+
+// wrapperConfig fills in what differs from the sample.
+func wrapperConfig(runtime, state string) []byte {
+	text := string(deploy.Wrapper())
+	for _, v := range []struct{ key, sample, value string }{{"path", "runc", runtime}, {"state_dir", "/run/nodegate", state}} {
+		from := fmt.Sprintf("%s = %q", v.key, v.sample)
+		text = strings.Replace(text, from, strings.TrimSpace(tomledit.Tables([]tomledit.Want{{Key: []string{v.key}, Value: v.value}})), 1)
+	}
+	return []byte(text)
+}
+
+// unit names the program where it is.
+func unit(prefix string) []byte {
+	return bytes.ReplaceAll(deploy.Unit(), []byte("="+defaultPrefix+"/"), []byte("="+prefix+"/"))
+}
+
+// exempts reports whether a wrapper's configuration lets any namespace pass without
+// an agent.
+func exempts(text []byte) bool {
+	doc, err := tomledit.Parse(text)
+	list, _ := lookup[[]any](doc, []string{"exempt_namespaces"})
+	return err == nil && len(list) > 0
+}
+
+func (p *agentPolicy) handlesDefault() bool { return slices.Contains(p.handlers, "") }

@@ -1,0 +1,85 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package install
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+)
+
+// Layout is how a distribution configures and starts containerd.
+type Layout struct {
+	Name     string
+	config   string   // what containerd reads
+	programs []string // where containerd is
+	units    []string // that run it
+	// generated is true where the configuration is written anew at each start, from
+	// templates beside it.
+	generated bool
+}
+
+// Layouts are the names for --layout.
+var Layouts = []string{"auto", "containerd", "k3s", "rke2"}
+
+var layouts = []Layout{
+	{
+		Name: "containerd", config: "/etc/containerd/config.toml", units: []string{"containerd"},
+		programs: []string{"/usr/local/bin/containerd", "/usr/bin/containerd", "/usr/sbin/containerd", "/usr/local/sbin/containerd", "/opt/bin/containerd"},
+	},
+	{
+		Name: "k3s", config: "/var/lib/rancher/k3s/agent/etc/containerd/config.toml", generated: true,
+		programs: []string{"/var/lib/rancher/k3s/data/current/bin/containerd"}, units: []string{"k3s", "k3s-agent"},
+	},
+	{
+		Name: "rke2", config: "/var/lib/rancher/rke2/agent/etc/containerd/config.toml", generated: true,
+		programs: []string{"/var/lib/rancher/rke2/bin/containerd"}, units: []string{"rke2-server", "rke2-agent"},
+	},
+}
+
+// layout finds out how containerd is configured on this node, or takes the caller's
+// word.
+func (t Tree) layout(name, config string) (Layout, error) {
+	var found []Layout
+	for _, l := range layouts {
+		if name == l.Name || (name == "" || name == "auto") && t.looksLike(l) {
+			found = append(found, l)
+		}
+	}
+	switch {
+	case len(found) == 1:
+	case name != "" && name != "auto":
+		return Layout{}, fmt.Errorf("there is no layout %q: write one of %s", name, strings.Join(Layouts, ", "))
+	case len(found) == 0:
+		return Layout{}, errors.New("there is no containerd, k3s or RKE2 on this node: install it first, or say which it is by --layout, and --root if the node's files are elsewhere")
+	default:
+		var names, configs []string
+		for _, l := range found {
+			names, configs = append(names, l.Name), append(configs, l.config)
+		}
+		return Layout{}, fmt.Errorf("this node has more than one configuration of containerd (%s): say which is the kubelet's by --layout, one of %s",
+			strings.Join(configs, ", "), strings.Join(names, ", "))
+	}
+	l := found[0]
+	if config != "" {
+		if !path.IsAbs(config) {
+			return l, fmt.Errorf("%q is not an absolute path: write --config /etc/containerd/config.toml, say", config)
+		}
+		l.config = path.Clean(config)
+	}
+	return l, nil
+}
+
+func (t Tree) looksLike(l Layout) bool {
+	if t.exists(path.Dir(l.config)) {
+		return true
+	}
+	for _, p := range l.programs {
+		if !l.generated && t.exists(p) {
+			return true
+		}
+	}
+	return false
+}
