@@ -1,0 +1,183 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/nodegate/nodegate/integration/node"
+)
+
+const systemdImage = "systemd"
+
+// systemdDoes is what a system in a pod is asked for, in the words of its own tools and in
+// this order, and what it prints.
+var systemdDoes = []struct{ what, script, want string }{
+	{"a cgroup for each unit", "systemd-run -q --wait --pipe -u own cat /proc/self/cgroup | grep -o '/system.slice/own.service'", "/system.slice/own.service"},
+	{"PrivateDevices=", "systemd-run -q --wait --pipe -p PrivateDevices=yes echo ran", "ran"},
+	{"ProtectSystem=", "systemd-run -q --wait --pipe -p ProtectSystem=strict echo ran", "ran"},
+	{"CapabilityBoundingSet=, NoNewPrivileges=", "systemd-run -q --wait --pipe -p CapabilityBoundingSet= -p NoNewPrivileges=yes grep -E '^(CapEff|NoNewPrivs)' /proc/self/status",
+		"CapEff:\t0000000000000000\nNoNewPrivs:\t1"},
+	{"SystemCallFilter=", "systemd-run -q --wait --pipe -p 'SystemCallFilter=~mkdir mkdirat' -p SystemCallErrorNumber=EUCLEAN mkdir /tmp/filtered 2>&1 | grep -o 'Structure needs cleaning'",
+		"Structure needs cleaning"},
+	{"User=", "systemd-run -q --wait --pipe -p User=daemon id -un", "daemon"},
+	{"journald", "systemd-run -q --wait -u says echo words; journalctl --sync; journalctl -q -u says -o cat | grep -x words", "words"},
+	{"tmpfiles", "echo 'd /run/made 0750 daemon daemon' >/etc/tmpfiles.d/made.conf; systemd-tmpfiles --create made.conf; stat -c '%a %U' /run/made", "750 daemon"},
+	// On cgroup v1 nobody tells systemd that a cgroup is empty, and it may wait for as long as this.
+	{"a drop-in", "mkdir /etc/systemd/system/user@.service.d; printf '[Service]\\nTimeoutStopSec=5\\n' >/etc/systemd/system/user@.service.d/stop.conf; systemctl daemon-reload; systemctl show user@1000 -p TimeoutStopUSec --value", "5s"},
+	{"a user's manager", "useradd -m dev && loginctl enable-linger dev && systemctl start user@1000 && systemctl is-active user@1000", "active"},
+	{"a user's unit", "XDG_RUNTIME_DIR=/run/user/1000 runuser -u dev -- systemd-run --user -q --wait --pipe -u mine cat /proc/self/cgroup | grep -o '/user@1000.service/app.slice/mine.service'",
+		"/user@1000.service/app.slice/mine.service"},
+	{"a user's session", `runuser -l dev -c 'loginctl show-session "$XDG_SESSION_ID" -p Name --value'`, "dev"},
+	{"a unit with an end", "systemd-run -q -u ends -p ExecStop='/bin/touch /out/ended' sleep infinity; systemctl is-active ends", "active"},
+}
+
+// Debian's systemd is PID 1 of a pod by the profile alone: under a user namespace or not,
+// without CAP_SYS_ADMIN, below what the kubelet masks.
+func TestSystemd(t *testing.T) {
+	t.Run("the machine's cgroups", func(t *testing.T) {
+		n := sharedNode(t)
+		startAgent(t, n, grantApart("systemd"))
+		testSystemd(t, n, asksForSystemd)
+		testSystemd(t, n, inUserNamespace(asksForSystemd))
+	})
+	t.Run("cgroup v2", func(t *testing.T) {
+		n := startNode(t, node.Options{CgroupV2: true})
+		startAgent(t, n, grantApart("systemd"))
+		testSystemd(t, n, inUserNamespace(asksForSystemd))
+		setNSDelegate(t, true)
+		testSystemd(t, n, asksForSystemd)
+	})
+	t.Run("containerd 2.0.14", func(t *testing.T) {
+		n, w := wrappedNode(t, node.Options{Containerd: "2.0.14"})
+		g, _ := startAgent(t, n, "runtime.handlers = [\"nodegate\"]\n"+grantApart("systemd"))
+		w.configure(t, g.State)
+		pod := inUserNamespace(asksForSystemd)
+		pod.Handler = wrapped
+		testSystemd(t, n, pod)
+	})
+}
+
+var asksForSystemd = node.PodConfig{Namespace: "ci", Annotations: askFor("systemd")}
+
+func testSystemd(t *testing.T, n *node.Node, pod node.PodConfig) {
+	t.Helper()
+	name := "plain pod"
+	if pod.UserNamespace {
+		name = "pod with user namespace"
+	}
+	t.Run(name, func(t *testing.T) {
+		out := filepath.Join(n.Dir(), "out", t.Name())
+		must(t, os.MkdirAll(out, 0o755))
+		c := boot(t, n, pod, node.ContainerConfig{Seccomp: node.SeccompRuntimeDefault,
+			Mounts: []node.Mount{{HostPath: out, ContainerPath: "/out"}}})
+		if caps := specOf(t, c).Process.Capabilities; slices.Contains(caps.Bounding, "CAP_SYS_ADMIN") {
+			t.Error("has CAP_SYS_ADMIN")
+		}
+		if got := state(t, c); got != "running" {
+			t.Errorf("the system is %s", got)
+		}
+		for _, does := range systemdDoes {
+			if got := sh(t, c, does.script); got != does.want {
+				t.Errorf("%s: %q, want %q", does.what, got, does.want)
+			}
+		}
+		if t.Failed() {
+			t.Logf("the journal:\n%s", sh(t, c, "journalctl -b --no-pager | tail -60"))
+		}
+		// The image's stop signal, which nodegate leaves alone, is how systemd is shut down.
+		start := time.Now()
+		_, err := n.CRI().StopContainer(t.Context(), &runtimeapi.StopContainerRequest{ContainerId: c.ID, Timeout: 30})
+		must(t, err)
+		if took := time.Since(start); took > 25*time.Second {
+			t.Errorf("took %v to stop", took)
+		}
+		if code, err := c.Wait(t.Context()); err != nil || code != 0 {
+			t.Errorf("ended with code %d, %v", code, err)
+		}
+		if _, err := os.Stat(filepath.Join(out, "ended")); err != nil {
+			t.Errorf("a unit was not stopped: %v", err)
+		}
+		t.Logf("stopped in %v", time.Since(start))
+	})
+}
+
+// boot runs a system and returns at once; state waits for it.
+func boot(t *testing.T, n *node.Node, pod node.PodConfig, c node.ContainerConfig) *node.Container {
+	t.Helper()
+	c.Image = importImage(t, n, systemdImage)
+	return run(t, n, pod, c)
+}
+
+// state is what a system says of itself when it is up, with the units that failed.
+func state(t *testing.T, c *node.Container) string {
+	t.Helper()
+	return sh(t, c, "until systemctl -q is-active sysinit.target; do sleep 0.1; done 2>/dev/null; systemctl is-system-running --wait; systemctl --failed --no-legend --plain")
+}
+
+// importImage gives the node an image of hack/images.
+func importImage(t *testing.T, n *node.Node, name string) string {
+	t.Helper()
+	node.Require(t, node.Options{}, name)
+	image, err := n.Import(t.Context(), name)
+	must(t, err)
+	return image
+}
+
+// sh runs a script in the container and returns what it prints, errors at the end.
+func sh(t *testing.T, c *node.Container, script string) string {
+	t.Helper()
+	r, err := c.Exec(t.Context(), "sh", "-c", script)
+	must(t, err)
+	return strings.TrimSpace(r.Stdout + r.Stderr)
+}
+
+// The same image without the profile ends at once.
+func TestSystemdWithoutProfile(t *testing.T) {
+	n := sharedNode(t)
+	startAgent(t, n, grantApart("systemd"))
+	for _, pod := range []node.PodConfig{{Namespace: "ci"}, {Namespace: "ci", UserNamespace: true}} {
+		c := boot(t, n, pod, node.ContainerConfig{})
+		if code, err := c.Wait(t.Context()); err != nil || code != 255 {
+			t.Errorf("user namespace %v: code %d, %v", pod.UserNamespace, code, err)
+		}
+	}
+}
+
+// What a unit asks for that takes a mount namespace, systemd leaves out where the kernel
+// refuses it one. It needs CAP_SYS_ADMIN, which under a user namespace is the pod's to ask
+// for and reaches no further than the pod.
+func TestSystemdMountNamespaces(t *testing.T) {
+	n := sharedNode(t)
+	startAgent(t, n, grantApart("systemd"))
+	const (
+		call    = "unshare --mount echo done 2>&1"
+		devices = "systemd-run -q --wait --pipe -p PrivateDevices=yes sh -c 'test -e /dev/termination-log && echo the pod || echo its own'"
+		system  = "systemd-run -q --wait --pipe -p ProtectSystem=strict sh -c 'touch /usr/touched 2>/dev/null && echo written || echo read-only'"
+	)
+	for _, tc := range []struct {
+		add                   []string
+		call, devices, system string
+	}{
+		{nil, "unshare: unshare failed: Operation not permitted", "the pod", "written"},
+		{[]string{"SYS_ADMIN"}, "done", "its own", "read-only"},
+	} {
+		c := boot(t, n, inUserNamespace(asksForSystemd), node.ContainerConfig{Seccomp: node.SeccompRuntimeDefault, AddCapabilities: tc.add})
+		if got := state(t, c); got != "running" {
+			t.Errorf("capabilities %q: the system is %s", tc.add, got)
+		}
+		for script, want := range map[string]string{call: tc.call, devices: tc.devices, system: tc.system} {
+			if got := sh(t, c, script); got != want {
+				t.Errorf("capabilities %q: %s: %q, want %q", tc.add, script, got, want)
+			}
+		}
+	}
+}
