@@ -77,7 +77,7 @@ func TestSystemdNeedsEachPart(t *testing.T) {
 // exits says whether a container ends within the time that a system needs to start.
 func exits(t *testing.T, c *node.Container) bool {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	_, err := c.Wait(ctx)
 	return err == nil

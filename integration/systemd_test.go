@@ -4,6 +4,7 @@
 package integration
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,31 +153,38 @@ func TestSystemdWithoutProfile(t *testing.T) {
 	}
 }
 
-// What a unit asks for that takes a mount namespace, systemd leaves out where the kernel
-// refuses it one. It needs CAP_SYS_ADMIN, which under a user namespace is the pod's to ask
-// for and reaches no further than the pod.
-func TestSystemdMountNamespaces(t *testing.T) {
+// What a unit asks for that takes a namespace, systemd leaves out or fails at where the
+// kernel refuses it one. It needs CAP_SYS_ADMIN, which under a user namespace is the pod's
+// to ask for and reaches no further than the pod.
+func TestSystemdNamespaces(t *testing.T) {
 	n := sharedNode(t)
 	startAgent(t, n, grantApart("systemd"))
-	const (
-		call    = "unshare --mount echo done 2>&1"
-		devices = "systemd-run -q --wait --pipe -p PrivateDevices=yes sh -c 'test -e /dev/termination-log && echo the pod || echo its own'"
-		system  = "systemd-run -q --wait --pipe -p ProtectSystem=strict sh -c 'touch /usr/touched 2>/dev/null && echo written || echo read-only'"
-	)
-	for _, tc := range []struct {
-		add                   []string
-		call, devices, system string
-	}{
-		{nil, "unshare: unshare failed: Operation not permitted", "the pod", "written"},
-		{[]string{"SYS_ADMIN"}, "done", "its own", "read-only"},
-	} {
-		c := boot(t, n, inUserNamespace(asksForSystemd), node.ContainerConfig{Seccomp: node.SeccompRuntimeDefault, AddCapabilities: tc.add})
+	var systems [2]*node.Container
+	for i, add := range [][]string{nil, {"SYS_ADMIN"}} {
+		systems[i] = boot(t, n, inUserNamespace(asksForSystemd), node.ContainerConfig{Seccomp: node.SeccompRuntimeDefault, AddCapabilities: add})
+	}
+	for i, c := range systems {
 		if got := state(t, c); got != "running" {
-			t.Errorf("capabilities %q: the system is %s", tc.add, got)
+			t.Errorf("capabilities %q: the system is %s", c.Config.AddCapabilities, got)
 		}
-		for script, want := range map[string]string{call: tc.call, devices: tc.devices, system: tc.system} {
-			if got := sh(t, c, script); got != want {
-				t.Errorf("capabilities %q: %s: %q, want %q", tc.add, script, got, want)
+		for _, tc := range []struct {
+			property, script string
+			want             [2]string // without and with the capability
+		}{
+			{"", "unshare --mount echo done 2>&1", [2]string{"unshare: unshare failed: Operation not permitted", "done"}},
+			{"PrivateDevices=yes", "test -e /dev/termination-log && echo the pod || echo its own", [2]string{"the pod", "its own"}},
+			{"ProtectSystem=strict", "touch /usr/touched && echo written || echo read-only", [2]string{"written", "read-only"}},
+			{"PrivateTmp=yes", "test -e /tmp/of-the-pod && echo the pod || echo its own", [2]string{"the pod", "its own"}},
+			{"DynamicUser=yes", "echo ran", [2]string{"failed", "ran"}},
+			{"PrivateUsers=yes", "echo ran", [2]string{"failed", "ran"}},
+			{"PrivateNetwork=yes", "grep -q eth0 /proc/self/net/dev && echo the pod || echo its own", [2]string{"the pod", "its own"}},
+		} {
+			script := tc.script
+			if tc.property != "" {
+				script = fmt.Sprintf("touch /tmp/of-the-pod; systemd-run -q --wait --pipe -p %s sh -c %q 2>/dev/null || echo failed", tc.property, tc.script)
+			}
+			if got := sh(t, c, script); got != tc.want[i] {
+				t.Errorf("capabilities %q: %s%s: %q, want %q", c.Config.AddCapabilities, tc.property, tc.script, got, tc.want[i])
 			}
 		}
 	}
