@@ -32,6 +32,10 @@ fi
 if [ ! -e /usr/include/seccomp.h ]; then
 	missing+=(libseccomp-dev)
 fi
+# The script of nodegate completion bash needs it.
+if [ ! -e /usr/share/bash-completion/bash_completion ]; then
+	missing+=(bash-completion)
+fi
 # The Go module proxy is spoken to by TLS.
 if [ ! -e /etc/ssl/certs/ca-certificates.crt ] && [ ! -e /etc/pki/tls/certs/ca-bundle.crt ]; then
 	missing+=(ca-certificates)

@@ -54,7 +54,9 @@ func (g *gate) explainJSON(t *testing.T, c *node.Container) explained {
 	t.Helper()
 	text, err := g.explain(t, c.ID, "-o", "json")
 	must(t, err)
-	var r struct{ Pods []struct{ Containers []explained } }
+	var r struct {
+		Pods []struct{ Containers []explained }
+	}
 	if err := json.Unmarshal([]byte(text), &r); err != nil || len(r.Pods) != 1 || len(r.Pods[0].Containers) != 1 {
 		t.Fatalf("%v: %s", err, text)
 	}

@@ -40,9 +40,9 @@ func explainCommand() *cobra.Command {
 		Use:   "explain",
 		Short: "Say what the policy does to a pod, and why",
 		Long: `Says for each container of a manifest which grants concern it and which nearly
-do, what it gets, what changes in its OCI spec, and who carries each change: NRI,
-nodegate-runc, or nobody, which refuses it. It decides as the agent does, by the
-policy in --config, and changes nothing.
+do, what it gets, what changes in its OCI spec, and who carries each change:
+NRI, nodegate-runc, or nobody, which refuses it. It decides as the agent does,
+by the policy in --config, and changes nothing.
 
 Takes a Pod, whatever holds one (Deployment, DaemonSet, StatefulSet, ReplicaSet,
 Job, CronJob), several of them in one file, or a List. Devices and the cgroup

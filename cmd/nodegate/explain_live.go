@@ -66,10 +66,17 @@ func findContainer(ctx context.Context, client *cri.Client, prefix string) (stri
 	if found {
 		prefix = bare
 	}
-	ids, err := client.IDs(ctx, prefix)
-	switch {
-	case err != nil:
+	all, err := client.List(ctx)
+	if err != nil {
 		return "", err
+	}
+	var ids []string
+	for _, c := range all {
+		if strings.HasPrefix(c.ID, prefix) {
+			ids = append(ids, c.ID)
+		}
+	}
+	switch {
 	case len(ids) == 0:
 		return "", fmt.Errorf("the runtime has no container whose id begins with %q: kubectl get pod -o yaml shows containerID", prefix)
 	case len(ids) > 1:

@@ -22,11 +22,11 @@ func installCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install",
 		Short: "Put nodegate on this node",
-		Long: `Copies the programs, tells containerd of the runtime handler "nodegate", switches
-NRI and its default validator on, and adds a systemd unit, the wrapper's
-configuration and, where there is none, a policy that grants nothing. What is
-there already and right stays; what it does not understand it refuses, with what
-to write by hand. Either all of it is done or nothing.
+		Long: `Copies the programs, tells containerd of the runtime handler "nodegate",
+switches NRI and its default validator on, and adds a systemd unit, the
+wrapper's configuration and, where there is none, a policy that grants nothing.
+What is there already and right stays; what it does not understand it refuses,
+with what to write by hand. Either all of it is done or nothing.
 
 It starts the agent, and restarts containerd only with --restart. nodegate
 uninstall takes all of it away again. Install again to upgrade.
@@ -91,8 +91,7 @@ func carryOut(ctx context.Context, w io.Writer, plan *install.Plan, o install.Op
 	}
 	notes(w, plan)
 	if dryRun {
-		plan.Diff(w)
-		return nil
+		return writeDryRun(w, plan)
 	}
 	if err := plan.Apply(); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)

@@ -50,21 +50,25 @@ nodes, mknod, ping and more, by an administrator's policy. It is an NRI plugin
 for containerd.
 
 To begin: list what there is to grant (profiles), write a policy, look it over
-(check), and start the agent as root (run).
+(check), see what it does to a pod (explain), and start the agent as root (run).
 
 Exit codes: 0 all is well; 1 it failed, or the policy has errors; 2 the command
-line is wrong.`,
+line is wrong. Output has colours on a terminal alone, and none where NO_COLOR
+is set.`,
+		Example: `  nodegate profiles
+  nodegate check --config ./policy.toml
+  nodegate explain --config ./policy.toml -f pod.yaml`,
 		Args:          knownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(runCommand(), checkCommand(), explainCommand(), profilesCommand(), renderCommand(), doctorCommand(), doctorChildCommand(),
-		installCommand(), uninstallCommand(), versionCommand())
+		installCommand(), uninstallCommand(), completionCommand(), versionCommand())
+	completeFlags(root)
 	return root
 }
 

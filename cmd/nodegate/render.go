@@ -39,7 +39,9 @@ the node is started: as a drop-in of the unit that starts it, or as options of
 systemd-run. What systemd has no words for is said in comments, or on stderr.
 
 Globs are looked up on this machine. Each device gets "m" too: the agent or the
-OCI runtime makes the node that the container gets.`,
+OCI runtime makes the node that the container gets.
+
+Exits with 0, and with 1 if the policy has errors.`,
 		Example: `  nodegate render systemd > /etc/systemd/system/systemd-nspawn@.service.d/nodegate.conf
   eval "systemd-run --scope $(nodegate render systemd --command) systemd-nspawn --keep-unit -bD /srv/node"`,
 		Args: noArguments,

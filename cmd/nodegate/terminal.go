@@ -22,6 +22,13 @@ func coloured(w io.Writer) bool {
 	return err == nil
 }
 
+// writeDryRun writes what would change.
+func writeDryRun(w io.Writer, plan interface{ Diff(io.Writer) }) error {
+	var out bytes.Buffer
+	plan.Diff(&out)
+	return writeDiff(w, out.Bytes())
+}
+
 // writeDiff writes a unified diff, in colour where that is wanted.
 func writeDiff(w io.Writer, diff []byte) error {
 	if !coloured(w) {

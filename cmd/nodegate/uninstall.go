@@ -59,8 +59,7 @@ func remove(ctx context.Context, w io.Writer, r *install.Removal, s *systemd, dr
 	notes(w, &r.Plan)
 	switch {
 	case dryRun:
-		r.Diff(w)
-		return stays(r)
+		return errors.Join(writeDryRun(w, r), stays(r))
 	case r.Empty():
 		if !r.Installed {
 			fmt.Fprintln(w, "nothing is installed")

@@ -13,7 +13,11 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  noArguments,
+		Long: `Prints the version of this program.
+
+Exits with 0.`,
+		Example: "  nodegate version",
+		Args:    noArguments,
 		Run: func(cmd *cobra.Command, _ []string) {
 			fmt.Fprintln(cmd.OutOrStdout(), "nodegate version", version)
 		},

@@ -82,19 +82,19 @@ func answered(what string, err error) error {
 	return fmt.Errorf("asking the runtime for %s: %s", what, status.Convert(err).Message())
 }
 
-// IDs returns the ids of all containers that begin with a prefix.
-func (c *Client) IDs(ctx context.Context, prefix string) ([]string, error) {
+// List returns the runtime's containers, as far as a list of them tells.
+func (c *Client) List(ctx context.Context) ([]Container, error) {
 	r, err := c.runtime.ListContainers(ctx, &runtimeapi.ListContainersRequest{})
 	if err != nil {
 		return nil, answered("its containers", err)
 	}
-	var ids []string
+	var out []Container
 	for _, ctr := range r.GetContainers() {
-		if strings.HasPrefix(ctr.GetId(), prefix) {
-			ids = append(ids, ctr.GetId())
-		}
+		labels := ctr.GetLabels() // the kubelet's
+		out = append(out, Container{ID: ctr.GetId(), PodID: ctr.GetPodSandboxId(), Name: ctr.GetMetadata().GetName(),
+			Namespace: labels["io.kubernetes.pod.namespace"], Pod: labels["io.kubernetes.pod.name"]})
 	}
-	return ids, nil
+	return out, nil
 }
 
 // Container is a container as the runtime knows it.
