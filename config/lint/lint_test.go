@@ -85,7 +85,7 @@ func TestSamples(t *testing.T) {
 	if err != nil || len(files) < 4 {
 		t.Fatalf("found %q: %v", files, err)
 	}
-	for _, file := range append(files, "../../hack/demo/policy.toml") {
+	for _, file := range append(files, "../../hack/demo/policy.toml", "../deploy/config.toml") {
 		for _, f := range Check(load(t, file)) {
 			if f.Accepted == "" {
 				t.Errorf("%s: %s", file, f)
