@@ -31,7 +31,7 @@ type diagnosis struct {
 // that it leaves nothing behind.
 func doctor(t *testing.T, g *gate, args ...string) diagnosis {
 	t.Helper()
-	args = append([]string{"doctor", "-o", "json", "--config", g.Config, "--runtime-endpoint", g.Node.CRISocket()}, args...)
+	args = append([]string{"doctor", "-o", "json", "--config", g.Config, "--runtime-endpoint", "unix://" + g.Node.CRISocket()}, args...)
 	before := g.Left()
 	d := diagnose(t, g.Node.Command(g.binary, args...))
 	if after := g.Left(); len(after) != len(before) {
@@ -199,7 +199,7 @@ func TestDoctorCgroupV2(t *testing.T) {
 	// it away again: also one that another test makes meanwhile.
 	const script = `mount -o remount,nsdelegate none /sys/fs/cgroup; "$@"; code=$?; mount -o remount none /sys/fs/cgroup; exit $code`
 	for try := 1; ; try++ {
-		d := diagnose(t, n.Command("sh", "-c", script, "sh", g.binary, "doctor", "-o", "json", "--config", g.Config, "--runtime-endpoint", n.CRISocket()))
+		d := diagnose(t, n.Command("sh", "-c", script, "sh", g.binary, "doctor", "-o", "json", "--config", g.Config, "--runtime-endpoint", "unix://"+n.CRISocket()))
 		if d.findings["cgroup"].Found == "v2 with nsdelegate" && d.findings["cgroup"].Status == "ok" {
 			break
 		}
@@ -232,7 +232,7 @@ func TestDoctorAsNobody(t *testing.T) {
 	must(t, os.Chmod(dir, 0o755), os.Chmod(filepath.Dir(dir), 0o755), exec.Command("cp", g.binary, g.Config, dir).Run())
 	must(t, os.Chmod(filepath.Join(dir, "config.toml"), 0o644))
 	d := diagnose(t, n.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", filepath.Join(dir, "nodegate"),
-		"doctor", "-o", "json", "--config", filepath.Join(dir, "config.toml"), "--runtime-endpoint", n.CRISocket()))
+		"doctor", "-o", "json", "--config", filepath.Join(dir, "config.toml"), "--runtime-endpoint", "unix://"+n.CRISocket()))
 	for _, title := range []string{"runtime", "configuration", "nri-timeouts", "validator", "required-plugins", "mknod shadow_dir", "confinement", "agent"} {
 		d.expect(t, said{title, "unknown", "needs root"})
 	}

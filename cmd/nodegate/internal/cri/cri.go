@@ -24,8 +24,11 @@ import (
 // maxMessage bounds an answer, in bytes. A verbose one holds whole OCI specs.
 const maxMessage = 64 << 20
 
-// endpoints are where runtimes usually listen.
-var endpoints = []string{"unix:///run/containerd/containerd.sock", "unix:///run/k3s/containerd/containerd.sock"}
+// endpoints are where containerd usually listens: its own, that of k3s and RKE2,
+// that of k0s.
+var endpoints = []string{
+	"unix:///run/containerd/containerd.sock", "unix:///run/k3s/containerd/containerd.sock", "unix:///run/k0s/containerd.sock",
+}
 
 // Client is a connection to the runtime.
 type Client struct {
@@ -38,11 +41,9 @@ type Client struct {
 // where there is no socket.
 func Connect(endpoint string) (*Client, error) {
 	if endpoint == "" {
-		endpoint = endpoints[0]
-		for _, e := range endpoints {
-			if exists(e) {
-				endpoint = e
-			}
+		var err error
+		if endpoint, err = Find("/"); endpoint == "" {
+			return nil, fmt.Errorf("%w: name the runtime's by --runtime-endpoint", err)
 		}
 	}
 	path, ok := strings.CutPrefix(endpoint, "unix://")

@@ -92,7 +92,7 @@ func checkUserNamespaces(f *Facts) []Finding {
 		return one(check, Problem, f.Kernel.UserNamespace.Unknown, "raise /proc/sys/user/max_user_namespaces, and see that no security module forbids them")
 	case !f.Runtime.OK():
 		return one(check, OK, "the kernel makes them; the runtime is not known", "")
-	case len(f.Runtime.Value.UserNS) == 0:
+	case len(f.Runtime.Value.UserNamespaces) == 0:
 		return one(check, Warning, "the kernel makes them, and this containerd does not: no pod can have hostUsers: false", "use containerd 2.0 or later with runc 1.2 or later")
 	}
 	return one(check, OK, "the kernel makes them, and so does containerd", "")

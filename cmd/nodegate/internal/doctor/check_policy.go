@@ -68,5 +68,8 @@ func checkAgent(f *Facts) []Finding {
 	case !a.Ready:
 		return one(check, Problem, fmt.Sprintf("runs, and is not ready: %s", a.Says), "see its log (journalctl -u nodegate)")
 	}
+	if a.Says != "" {
+		return one(check, Warning, "ready, and says: "+a.Says, "see its log (journalctl -u nodegate)")
+	}
 	return one(check, OK, "ready at "+a.Listen, "")
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/cri"
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
 )
@@ -33,7 +34,7 @@ func healthy() *Facts {
 	return &Facts{
 		Runtime: told(Runtime{
 			Endpoint: "/run/containerd/containerd.sock", Name: "containerd", Version: "v2.4.2", NRI: "containerd v2.4.2 (NRI 0.12.3)",
-			CarriesAll: true, Handlers: handlers, Default: "runc", UserNS: []string{"", "runc", "nodegate"},
+			CarriesAll: true, Status: cri.Status{Handlers: handlers, Default: "runc", UserNamespaces: []string{"", "runc", "nodegate"}},
 		}),
 		Containerd: told(Containerd{
 			Config: "/etc/containerd/config.toml", Changed: started.Add(-time.Hour), Started: started, Version: 4,
@@ -236,7 +237,7 @@ var cases = []struct {
 	{"cgroupfs with systemd", func(f *Facts) { f.rehandle("runc", Handler{}) }, "cgroup-driver", Warning, "two that manage", "SystemdCgroup = true"},
 	{"no user namespaces", func(f *Facts) { f.Kernel.UserNamespace = unknown[UserNamespace]("ENOSPC") }, "user-namespaces", Problem, "ENOSPC", "max_user_namespaces"},
 	{"user namespaces, not root", func(f *Facts) { f.Kernel.UserNamespace = unknown[UserNamespace](needsRoot) }, "user-namespaces", Unknown, needsRoot, "as root"},
-	{"containerd 1.7", func(f *Facts) { f.Runtime.Value.UserNS = nil }, "user-namespaces", Warning, "hostUsers", "containerd 2.0"},
+	{"containerd 1.7", func(f *Facts) { f.Runtime.Value.UserNamespaces = nil }, "user-namespaces", Warning, "hostUsers", "containerd 2.0"},
 	{"no id-mapped tmpfs", func(f *Facts) { f.Kernel.IDMaps[0].Err = told[error](unix.EINVAL) },
 		"id-mapped-mounts a tmpfs", Warning, "invalid argument", "Linux 6.3"},
 	{"id-mapped mounts, not root", func(f *Facts) { f.Kernel.IDMaps[1].Err = unknown[error](needsRoot) },
@@ -266,6 +267,8 @@ var cases = []struct {
 	{"no agent", func(f *Facts) { f.Agent.Value.Err, f.Agent.Value.Ready = unix.ECONNREFUSED, false },
 		"agent", Problem, "connection refused: containers are created without", "systemctl start nodegate"},
 	{"an agent that is not ready", func(f *Facts) { f.Agent.Value = Agent{Says: "not registered"} }, "agent", Problem, "not registered", "journalctl"},
+	{"an agent that remarks on something", func(f *Facts) { f.Agent.Value.Says = "2 containers lack something" },
+		"agent", Warning, "ready, and says: 2 containers", "journalctl"},
 	{"agent, not root", func(f *Facts) { f.Agent = unknown[Agent](needsRoot) }, "agent", Unknown, needsRoot, "as root"},
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/cri"
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
 )
@@ -52,18 +53,13 @@ type Facts struct {
 type Runtime struct {
 	Endpoint      string // its socket
 	Name, Version string
-	NRI           string             // the version of NRI that it is taken to speak, in words
-	CarriesAll    bool               // its NRI carries all that NRI ever does
-	Handlers      map[string]Handler // nil if it does not tell
-	Default       string             // the handler that "" stands for
-	UserNS        []string           // handlers that it runs user namespaces with
+	NRI           string // the version of NRI that it is taken to speak, in words
+	CarriesAll    bool   // its NRI carries all that NRI ever does
+	cri.Status
 }
 
 // Handler is a runtime handler of containerd.
-type Handler struct {
-	BinaryName    string // "" for runc
-	SystemdCgroup bool
-}
+type Handler = cri.Handler
 
 // Containerd is what the running program makes of its files today.
 type Containerd struct {
@@ -157,7 +153,7 @@ type Agent struct {
 	Listen string
 	Err    error // it does not answer
 	Ready  bool
-	Says   string // why it is not ready
+	Says   string // why it is not ready, or what is not well all the same
 }
 
 // Wrapper is nodegate-runc and its configuration.

@@ -122,6 +122,9 @@ func (g *gatherer) agent(ctx context.Context) Told[Agent] {
 		return unknown[Agent](fmt.Sprintf("reading the agent's answer: %v", err))
 	}
 	a.Ready, a.Says = reply.StatusCode == http.StatusOK, oneLine(string(text))
+	if a.Ready {
+		a.Says = strings.TrimSpace(strings.TrimPrefix(a.Says, "ready"))
+	}
 	return told(a)
 }
 
