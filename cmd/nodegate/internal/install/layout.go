@@ -42,15 +42,21 @@ var layouts = []Layout{
 // layout finds out how containerd is configured on this node, or takes the caller's
 // word.
 func (t Tree) layout(name, config string) (Layout, error) {
+	if config != "" && !path.IsAbs(config) {
+		return Layout{}, fmt.Errorf("%q is not an absolute path: write --config /etc/containerd/config.toml, say", config)
+	}
+	if name == "auto" || name == "" {
+		name = named(config)
+	}
 	var found []Layout
 	for _, l := range layouts {
-		if name == l.Name || (name == "" || name == "auto") && t.looksLike(l) {
+		if name == l.Name || name == "" && t.looksLike(l) {
 			found = append(found, l)
 		}
 	}
 	switch {
 	case len(found) == 1:
-	case name != "" && name != "auto":
+	case name != "":
 		return Layout{}, fmt.Errorf("there is no layout %q: write one of %s", name, strings.Join(Layouts, ", "))
 	case len(found) == 0:
 		return Layout{}, errors.New("there is no containerd, k3s or RKE2 on this node: install it first, or say which it is by --layout, and --root if the node's files are elsewhere")
@@ -64,12 +70,22 @@ func (t Tree) layout(name, config string) (Layout, error) {
 	}
 	l := found[0]
 	if config != "" {
-		if !path.IsAbs(config) {
-			return l, fmt.Errorf("%q is not an absolute path: write --config /etc/containerd/config.toml, say", config)
-		}
 		l.config = path.Clean(config)
 	}
 	return l, nil
+}
+
+// named tells the layout by a configuration's path; "" for no path.
+func named(config string) string {
+	for _, l := range layouts {
+		if l.generated && path.Clean(config) == l.config {
+			return l.Name
+		}
+	}
+	if config != "" {
+		return layouts[0].Name
+	}
+	return ""
 }
 
 func (t Tree) looksLike(l Layout) bool {

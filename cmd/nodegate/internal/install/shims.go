@@ -19,7 +19,7 @@ func (t Tree) containersOf(program, state string) []string {
 	look := func(folder string) {
 		entries, _ := os.ReadDir(folder) // what cannot be read is not there, or no shim's
 		for _, e := range entries {
-			name, err := os.ReadFile(filepath.Join(folder, e.Name(), "runtime"))
+			name, err := os.ReadFile(folder + "/" + e.Name() + "/runtime") // joining it would go up by name
 			if err == nil && string(name) == program && !slices.Contains(ids, e.Name()) {
 				ids = append(ids, e.Name())
 			}
@@ -36,7 +36,7 @@ func (t Tree) containersOf(program, state string) []string {
 		cmdline, err := os.ReadFile(filepath.Join(proc, "cmdline"))
 		name, _, _ := strings.Cut(string(cmdline), "\x00")
 		if err == nil && strings.HasPrefix(path.Base(name), "containerd-shim-") {
-			look(proc + "/cwd/..") // not joined, which would go up by name
+			look(proc + "/cwd/..")
 		}
 	}
 	slices.Sort(ids)
