@@ -45,7 +45,7 @@ func (i *installation) run(stdin, program string, args ...string) (string, bool)
 // changed lists the files that the node has and the machine has not.
 func (i *installation) changed() string {
 	i.Helper()
-	files, ok := i.run("", "find", filepath.Join(i.n.Dir(), "over/new"), "-not", "-type", "d")
+	files, ok := i.run("", "find", filepath.Join(i.n.Dir(), "over/new"), "-not", "-type", "d", "-not", "-path", "*/var/lib/cni/*")
 	if !ok {
 		i.Fatal("looking for what has changed")
 	}
@@ -87,6 +87,9 @@ func testInstall(t *testing.T, version, handler, flag string) {
 		t.Errorf("again: %s", out)
 	}
 	must(t, n.RestartContainerd(t.Context()))
+	if version == node.DefaultContainerd {
+		i.required()
+	}
 	agent := i.agent()
 
 	pod := node.PodConfig{Namespace: "ci", Handler: handler, Annotations: askFor("mknod")}
@@ -113,6 +116,18 @@ func testInstall(t *testing.T, version, handler, flag string) {
 	}
 	must(t, n.RestartContainerd(t.Context()))
 	expect(t, run(t, n, node.PodConfig{Namespace: "ci"}, node.ContainerConfig{}), "open /dev/null rw", "ok")
+}
+
+// required shows that the validator is on: a pod that requires the agent waits for it,
+// another does not.
+func (i *installation) required() {
+	i.Helper()
+	run(i.T, i.n, node.PodConfig{Namespace: "ci"}, node.ContainerConfig{})
+	p := runPod(i.T, i.n, node.PodConfig{Namespace: "ci", Annotations: map[string]string{"required-plugins.noderesource.dev": `["nodegate"]`}})
+	_, err := p.RunContainer(i.Context(), node.ContainerConfig{})
+	if err == nil || !strings.Contains(err.Error(), "nodegate") {
+		i.Errorf("without the agent that it requires: %v", err)
+	}
 }
 
 // agent starts the agent that was installed, with the node's policy.
