@@ -91,6 +91,7 @@ bench: ## Run the benchmarks
 # Not by go run, which a kill would end in the place of the demo.
 .PHONY: demo
 demo: runtime build ## Show on a real containerd what nodegate changes (as root)
+	@hack/images.sh systemd || echo "make: no Debian system for the demo" >&2
 	@$(GOBUILD) -o $(BIN)/demo ./hack/demo
 	@$(BIN)/demo
 

@@ -16,7 +16,6 @@ readonly commands=(
 	flock:util-linux
 	nsenter:util-linux  # the node lives in namespaces of its own
 	mount:mount
-	mmdebstrap:mmdebstrap # the images of hack/images
 	systemd-analyze:systemd # the properties of nodegate render systemd
 )
 
@@ -25,6 +24,10 @@ for pair in "${commands[@]}"; do
 	command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair##*:}")
 done
 
+# It makes the images of hack/images, which needs Debian's packages.
+if command -v apt-get >/dev/null 2>&1 && ! command -v mmdebstrap >/dev/null 2>&1; then
+	missing+=(mmdebstrap)
+fi
 # A minimal gcc comes without the C library's headers.
 if [ ! -e /usr/include/stdlib.h ]; then
 	missing+=(libc6-dev)

@@ -23,44 +23,48 @@ sources() {
 		awk -v id="$1" 'tolower($NF) == id { $NF = ""; print }' | sort -u
 }
 
+# No documentation, and no device nodes: a container's /dev is the runtime's.
+options=(--quiet --mode=root --variant=minbase --skip=output/dev --dpkgopt=force-unsafe-io)
+for path in doc info locale man; do
+	options+=(--dpkgopt="path-exclude=/usr/share/$path/*")
+done
+. /etc/os-release
+
 # build NAME builds one image unless its stamp says that it is built already.
 build() {
-	local name=$1 stamp=$bin/.stamps/image-$1 list=$lists/$1.packages want packages dir started=$SECONDS
+	local name=$1 stamp=$bin/.stamps/image-$1 list=$lists/$1.packages want packages dir proxy started=$SECONDS
 	if [ ! -f "$list" ]; then
 		echo "images: no $name.packages in hack/images" >&2
 		exit 1
 	fi
-	want=$(cat "$list" "$0" "$root/hack/image/main.go" | sha256sum)
+	packages=$(sed 's/#.*//' "$list" | xargs | tr ' ' ,)
+	want=$(
+		echo "${ID-} ${VERSION_CODENAME-} $packages ${options[*]}"
+		sha256sum <"$root/hack/image/main.go"
+	)
 	# Two makes at the same time build it once.
 	exec 9>"$stamp.lock"
 	flock 9
 	if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && [ -f "$bin/images/$name.tar" ]; then
 		return
 	fi
+	for program in apt-get mmdebstrap; do
+		if ! command -v "$program" >/dev/null 2>&1; then
+			echo "images: $name is made of Debian's packages, and there is no $program here: use a Debian machine" >&2
+			exit 1
+		fi
+	done
 	if [ "$(id -u)" -ne 0 ]; then
 		echo "images: $name is not built, and only root can; run make images as root" >&2
 		exit 1
 	fi
-	echo "images: building $name (a Debian system: a minute or two)"
-	. /etc/os-release
+	echo "images: building $name (a Debian system, once: a minute or two)"
 	[ -n "$(sources "$ID")" ] || apt-get update -q </dev/null >/dev/null
-	packages=$(sed 's/#.*//' "$list" | xargs | tr ' ' ,)
 	rm -rf "$bin/images/.$name".*
 	dir=$(mktemp -d "$bin/images/.$name.XXXXXX")
-	# No documentation, and no device nodes: a container's /dev is the runtime's.
-	local options=(
-		--quiet --mode=root --variant=minbase --skip=output/dev --include="$packages"
-		--dpkgopt=force-unsafe-io
-	)
-	for path in doc info locale man; do
-		options+=(--dpkgopt="path-exclude=/usr/share/$path/*")
-	done
-	local proxy
 	eval "$(apt-config shell proxy Acquire::http::Proxy)"
-	if [ -n "${proxy-}" ]; then
-		options+=(--aptopt="Acquire::http::Proxy \"$proxy\"")
-	fi
-	sources "$ID" | nice mmdebstrap "${options[@]}" "$VERSION_CODENAME" "$dir/root.tar" - 9>&-
+	sources "$ID" | nice mmdebstrap "${options[@]}" ${proxy:+--aptopt="Acquire::http::Proxy \"$proxy\""} \
+		--include="$packages" "$VERSION_CODENAME" "$dir/root.tar" - 9>&-
 	(cd "$root" && CGO_ENABLED=0 go run -buildvcs=false ./hack/image "$name" "$dir/root.tar" "$dir/image.tar" 9>&-)
 	mv -f "$dir/image.tar" "$bin/images/$name.tar"
 	rm -rf "$dir"

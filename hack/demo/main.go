@@ -69,6 +69,9 @@ func demo(ctx context.Context) (err error) {
 	}()
 
 	s := scenario{node: n, devices: d}
+	if s.system, err = importSystem(ctx, n, bin); err != nil {
+		return err
+	}
 	say("running pods without nodegate")
 	before, err := s.run(ctx, "without")
 	if err != nil {

@@ -28,6 +28,7 @@ var policyText string
 type scenario struct {
 	node    *node.Node
 	devices devices
+	system  string // the image of a whole system; "" where none is built
 }
 
 // row is one line of the table: a question to a container of a pod.
@@ -53,6 +54,9 @@ func (s scenario) rows() []row {
 				row{"open " + d.path, pod.words + ", uid 1000", pod.name, "user", []string{"open", d.path, "rw"}})
 		}
 	}
+	if s.system != "" {
+		rows = append(rows, row{"systemd as PID 1", "pod with user namespace", "system", systemContainer, nil})
+	}
 	return append(rows,
 		row{"mknod, block device", "plain pod under no-mknod, root", "locked", "root", []string{"mknod", "b", "/tmp-disk", "7", "0"}},
 		row{"mknod, FIFO", "plain pod under no-mknod, root", "locked", "root", []string{"mknod", "p", "/tmp-fifo"}},
@@ -71,12 +75,16 @@ type pod struct {
 func (s scenario) pods() []pod {
 	ask := strings.Join(s.devices.profiles(), ",")
 	both, root := map[string]int64{"root": 0, "user": 1000}, map[string]int64{"root": 0}
-	return []pod{
+	pods := []pod{
 		{"userns", "demo", "ping," + ask, true, both},
 		{"plain", "demo", ask, false, both},
 		{"locked", "locked", "", false, root},
 		{"greedy", "demo", "tun-admin", false, root},
 	}
+	if s.system != "" {
+		pods = append(pods, pod{"system", "demo", "systemd", true, map[string]int64{systemContainer: 0}})
+	}
+	return pods
 }
 
 // run runs the pods once, side by side, and returns what they answered, by row.
@@ -113,6 +121,11 @@ func (s scenario) runPod(ctx context.Context, p pod, phase string) (map[string]s
 
 // ask starts one container and asks it all that the rows ask of it.
 func (s scenario) ask(ctx context.Context, p *node.Pod, name string, uid *int64, answers map[string]string) error {
+	if name == systemContainer {
+		answer, err := s.boot(ctx, p)
+		answers[row{pod: p.Config.Name, container: name}.key()] = answer
+		return err
+	}
 	c, err := p.RunContainer(ctx, node.ContainerConfig{Name: name, RunAsUser: uid, RunAsGroup: uid,
 		DropCapabilities: []string{"NET_RAW"}, Seccomp: node.SeccompRuntimeDefault})
 	var refused *node.EventError
@@ -147,7 +160,7 @@ func (s scenario) startAgent(ctx context.Context, binary, shadows string) (*node
 	head := fmt.Sprintf("nri.socket = %q\nstate = { dir = %q, shadow_dir = %q }\nserver.listen = %q\n",
 		s.node.NRISocket(), filepath.Join(s.node.Dir(), "nodegate"), shadows, "unix://"+filepath.Join(s.node.Dir(), "nodegate.sock"))
 	names := make([]string, 0, len(s.devices.list))
-	for _, name := range append([]string{"ping"}, s.devices.profiles()...) {
+	for _, name := range append([]string{"ping", "systemd"}, s.devices.profiles()...) {
 		names = append(names, fmt.Sprintf("%q", name))
 	}
 	text := strings.Replace(policyText, `"ping", "fuse", "kvm"`, strings.Join(names, ", "), 1)
