@@ -19,6 +19,8 @@ func checkPolicy(f *Facts) []Finding {
 		return one(check, Warning, found+"; mode is audit: nothing is changed and nothing refused", `write mode = "enforce" when it is tried out`)
 	case p.Grants == 0:
 		return one(check, Warning, found+": nobody gets anything", "write a [[grants]]: docs/policy.md")
+	case p.Warnings > 0:
+		return one(check, Warning, fmt.Sprintf("%s, warnings: %d", found, p.Warnings), fmt.Sprintf("nodegate check --config %s says which", p.Path))
 	}
 	return one(check, OK, found, "")
 }

@@ -256,6 +256,7 @@ var cases = []struct {
 	{"confinement, not root", func(f *Facts) { f.Confined = unknown[*host.ConfinedError](needsRoot) }, "confinement", Unknown, needsRoot, "as root"},
 	{"a broken policy", func(f *Facts) { f.Policy = Policy{Path: "p", Err: errors.New("p:1: no")} }, "policy", Problem, "p:1: no", "mend it"},
 	{"audit", func(f *Facts) { f.Policy.Audit = true }, "policy", Warning, "audit", `mode = "enforce"`},
+	{"a policy with warnings", func(f *Facts) { f.Policy.Warnings = 3 }, "policy", Warning, "warnings: 3", "nodegate check --config /etc/nodegate/config.toml"},
 	{"no grants", func(f *Facts) { f.Policy.Grants = 0 }, "policy", Warning, "nobody", "[[grants]]"},
 	{"an absent device", func(f *Facts) { f.Policy.Devices[0].Lookup = policy.DeviceLookup{} },
 		"device /dev/kvm", Problem, "absent: containers that get kvm are refused", "optional = true"},

@@ -132,6 +132,7 @@ type Policy struct {
 	Handlers    []string // whose OCI runtime is to be nodegate-runc
 	StateDir    string
 	Socket      string // [nri] socket
+	Warnings    int    // of nodegate check, that no comment accepts
 	InContainer bool   // host_root is not "/": the agent's paths are not the node's
 	Seccomp     bool   // a granted profile changes seccomp
 	Sysctls     bool

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/config/lint"
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
@@ -30,6 +31,8 @@ func (g *gatherer) policy(problem error) Policy {
 	if problem != nil {
 		return p
 	}
+	warned, _ := lint.Count(lint.Check(c))
+	p.Warnings = warned[lint.Warning]
 	devices := map[string]*Device{}
 	wrapped := map[string]bool{}
 	for _, profile := range granted(c) {
