@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/nodegate/nodegate/integration/node"
+	"github.com/nodegate/nodegate/plugin"
 )
 
 // explained is what "nodegate explain --id … -o json" says of one container.
@@ -141,6 +142,13 @@ apply = "always"
 		if _, err := g.explain(t, id); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", id, err)
 		}
+	}
+}
+
+// Without a runtime, explain goes by the newest that is tested here.
+func TestExplainNewest(t *testing.T) {
+	if want := "containerd/" + node.DefaultContainerd; plugin.NewestRuntime != want {
+		t.Errorf("plugin.NewestRuntime is %q, want %q", plugin.NewestRuntime, want)
 	}
 }
 

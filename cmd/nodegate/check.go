@@ -69,7 +69,7 @@ also if there are warnings that no comment accepts.`,
 		},
 	}
 	configFlag(cmd, &path)
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text (table is the same) or json")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "the `format`: text (table is the same) or json")
 	cmd.Flags().BoolVar(&strict, "strict", false, "fail on warnings, too")
 	return cmd
 }

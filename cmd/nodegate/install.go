@@ -51,7 +51,7 @@ nothing was changed because of an error.`,
 	}
 	rootFlag(cmd, &o.Root)
 	f := cmd.Flags()
-	f.StringVar(&o.Layout, "layout", "auto", "how containerd is run: "+strings.Join(install.Layouts, ", "))
+	f.StringVar(&o.Layout, "layout", "auto", "the `layout`, how containerd is run: "+strings.Join(install.Layouts, ", "))
 	f.StringVar(&o.Config, "config", "", "containerd's configuration `file` (default the layout's)")
 	f.StringVar(&o.Containerd, "containerd-version", "", "containerd's `version`, where it cannot be asked")
 	f.StringVar(&o.Prefix, "prefix", "", "the `folder` for the programs (default /usr/local/bin, or /opt/nodegate/bin where /usr is read-only)")

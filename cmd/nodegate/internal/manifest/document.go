@@ -144,6 +144,9 @@ func (d *document) object(n *yaml.Node) {
 	if kind := field(n, "kind"); kind == nil || kind.Kind != yaml.ScalarNode || kind.Value == "" {
 		d.unreadable(fmt.Errorf("line %d: has no kind: write kind: Pod, or %s", n.Line, workloads))
 		return
+	} else if !isName(kind.Value) {
+		d.bad(d.line(kind.Line), "%q is no kind: write Pod, or %s", kind.Value, workloads)
+		return
 	} else if kind.Value == "Pod" {
 		d.pod(n, kind.Value)
 		return
@@ -191,6 +194,14 @@ func (o *object) template() *template {
 		return o.Spec.Template
 	}
 	return o.Template
+}
+
+// isName reports whether a kind or a name has only what Kubernetes lets it
+// have: both are shown on terminals.
+func isName(s string) bool {
+	return len(s) <= 253 && !strings.ContainsFunc(s, func(r rune) bool {
+		return r != '-' && r != '.' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
 }
 
 var kinds = []string{"Pod", "Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "ReplicationController", "Job", "CronJob", "PodTemplate"}

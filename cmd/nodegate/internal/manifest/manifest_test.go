@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // show writes a file as few words: pods with their containers, then notes and
@@ -116,8 +117,8 @@ x.yaml:4 (document 2): Deployment "d" has no containers: write them under spec.t
 x.yaml:8 (document 3): CronJob "c" has no containers: write them under spec.jobTemplate.spec.template.spec.containers
 `},
 		"wrong types": {"kind: Pod\nmetadata:\n  name: 7\n  labels: {app: yes, on: 2}\nspec:\n  hostUsers: \"false\"\n  containers: {name: app}\n", `
-x.yaml:3: 7 is not a string here: write "7"
-x.yaml:4: 2 is not a string here: write "2"
+x.yaml:3: a number, a date, true or false is not a string: write "7"
+x.yaml:4: a number, a date, true or false is not a string: write "2"
 x.yaml:6: "false" is written where true or false belongs
 x.yaml:7: a mapping is written where a list belongs
 `},
@@ -127,10 +128,15 @@ x.yaml:7: a mapping is written where a list belongs
 		"no name":                {strings.Replace(onePod, "name: app", "image: app", 1), "x.yaml:5: a container has no name: write name: app, for instance\n"},
 		"one name twice":         {strings.Replace(onePod, "[{name: app}]", "[{name: app}, {name: app}]", 1), "x.yaml:5: there is a second container \"app\": give it another name\n"},
 		"an id that is none":     {strings.Replace(onePod, "name: app", "name: app, securityContext: {runAsUser: -1}", 1), "x.yaml:5: container \"app\" runs as an id that does not exist: write runAsUser and runAsGroup from 0 to 2147483647\n"},
-		"not UTF-8":              {onePod + "---\nkind: \xff\n", "Pod ci/a line 1: container app\nx.yaml:7 (document 2): is not UTF-8: save the file as UTF-8\n"},
-		"UTF-16":                 {"\xff\xfek\x00", "x.yaml: is UTF-16: save it as UTF-8\n"},
-		"too large":              {strings.Repeat("# no\n", sizeLimit/5+1), "x.yaml: is larger than 32 MiB: split it\n"},
-		"a list in itself":       {"kind: List\nitems: &a\n- kind: List\n  items: *a\n", "x.yaml:3: is a list within a list: write its items into the outer one\n"},
+		"what a terminal would obey": {"kind: \"\\e[2J\"\n---\n" + strings.Replace(onePod, "name: a,", `name: "\e]0;x\a",`, 1) + "---\n" + strings.Replace(onePod, "name: app", `name: "a\nb"`, 1), `
+x.yaml:1: "\x1b[2J" is no kind: write Pod, or Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob
+x.yaml:3 (document 2): "\x1b]0;x\a" is no name: write letters, digits and dashes
+x.yaml:13 (document 3): "a\nb" is no name: write letters, digits and dashes
+`},
+		"not UTF-8":        {onePod + "---\nkind: \xff\n", "Pod ci/a line 1: container app\nx.yaml:7 (document 2): is not UTF-8: save the file as UTF-8\n"},
+		"UTF-16":           {"\xff\xfek\x00", "x.yaml: is UTF-16: save it as UTF-8\n"},
+		"too large":        {strings.Repeat("# no\n", sizeLimit/5+1), "x.yaml: is larger than 32 MiB: split it\n"},
+		"a list in itself": {"kind: List\nitems: &a\n- kind: List\n  items: *a\n", "x.yaml:3: is a list within a list: write its items into the outer one\n"},
 		"requests that ask for nothing": {`kind: Deployment
 metadata: {name: d, annotations: {profiles.nodegate.dev/pod: fuse}}
 spec:
@@ -183,6 +189,9 @@ func FuzzRead(f *testing.F) {
 			lines += strings.Count(text, end)
 		}
 		for _, p := range append(got.Problems, got.Notes...) {
+			if strings.ContainsFunc(p.Text, unicode.IsControl) {
+				t.Fatalf("%q", p.Text)
+			}
 			if p.Line < 0 || p.Line > lines+1 || p.Text == "" {
 				t.Fatalf("line %d of %d: %q", p.Line, lines, p.Text)
 			}

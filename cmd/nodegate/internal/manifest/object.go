@@ -108,7 +108,7 @@ func (t *text) UnmarshalYAML(n *yaml.Node) error {
 	case n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null":
 		return nil
 	case n.Kind == yaml.ScalarNode:
-		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %s is not a string here: write %q", n.Line, n.Value, n.Value)}}
+		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: a number, a date, true or false is not a string: write %q", n.Line, n.Value)}}
 	}
 	return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: is a list or a mapping where a string belongs", n.Line)}}
 }

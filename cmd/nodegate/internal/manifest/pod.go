@@ -4,6 +4,7 @@
 package manifest
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -93,6 +94,12 @@ func (d *document) add(p Pod, n *yaml.Node, meta *metadata, spec *podSpec, raw *
 		d.bad(d.line(line), "%s is no field of a pod's spec: write %s", have, meant)
 		return
 	}
+	for _, name := range []text{meta.Name, meta.GenerateName, meta.Namespace, text(p.Namespace), text(strings.TrimRight(p.Name, "…"))} {
+		if !isName(string(name)) {
+			d.notName(n, string(name))
+			return
+		}
+	}
 	p.Place = d.place
 	p.Labels, p.Annotations = plain(meta.Labels), plain(meta.Annotations)
 	p.RuntimeClass = string(spec.RuntimeClassName)
@@ -126,6 +133,9 @@ func (d *document) add(p Pod, n *yaml.Node, meta *metadata, spec *podSpec, raw *
 			case c.Name == "":
 				d.bad(line, "a container has no name: write name: app, for instance")
 				return
+			case !isName(string(c.Name)):
+				d.notName(at, string(c.Name))
+				return
 			case seen[c.Name]:
 				d.bad(line, "there is a second container %q: give it another name", c.Name)
 				return
@@ -146,9 +156,11 @@ func (d *document) add(p Pod, n *yaml.Node, meta *metadata, spec *podSpec, raw *
 			p.Containers = append(p.Containers, containerOf(kind, c, spec))
 		}
 	}
-	if field := templated(&p); field != "" {
-		d.unreadable(fmt.Errorf("line %d: the pod's %s is a template", n.Line, field))
-		return
+	for key, value := range p.Annotations {
+		if strings.HasPrefix(key, policy.AnnotationBare) && strings.Contains(key+value, "{{") {
+			d.unreadable(errTemplate)
+			return
+		}
 	}
 	p.Hints = append(p.Hints, strayRequests(&p)...)
 	d.out.Pods = append(d.out.Pods, p)
@@ -163,26 +175,15 @@ func item(list *yaml.Node, i int) *yaml.Node {
 	return list.Content[i]
 }
 
-// templated names what is still a template: {{ in quotes is good YAML.
-func templated(p *Pod) string {
-	is := func(s string) bool { return strings.Contains(s, "{{") }
-	switch {
-	case is(p.Name):
-		return "name"
-	case is(p.Namespace):
-		return "namespace"
-	case is(p.RuntimeClass):
-		return "runtimeClassName"
+// errTemplate makes unreadable look for the template: {{ in quotes is good YAML.
+var errTemplate = errors.New("is a template")
+
+func (d *document) notName(at *yaml.Node, name string) {
+	if strings.Contains(name, "{{") {
+		d.unreadable(errTemplate)
+		return
 	}
-	for key, value := range p.Annotations {
-		if strings.HasPrefix(key, policy.AnnotationBare) && is(key+value) {
-			return "annotation"
-		}
-	}
-	if slices.ContainsFunc(p.Containers, func(c Container) bool { return is(c.Name) }) {
-		return "container name"
-	}
-	return ""
+	d.bad(d.line(at.Line), "%q is no name: write letters, digits and dashes", name)
 }
 
 // strayRequests finds requests on behalf of containers that the pod has not.
