@@ -74,7 +74,21 @@ func checkTimeouts(f *Facts) []Finding {
 		return one(check, Warning, found+": an agent that takes longer is left out, and the container runs without its adjustment",
 			fmt.Sprintf("write %s under %s in %s and restart containerd", strings.Join(low, " and "), nriSection, where(f)))
 	}
+	if n, request := f.Runtime.Value.Containers, parsed(s.Request); request > 0 && n > perSecond*int(request/time.Second) {
+		return one(check, Warning, fmt.Sprintf("%s: an agent that registers is told of all %d containers within that, which takes a slow or busy node longer", found, n),
+			fmt.Sprintf("write plugin_request_timeout = \"%ds\" under %s in %s and restart containerd", 2*(n/perSecond+1), nriSection, where(f)))
+	}
 	return one(check, OK, found, "")
+}
+
+// perSecond is how many containers a runtime tells a plugin of in a second on a busy
+// node; see docs/troubleshooting.md.
+const perSecond = 1000
+
+// parsed is a limit as containerd takes it, or 0.
+func parsed(limit string) time.Duration {
+	d, _ := time.ParseDuration(limit)
+	return d
 }
 
 // checkValidator is about what binds a container to the agent.

@@ -55,6 +55,7 @@ type Runtime struct {
 	Name, Version string
 	NRI           string // the version of NRI that it is taken to speak, in words
 	CarriesAll    bool   // its NRI carries all that NRI ever does
+	Containers    int    // that an agent which registers is told of
 	cri.Status
 }
 
