@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nodegate/nodegate/integration/node"
+)
+
+// A node of systemd-nspawn can do what it could not before, once systemd's unit has the
+// properties that nodegate renders: a real systemd starts it, with nspawn's own device
+// policy and then with those.
+func TestConfinedNode(t *testing.T) {
+	switch inside() {
+	case "denied":
+		nodeIsDenied(t)
+		return
+	case "allowed":
+		nodeIsAllowed(t)
+		return
+	}
+	needDevices(t, "/dev/fuse")
+	n := startNode(t, node.Options{CgroupV2: true})
+	image, err := n.Import(t.Context(), "systemd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mounts := insideMounts(t, n)
+	must(t, os.WriteFile(filepath.Join(n.Dir(), "inside/policy.toml"), []byte("version = 1\n"+fuseInCI), 0o600))
+	machine := run(t, n, node.PodConfig{Privileged: true}, node.ContainerConfig{
+		Image: image, Privileged: true, Env: map[string]string{"container": "oci"}, Mounts: mounts,
+	})
+	shell := func(command string) string {
+		t.Helper()
+		r, err := machine.Exec(t.Context(), "sh", "-c", command)
+		if err != nil || r.Code != 0 {
+			t.Fatalf("%s: %v, code %d: %s%s", command, err, r.Code, r.Stdout, r.Stderr)
+		}
+		return r.Stdout
+	}
+	shell("until systemctl is-system-running --wait >/dev/null; do sleep 0.1; done")
+	options := strings.TrimSpace(shell(insideBin + "/nodegate render systemd --command --config " + insideVolume + "/policy.toml"))
+	for part, properties := range map[string]string{
+		"denied":  "-p DevicePolicy=closed -p 'DeviceAllow=/dev/net/tun rwm'", // nspawn's own, but for disks
+		"allowed": options,
+	} {
+		t.Log(shell("systemd-run --pipe --wait --quiet -p Delegate=yes " + properties +
+			" systemd-nspawn --quiet --keep-unit --register=no --volatile=yes --directory=/ --private-network" +
+			" --system-call-filter='add_key keyctl bpf' --bind=/dev/fuse --bind=/nodegate --bind-ro=/etc/alternatives --as-pid2 " +
+			strings.Join(insideCommand(t, part), " ")))
+	}
+}
+
+// fuseInCI is the policy of the node which is a container, and of the machine that
+// starts it.
+const fuseInCI = "[[grants]]\nprofiles = [\"fuse\"]\nnamespaces = [\"ci\"]\n"
+
+// nodeIsDenied is the node that nspawn confines: the agent says so, and a pod that gets
+// the device finds it so.
+func nodeIsDenied(t *testing.T) {
+	n := startInside(t, node.Options{CgroupV2: true})
+	g, agent := startAgent(t, n, fuseInCI)
+	for _, want := range []string{
+		"the device cgroup of the node denies what the policy grants: /dev/fuse (c 10:229 rwm) (access R_OK of c 10:229: operation not permitted)",
+		"nodegate render systemd",
+	} {
+		if log := agent.Log(); !strings.Contains(log, want) {
+			t.Errorf("the agent's log has no %q:\n%s", want, log)
+		}
+	}
+	// runc binds the host's node where it may not make one.
+	pod := node.PodConfig{Namespace: "ci", Annotations: askFor("fuse")}
+	expect(t, run(t, n, pod, node.ContainerConfig{}), "open /dev/fuse rw", "EPERM")
+	pod.UserNamespace = true
+	got := refusal(t, runPod(t, n, pod), node.ContainerConfig{})
+	if !strings.Contains(got, "cannot be given its devices: making the shadow nodes") ||
+		!strings.Contains(got, "mknod "+g.Shadows) || !strings.HasSuffix(got, ": operation not permitted") {
+		t.Errorf("refused with %s", got)
+	}
+}
+
+// nodeIsAllowed is the same node with the properties that its policy needs.
+func nodeIsAllowed(t *testing.T) {
+	n := startInside(t, node.Options{CgroupV2: true})
+	_, agent := startAgent(t, n, fuseInCI)
+	if log := agent.Log(); strings.Contains(log, "device cgroup") || strings.Contains(log, "shadow_dir") {
+		t.Errorf("the agent's log:\n%s", log)
+	}
+	for _, userns := range []bool{false, true} {
+		c := run(t, n, node.PodConfig{Namespace: "ci", UserNamespace: userns, Annotations: askFor("fuse")}, node.ContainerConfig{})
+		expectEach(t, c, []qa{{"open /dev/fuse rw", "ok"}, {"open /dev/kvm rw", "ENOENT"}})
+	}
+}
