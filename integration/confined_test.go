@@ -25,6 +25,7 @@ func TestConfinedNode(t *testing.T) {
 		return
 	}
 	needDevices(t, "/dev/fuse")
+	node.Require(t, node.Options{CgroupV2: true}, "systemd")
 	n := startNode(t, node.Options{CgroupV2: true})
 	image, err := n.Import(t.Context(), "systemd")
 	if err != nil {

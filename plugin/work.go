@@ -6,7 +6,6 @@ package plugin
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/containerd/nri/pkg/api"
@@ -39,6 +38,8 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 	facts.Host = HostFacts(p.node.Host, sel)
 	if w.request.UserNamespace.Value {
 		facts.Host.UIDMap, facts.Host.GIDMap = p.podIDMaps(pod)
+	} else {
+		facts.Host.UIDMap, facts.Host.GIDMap = p.node.Host.NodeIDMaps()
 	}
 	var err error
 	if w.decision, err = pol.Decide(sel, &facts); err != nil || w.decision.Adjustment.Empty() {
@@ -64,8 +65,8 @@ func HostFacts(h *host.Host, sel policy.Selection) policy.Host {
 // same number after the sandbox had ended.
 func (p *Plugin) podIDMaps(pod *api.PodSandbox) (uid, gid policy.Known[[]specs.LinuxIDMapping]) {
 	uid, gid = p.node.Host.IDMaps(pod.GetPid())
-	all := []specs.LinuxIDMapping{{Size: math.MaxUint32}}
-	if slices.Equal(uid.Value, all) || slices.Equal(gid.Value, all) {
+	nodeUID, nodeGID := p.node.Host.NodeIDMaps()
+	if slices.Equal(uid.Value, nodeUID.Value) || slices.Equal(gid.Value, nodeGID.Value) {
 		var unknown policy.Known[[]specs.LinuxIDMapping]
 		return unknown, unknown
 	}

@@ -11,7 +11,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/plugin/policy"
 )
 
 // Host answers questions about the node. It is safe for concurrent use. Make
@@ -20,6 +23,8 @@ type Host struct {
 	root      int    // an O_PATH descriptor of host_root
 	rootPath  string // its path as /proc/self/fd shows it, "" for "/"
 	shadowDir string // a path of the node
+
+	uidMap, gidMap policy.Known[[]specs.LinuxIDMapping] // see NodeIDMaps
 }
 
 // New makes a Host that sees the node's files under root, an absolute path:
@@ -33,7 +38,7 @@ func New(root, shadowDir string) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening host_root %q: %w", root, err)
 	}
-	h := &Host{root: fd, shadowDir: path.Clean(shadowDir)}
+	h := &Host{root: fd, shadowDir: path.Clean(shadowDir), uidMap: ownIDMap("uid_map"), gidMap: ownIDMap("gid_map")}
 	if h.rootPath, err = os.Readlink(descriptorPath(fd)); err != nil {
 		closeFD(fd)
 		return nil, fmt.Errorf("looking up host_root %q: %w", root, err)

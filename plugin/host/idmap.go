@@ -27,6 +27,21 @@ func (h *Host) IDMaps(pid uint32) (uid, gid policy.Known[[]specs.LinuxIDMapping]
 	return h.idMap(dir + "/uid_map"), h.idMap(dir + "/gid_map")
 }
 
+// NodeIDMaps returns the id maps of the user namespace that this process, and so
+// the node, is in. The kernel lets them be written once.
+func (h *Host) NodeIDMaps() (uid, gid policy.Known[[]specs.LinuxIDMapping]) {
+	return h.uidMap, h.gidMap
+}
+
+// ownIDMap reads uid_map or gid_map of this process.
+func ownIDMap(name string) (unknown policy.Known[[]specs.LinuxIDMapping]) {
+	text, err := os.ReadFile("/proc/self/" + name)
+	if err != nil {
+		return unknown
+	}
+	return parseIDMap(text)
+}
+
 func (h *Host) idMap(name string) (unknown policy.Known[[]specs.LinuxIDMapping]) {
 	fd, err := h.open(name, unix.O_RDONLY)
 	if err != nil {

@@ -75,7 +75,7 @@ func (s *Shadows) probeNode(dir int) error {
 	if made || !errors.Is(err, unix.EPERM) {
 		return err
 	}
-	return s.mayNotMake(unix.EPERM)
+	return s.mayNotMake(fmt.Errorf("mknod c 1:3: %w", unix.EPERM))
 }
 
 // mayNotMake says why the kernel lets nobody here make a node like /dev/null.

@@ -50,7 +50,7 @@ func TestNewShadowsRefuses(t *testing.T) {
 		}, "/dev/.udev/nodegate belongs to uid 1000: chown it to root"},
 		"no CAP_MKNOD": {func(t *testing.T, _ string) {
 			keepCapabilities(t, unix.CAP_CHOWN, unix.CAP_FOWNER, unix.CAP_DAC_OVERRIDE)
-		}, "the agent may not make device nodes (operation not permitted): run it as root of the node, with CAP_MKNOD"},
+		}, "the agent may not make device nodes (mknod c 1:3: operation not permitted): run it as root of the node, with CAP_MKNOD"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := fakeNode(t)

@@ -73,7 +73,7 @@ func (d *decider) expand(value string) (string, error) {
 		if !strings.Contains(value, x.placeholder) {
 			continue
 		}
-		if !d.userNamespace() {
+		if !d.userNamespace() && !x.ids.OK {
 			x.ids = everyone
 		}
 		id, err := maxID(x.ids)

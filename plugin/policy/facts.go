@@ -57,7 +57,8 @@ type Host struct {
 	// Devices holds, for each pattern of Selection.DevicePatterns, the nodes
 	// that it names, or why it names none.
 	Devices map[string]DeviceLookup
-	// UIDMap and GIDMap are the pod's id maps; meaningful with a user namespace.
+	// UIDMap and GIDMap are the id maps of the user namespace that the pod is in:
+	// its own, or else the node's, where unknown stands for all ids.
 	UIDMap, GIDMap Known[[]specs.LinuxIDMapping]
 	// Cgroup is unknown where no cgroups are mounted.
 	Cgroup Known[Cgroup]

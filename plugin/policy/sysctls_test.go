@@ -29,7 +29,7 @@ func TestDecideSysctls(t *testing.T) {
 
 	runDecide(t, []decideCase{
 		{name: "no user namespace", profiles: ping, want: set("0 2147483647")},
-		{name: "maps do not matter there", profiles: ping, facts: func(f *Facts) { f.Host.GIDMap = idMap(extent(0, 5, 10)) }, want: set("0 2147483647")},
+		{name: "without one, on a node that has one", profiles: ping, facts: func(f *Facts) { f.Host.GIDMap = idMap(extent(0, 5, 10)) }, want: set("0 9")},
 		{name: "one extent", profiles: ping, facts: gids(extent(0, 100000, 65536)), want: set("0 65535")},
 		{name: "one id", profiles: ping, facts: gids(extent(0, 100000, 1)), want: set("0 0")},
 		{name: "several extents", profiles: ping, facts: gids(extent(1000, 5, 9000), extent(0, 100000, 100), extent(100, 7, 900)), want: set("0 99")},

@@ -1,0 +1,132 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/integration/node"
+)
+
+// A node in a pod: containerd, runc, nodegate and its wrapper run in a pod with a user
+// namespace that has the profile "nested" of an outer nodegate, and run pods there.
+func TestNodeInPod(t *testing.T) {
+	switch inside() {
+	case "volume":
+		innerNodeOnAVolume(t)
+		return
+	case "tmpfs":
+		innerNodeOnATmpfs(t)
+		return
+	}
+	needDevices(t, "/dev/fuse")
+	node.Require(t, node.Options{CgroupV2: true}, "systemd")
+	n, w := wrappedNode(t, node.Options{CgroupV2: true})
+	g, _ := startAgent(t, n, grantApart("nested"))
+	w.configure(t, g.State)
+	image, err := n.Import(t.Context(), "systemd") // for what a node needs of a system
+	must(t, err)
+	pod := node.PodConfig{Namespace: "ci", Handler: wrapped, UserNamespace: true, Annotations: askFor("nested")}
+	c := run(t, n, pod, node.ContainerConfig{
+		Image: image, Command: []string{"sleep", "infinity"}, Seccomp: node.SeccompRuntimeDefault, Mounts: insideMounts(t, n),
+	})
+	for _, part := range []string{"volume", "tmpfs"} {
+		r, err := c.Exec(t.Context(), insideCommand(t, part)...)
+		must(t, err)
+		if r.Code != 0 {
+			t.Errorf("the inner node on a %s:\n%s%s", part, r.Stdout, r.Stderr)
+		}
+	}
+}
+
+// The inner node's directory is a volume of the pod, which belongs to the outer node.
+func innerNodeOnAVolume(t *testing.T) {
+	n, agent := innerNode(t)
+	// What the kernel refuses to everybody in a user namespace is said at the start.
+	const want = "the agent is in a user namespace, where the kernel lets nobody make device nodes (mknod c 1:3: operation not permitted)"
+	if log := agent.Log(); !strings.Contains(log, want) {
+		t.Errorf("the agent's log does not have %q:\n%s", want, log)
+	}
+	innerPod(t, n, false)
+
+	// Only who owns a file system may map its ids anew, and the volume is the outer node's.
+	pod := innerPodConfig(true)
+	pod.Name = "mapped"
+	_, err := n.RunPod(t.Context(), pod)
+	if err == nil || !strings.Contains(err.Error(), "failed to create idmapped mount: unable to shift GID/UID or set mount attrs") ||
+		!strings.Contains(err.Error(), "operation not permitted") {
+		t.Errorf("a pod with a user namespace, whose image is on the volume: %v", err)
+	}
+}
+
+// The inner node's directory is on a tmpfs that the pod has mounted.
+func innerNodeOnATmpfs(t *testing.T) {
+	must(t, unix.Mount("tmpfs", os.TempDir(), "tmpfs", 0, "mode=755"))
+	n, _ := innerNode(t)
+	innerPod(t, n, false)
+	innerPod(t, n, true)
+}
+
+func innerNode(t *testing.T) (*node.Node, *node.Process) {
+	bin, err := node.BinDir()
+	must(t, err)
+	must(t, os.MkdirAll("/etc/nodegate", 0o755))
+	n := startInside(t, node.Options{CgroupV2: true, PATH: bin, Handlers: map[string]string{wrapped: filepath.Join(bin, "nodegate-runc")}})
+	g, agent := startAgent(t, n, `[profiles.net]
+capabilities = { add = ["NET_ADMIN"], drop = ["NET_RAW"] }
+`+delegating+grantApart("fuse", "ping", "no-mknod", "net"))
+	must(t, os.WriteFile("/etc/nodegate/runc.toml", fmt.Appendf(nil, "version = 1\npath = \"runc\"\nstate_dir = %q\n", g.State), 0o600))
+	return n, agent
+}
+
+func innerPodConfig(userns bool) node.PodConfig {
+	p := node.PodConfig{Namespace: "ci", Handler: wrapped, UserNamespace: userns, Annotations: askFor("ping,no-mknod,net")}
+	if userns { // within the 65536 ids that the node has
+		p.Annotations = askFor("ping,no-mknod,net,cgroup")
+		p.UIDMappings = []node.IDMapping{{Container: 0, Host: 10000, Size: 10000}}
+		p.GIDMappings = p.UIDMappings
+	}
+	return p
+}
+
+// innerPod runs a pod on the inner node, which gets of its nodegate what a user
+// namespace does not stand against.
+func innerPod(t *testing.T, n *node.Node, userns bool) {
+	t.Helper()
+	p := runPod(t, n, innerPodConfig(userns))
+	c := runContainer(t, p, node.ContainerConfig{})
+	maxGID, cgroup := "65535", "EROFS"
+	if userns {
+		maxGID, cgroup = "9999", "ok"
+	}
+	expectEach(t, c, []qa{
+		{"sysctl " + pingRange, "0 " + maxGID},
+		{"ping " + gateway, "reply from " + gateway},
+		{"mknod b /dev/shm/block 7 0", "EPERM"},
+		{"mknod c /dev/shm/whiteout 0 0", "ok"},
+		{"mkdir /sys/fs/cgroup/child", cgroup},
+	})
+	// containerd's default set, with NET_ADMIN for NET_RAW.
+	if got := ask(t, c, "caps")[0]; !strings.Contains(got, `"effective":"00000000a80415fb"`) {
+		t.Errorf("capabilities of the inner container: %s", got)
+	}
+
+	ofFuse := innerPodConfig(userns)
+	ofFuse.Annotations = askFor("fuse")
+	if !userns {
+		// runc binds the node that the pod has of the outer nodegate.
+		expect(t, run(t, n, ofFuse, node.ContainerConfig{}), "open /dev/fuse rw", "ok")
+		return
+	}
+	const want = "the agent is in a user namespace"
+	if got := refusal(t, runPod(t, n, ofFuse), node.ContainerConfig{}); !strings.Contains(got, want) {
+		t.Errorf("a device in a pod with a user namespace: refused with %s", got)
+	}
+}
