@@ -25,35 +25,24 @@ func TestConfinedNode(t *testing.T) {
 		return
 	}
 	needDevices(t, "/dev/fuse")
-	node.Require(t, node.Options{CgroupV2: true}, "systemd")
 	n := startNode(t, node.Options{CgroupV2: true})
-	image, err := n.Import(t.Context(), "systemd")
-	if err != nil {
-		t.Fatal(err)
-	}
 	mounts := insideMounts(t, n)
 	must(t, os.WriteFile(filepath.Join(n.Dir(), "inside/policy.toml"), []byte("version = 1\n"+fuseInCI), 0o600))
-	machine := run(t, n, node.PodConfig{Privileged: true}, node.ContainerConfig{
-		Image: image, Privileged: true, Env: map[string]string{"container": "oci"}, Mounts: mounts,
+	machine := boot(t, n, node.PodConfig{Privileged: true}, node.ContainerConfig{
+		Privileged: true, Env: map[string]string{"container": "oci"}, Mounts: mounts,
 	})
-	shell := func(command string) string {
-		t.Helper()
-		r, err := machine.Exec(t.Context(), "sh", "-c", command)
-		if err != nil || r.Code != 0 {
-			t.Fatalf("%s: %v, code %d: %s%s", command, err, r.Code, r.Stdout, r.Stderr)
-		}
-		return r.Stdout
-	}
-	shell("until systemctl is-system-running --wait >/dev/null; do sleep 0.1; done")
-	options := strings.TrimSpace(shell(insideBin + "/nodegate render systemd --command --config " + insideVolume + "/policy.toml"))
+	state(t, machine)
 	for part, properties := range map[string]string{
 		"denied":  "-p DevicePolicy=closed -p 'DeviceAllow=/dev/net/tun rwm'", // nspawn's own, but for disks
-		"allowed": options,
+		"allowed": sh(t, machine, insideBin+"/nodegate render systemd --command --config "+insideVolume+"/policy.toml"),
 	} {
-		t.Log(shell("systemd-run --pipe --wait --quiet -p Delegate=yes " + properties +
-			" systemd-nspawn --quiet --keep-unit --register=no --volatile=yes --directory=/ --private-network" +
-			" --system-call-filter='add_key keyctl bpf' --bind=/dev/fuse --bind=/nodegate --bind-ro=/etc/alternatives --as-pid2 " +
-			strings.Join(insideCommand(t, part), " ")))
+		said := sh(t, machine, "systemd-run --pipe --wait --quiet -p Delegate=yes "+properties+
+			" systemd-nspawn --quiet --keep-unit --register=no --volatile=yes --directory=/ --private-network"+
+			" --system-call-filter='add_key keyctl bpf' --bind=/dev/fuse --bind=/nodegate --bind-ro=/etc/alternatives --as-pid2 "+
+			strings.Join(insideCommand(t, part), " ")+" && echo done")
+		if !strings.HasSuffix(said, "done") {
+			t.Errorf("the node that is %s: %s", part, said)
+		}
 	}
 }
 

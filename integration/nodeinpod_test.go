@@ -27,15 +27,13 @@ func TestNodeInPod(t *testing.T) {
 		return
 	}
 	needDevices(t, "/dev/fuse")
-	node.Require(t, node.Options{CgroupV2: true}, "systemd")
 	n, w := wrappedNode(t, node.Options{CgroupV2: true})
 	g, _ := startAgent(t, n, grantApart("nested"))
 	w.configure(t, g.State)
-	image, err := n.Import(t.Context(), "systemd") // for what a node needs of a system
-	must(t, err)
 	pod := node.PodConfig{Namespace: "ci", Handler: wrapped, UserNamespace: true, Annotations: askFor("nested")}
 	c := run(t, n, pod, node.ContainerConfig{
-		Image: image, Command: []string{"sleep", "infinity"}, Seccomp: node.SeccompRuntimeDefault, Mounts: insideMounts(t, n),
+		// A system's image, for what a node needs of one.
+		Image: importImage(t, n, systemdImage), Command: []string{"sleep", "infinity"}, Seccomp: node.SeccompRuntimeDefault, Mounts: insideMounts(t, n),
 	})
 	for _, part := range []string{"volume", "tmpfs"} {
 		r, err := c.Exec(t.Context(), insideCommand(t, part)...)
