@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -110,12 +111,11 @@ func explain(cmd *cobra.Command, o *explainOptions) error {
 	if err != nil {
 		return err
 	}
-	h, err := host.New(c.State.HostRoot, c.State.ShadowDir)
-	if err != nil {
+	e := &explainer{config: c, options: o}
+	if err := e.openHost(); err != nil {
 		return err
 	}
-	defer func() { _ = h.Close() }() // read only
-	e := &explainer{config: c, host: h, options: o}
+	defer func() { _ = e.host.Close() }() // read only
 	report := &explainReport{Policy: c.Hash, Audit: c.Policy.Audit(), Pods: []podReport{}}
 	if o.id != "" {
 		err = e.live(cmd.Context(), report)
@@ -126,6 +126,18 @@ func explain(cmd *cobra.Command, o *explainOptions) error {
 		return err
 	}
 	return errors.Join(report.write(cmd.OutOrStdout(), o.output), err)
+}
+
+// openHost looks at the node where the policy says that it is. A manifest may
+// be explained where that is not: the policy is one for a pod, for instance.
+func (e *explainer) openHost() (err error) {
+	root, shadows := e.config.State.HostRoot, e.config.State.ShadowDir
+	e.host, err = host.New(root, shadows)
+	if errors.Is(err, fs.ErrNotExist) && e.options.id == "" {
+		e.hostNote = fmt.Sprintf(", for want of host_root %q", root)
+		e.host, err = host.New("/", shadows)
+	}
+	return err
 }
 
 // askRuntime settles the runtime for a manifest. That none answers is an error

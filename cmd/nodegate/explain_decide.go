@@ -22,6 +22,7 @@ import (
 type explainer struct {
 	config      *config.Config
 	host        *host.Host
+	hostNote    string // that it is not where the policy says; or ""
 	options     *explainOptions
 	runtime     plugin.Runtime
 	runtimeFrom string

@@ -119,7 +119,7 @@ func (e *explainer) pod(p *manifest.Pod, classes map[string]string) (podReport, 
 			continue
 		}
 		got.explained.Type = c.Type
-		out.assume(p, c, &got)
+		e.assume(&out, p, c, &got)
 		if err := got.explained.addDiff(&got, out.diffNote); err != nil {
 			return out, err
 		}
@@ -157,7 +157,7 @@ func (e *explainer) subjectOf(p *manifest.Pod, c *manifest.Container, handler st
 }
 
 // assume notes what the answer rests on that only a running pod would tell.
-func (r *podReport) assume(p *manifest.Pod, c *manifest.Container, got *outcome) {
+func (e *explainer) assume(r *podReport, p *manifest.Pod, c *manifest.Container, got *outcome) {
 	if len(got.explained.Profiles) == 0 {
 		return
 	}
@@ -166,7 +166,7 @@ func (r *podReport) assume(p *manifest.Pod, c *manifest.Container, got *outcome)
 			r.Assumed = append(r.Assumed, text)
 		}
 	}
-	note("devices and cgroups are as on the node where this runs")
+	note("devices and cgroups are as on the node where this runs%s", e.hostNote)
 	if p.UserNamespace {
 		note("the pod has the node's ids %d to %d: the kubelet gives %d from a multiple of that", manifest.FirstID, 2*manifest.FirstID-1, manifest.FirstID)
 	}
