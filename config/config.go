@@ -45,7 +45,10 @@ type State struct{ Dir, ShadowDir, HostRoot string }
 
 // Log is the least level that is logged ("debug", "info", "warn", "error")
 // and the format ("text", "json").
-type Log struct{ Level, Format string }
+//
+// Audit is where a line of JSON goes for each decision: "" for nowhere,
+// "stderr", or the absolute path of a file.
+type Log struct{ Level, Format, Audit string }
 
 // Server is where the agent answers: "unix:///path" or "tcp://host:port".
 type Server struct{ Listen string }
@@ -76,6 +79,7 @@ func Parse(name string, data []byte) (*Config, error) {
 
 func read(files []file) (*Config, error) {
 	b := newBuilder()
+	b.config.Hash = hashOf(files)
 	for i, f := range files {
 		b.add(f, i == 0)
 	}
@@ -83,7 +87,6 @@ func read(files []file) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Hash = hashOf(files)
 	for _, f := range files {
 		c.Files = append(c.Files, f.name)
 	}

@@ -45,11 +45,25 @@ func (b *builder) settings(top *table) {
 	if t := top.table("log", "[log]"); t != nil {
 		set(&b.config.Log.Level, t.choice("level", "debug", "info", "warn", "error"))
 		set(&b.config.Log.Format, t.choice("format", "text", "json"))
+		t.auditLog(&b.config.Log.Audit)
 		t.finish()
 	}
 	if t := top.table("server", "[server]"); t != nil {
 		t.listen(&b.config.Server.Listen)
 		t.finish()
+	}
+}
+
+// auditLog reads where the audit log goes; "" turns off what a file before
+// turned on.
+func (t *table) auditLog(into *string) {
+	v, ok := t.str("audit", `"/var/log/nodegate/audit.log"`)
+	switch {
+	case !ok:
+	case v == "" || v == "stderr" || v != "/" && unclean(v) == "":
+		*into = v
+	default:
+		t.bad("audit", `is %q: write "stderr", the absolute path of a file, as in "/var/log/nodegate/audit.log", or "" for none`, v)
 	}
 }
 

@@ -44,7 +44,9 @@ func (p *Plugin) Run(ctx context.Context, to Endpoint) error {
 			wait, said = firstRetry, "" // it had been connected
 		}
 		// A runtime that stays away is worth one line, not one a second.
-		if msg := err.Error(); msg != said {
+		msg := err.Error()
+		p.unregistered(msg)
+		if msg != said {
 			log.G(ctx).WithError(err).WithField("socket", to.Socket).Warn("not connected to the runtime; retrying")
 			said = msg
 		}

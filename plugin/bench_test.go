@@ -59,6 +59,7 @@ func BenchmarkCreateContainer(b *testing.B) {
 					b.Fatal(err)
 				}
 				p.pods.removeContainer(pod.Id, ctr.Id) // pods have a few, not thousands
+				p.live.remove(ctr.Id)
 			}
 		})
 	}

@@ -51,7 +51,7 @@ func (c *connection) Configure(ctx context.Context, text, name, version string) 
 	info := newRuntimeInfo(name, version, (*c.stub.Load()).RuntimeNRIVersion())
 	c.runtime.Store(&info)
 	log.G(ctx).WithField("runtime", info.String()).Info("runtime connected")
-	return 0, nil // every event that there is a handler for
+	return events(info.level, c.policy.Load().Audit()), nil
 }
 
 // Synchronize is the plugin's, if there is one.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/containerd/log"
 	"github.com/containerd/nri/pkg/api"
@@ -48,7 +49,11 @@ type Plugin struct {
 	policy  atomic.Pointer[policy.Policy]
 	runtime atomic.Pointer[runtimeInfo]
 	pods    pods
+	live    live
+	link    atomic.Pointer[link]
 	stats   Stats
+
+	listeners []Listener
 
 	ready     chan struct{} // closed when first synchronized
 	readyOnce sync.Once
@@ -63,11 +68,16 @@ func New(p *policy.Policy, node Node) *Plugin {
 	plugin := &Plugin{node: node, ready: make(chan struct{})}
 	plugin.policy.Store(p)
 	plugin.runtime.Store(&runtimeInfo{level: lowestLevel})
+	plugin.unregistered("it has not registered yet")
 	return plugin
 }
 
-// SetPolicy replaces the policy for the containers that come.
-func (p *Plugin) SetPolicy(pol *policy.Policy) { p.policy.Store(pol) }
+// SetPolicy replaces the policy for the containers that come, and tells of those
+// that run without what it would give them.
+func (p *Plugin) SetPolicy(ctx context.Context, pol *policy.Policy) {
+	p.policy.Store(pol)
+	p.compare(ctx)
+}
 
 // Stats returns the plugin's counters.
 func (p *Plugin) Stats() *Stats { return &p.stats }
@@ -90,15 +100,19 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 
 	peer, ok := p.peerRecord(ctr)
 	if ok && len(peer.Profiles) > 0 {
+		p.live.add(ctr.GetId(), liveContainer{request: req.Compact(), podID: pod.GetId(), has: profiles(peer.Profiles, peer.Definitions)})
 		return nil, nil, nil
 	}
 	wrapped := pol.Wrapped(req.Handler)
 	sel, err := pol.Select(&req)
 	if err == nil && sel.Empty() && !wrapped {
 		p.stats.Unconcerned.Add(1)
+		p.live.add(ctr.GetId(), liveContainer{request: req.Compact(), podID: pod.GetId()})
+		p.comparedWith(ctx, pol)
 		return nil, nil, nil
 	}
-	w := work{request: req, wrapped: wrapped, podID: pod.GetId(), containerID: ctr.GetId(), nonce: peer.Nonce}
+	w := work{request: req, wrapped: wrapped, podID: pod.GetId(), containerID: ctr.GetId(), nonce: peer.Nonce,
+		started: time.Now(), selection: sel}
 	if err == nil {
 		err = p.decide(pol, sel, &w, pod, ctr)
 	}
@@ -109,6 +123,10 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 	if err == nil {
 		adjust, err = p.carryOut(ctx, &w)
 		told = errors.Join(told, err)
+	}
+	if err == nil {
+		p.live.add(w.containerID, w.live(pol))
+		p.comparedWith(ctx, pol)
 	}
 	p.report(ctx, pol, &w, told)
 	return adjust, nil, refusal(pol, err)
@@ -150,44 +168,16 @@ func (p *Plugin) peerRecord(ctr *api.Container) (record.Record, bool) {
 	return r, true
 }
 
-// report counts and logs the outcome. In audit mode that is all there is.
-func (p *Plugin) report(ctx context.Context, pol *policy.Policy, w *work, err error) {
-	l := log.G(ctx).WithFields(log.Fields{
-		"namespace": w.request.Namespace, "pod": w.request.Pod, "container": w.request.Container,
-	})
-	if pol.Audit() {
-		l = l.WithField("audit", true)
-	}
-	for _, r := range w.decision.Reasons {
-		l.WithFields(log.Fields{"reason": r.Code, "profile": r.Profile}).Debug(r.Text)
-	}
-	var refused *policy.Refusal
-	switch {
-	case err != nil:
-		p.stats.Refused.Add(1)
-		if errors.As(err, &refused) {
-			l = l.WithField("reason", refused.Code)
-		}
-		l.Warn(mood(pol, "", "would be refused: ") + err.Error())
-	case len(w.decision.Profiles) == 0:
-		p.stats.Unconcerned.Add(1)
-	default:
-		p.stats.Adjusted.Add(1)
-		l.WithField("profiles", w.decision.Profiles).Info("container " + mood(pol, "adjusted", "would be adjusted"))
-	}
-}
-
-// mood picks the words for what is done, or in audit mode would be.
-func mood(pol *policy.Policy, done, would string) string {
-	if pol.Audit() {
-		return would
-	}
-	return done
+// StopContainer comes when a container has ended too, by itself or not.
+func (p *Plugin) StopContainer(_ context.Context, _ *api.PodSandbox, ctr *api.Container) ([]*api.ContainerUpdate, error) {
+	p.live.remove(ctr.GetId())
+	return nil, nil
 }
 
 // RemoveContainer takes away what the container left on the node. It also
 // comes for a container whose creation failed later on.
 func (p *Plugin) RemoveContainer(ctx context.Context, pod *api.PodSandbox, ctr *api.Container) error {
+	p.live.remove(ctr.GetId())
 	p.pods.removeContainer(pod.GetId(), ctr.GetId())
 	p.cleanUp(ctx, ctr.GetId())
 	return nil
@@ -196,6 +186,7 @@ func (p *Plugin) RemoveContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 // RemovePodSandbox takes away what the pod's containers left, those included
 // whose creation failed in a way of which the runtime says nothing.
 func (p *Plugin) RemovePodSandbox(ctx context.Context, pod *api.PodSandbox) error {
+	p.live.removePod(pod.GetId())
 	for _, id := range p.pods.remove(pod.GetId()) {
 		p.cleanUp(ctx, id)
 	}

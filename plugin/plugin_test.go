@@ -160,7 +160,7 @@ func TestUnconcernedAllocations(t *testing.T) {
 	ctx := context.Background()
 	for name, pod := range map[string]*api.PodSandbox{"no grant": testPod(""), "not asked for": testPod("")} {
 		if name == "no grant" {
-			pod.Namespace = "free"
+			pod.Namespace, pod.Annotations = "free", nil
 		} else {
 			pod.Annotations = map[string]string{"example.com/other": "x"}
 		}

@@ -27,15 +27,18 @@ func (p *Plugin) StartContainer(ctx context.Context, pod *api.PodSandbox, ctr *a
 			err = refusal(pol, panicked(ctx, &req, r))
 		}
 	}()
+	if err := p.arrived(ctx, pol, pod, ctr, ctr.GetAnnotations()[record.Annotation]); err != nil {
+		return err
+	}
 	r, err := p.node.Records.Read(ctr.GetId())
 	if pol.Wrapped(req.Handler) {
 		if err := p.checkCarriedOut(ctx, &req, &r, err); err != nil {
-			p.report(ctx, pol, &work{request: req}, err)
+			p.report(ctx, pol, &work{request: req, podID: pod.GetId(), containerID: ctr.GetId()}, err)
 			return refusal(pol, err)
 		}
 	}
 	if err := p.delegate(&req, &r, err); err != nil {
-		p.report(ctx, pol, &work{request: req}, err)
+		p.report(ctx, pol, &work{request: req, podID: pod.GetId(), containerID: ctr.GetId()}, err)
 		return err // what has a record was adjusted: there is no way back to audit
 	}
 	return nil

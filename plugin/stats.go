@@ -10,6 +10,7 @@ type Stats struct {
 	Unconcerned    atomic.Uint64 // containers that no grant concerns
 	Adjusted       atomic.Uint64 // containers that got profiles; in audit mode, would have
 	Refused        atomic.Uint64 // containers refused; in audit mode, would have been
+	Lacking        atomic.Uint64 // containers found without what the policy would give them
 	Synchronized   atomic.Uint64 // registrations with the runtime
 	Reloads        atomic.Uint64 // policies that replaced another
 	ReloadFailures atomic.Uint64 // policies that were refused; the former stayed

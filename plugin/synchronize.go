@@ -9,6 +9,8 @@ import (
 
 	"github.com/containerd/log"
 	"github.com/containerd/nri/pkg/api"
+
+	"github.com/nodegate/nodegate/plugin/record"
 )
 
 // Synchronize compares what is on the node with what runs: shadow nodes and
@@ -42,11 +44,42 @@ func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, ctrs [
 		log.G(ctx).WithError(err).Warn("reading records")
 	}
 	p.pods.reset(kept)
+	p.live.replace(liveContainers(pods, ctrs, kept))
+	p.registered()
 	p.stats.Synchronized.Add(1)
 	p.readyOnce.Do(func() { close(p.ready) })
 	log.G(ctx).WithFields(log.Fields{
 		"pods": len(pods), "containers": len(ctrs), "adjusted": len(kept),
 		"swept_shadows": len(shadows), "swept_records": len(records),
 	}).Info("synchronized")
+	go p.compare(context.WithoutCancel(ctx)) // the runtime waits for nothing of that
 	return nil, nil
+}
+
+// liveContainers is what the runtime says of its containers, and what they were
+// given: a record counts if the container has its nonce, for the reply of one
+// that has not was lost.
+func liveContainers(pods []*api.PodSandbox, ctrs []*api.Container, records []record.Record) map[string]liveContainer {
+	podByID := make(map[string]*api.PodSandbox, len(pods))
+	for _, pod := range pods {
+		podByID[pod.GetId()] = pod
+	}
+	recordByID := make(map[string]*record.Record, len(records))
+	for i := range records {
+		recordByID[records[i].ContainerID] = &records[i]
+	}
+	all := make(map[string]liveContainer, len(ctrs))
+	for _, ctr := range ctrs {
+		pod := podByID[ctr.GetPodSandboxId()]
+		if pod == nil {
+			continue // it is being removed
+		}
+		req := requestOf(pod, ctr)
+		c := liveContainer{request: req.Compact(), podID: pod.GetId()}
+		if r := recordByID[ctr.GetId()]; r != nil && r.Nonce == ctr.GetAnnotations()[record.Annotation] {
+			c.has = profiles(r.Profiles, r.Definitions)
+		}
+		all[ctr.GetId()] = c
+	}
+	return all
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/containerd/nri/pkg/api"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -22,6 +23,8 @@ type work struct {
 	podID, containerID string
 	wrapped            bool   // the container runs under nodegate-runc
 	nonce              string // of a peer that had nothing to give, or ""
+	started            time.Time
+	selection          policy.Selection
 	decision           policy.Decision
 	change             *api.ContainerAdjustment // what NRI carries; nil for nothing
 	left               policy.Adjustment        // what the wrapper carries
@@ -42,8 +45,13 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 		facts.Host.UIDMap, facts.Host.GIDMap = p.node.Host.NodeIDMaps()
 	}
 	var err error
-	if w.decision, err = pol.Decide(sel, &facts); err != nil || w.decision.Adjustment.Empty() {
+	if w.decision, err = pol.Decide(sel, &facts); err != nil {
 		return err
+	}
+	if w.decision.Adjustment.Empty() {
+		// Nothing to change, which is an answer too: the record says so.
+		w.change = &api.ContainerAdjustment{}
+		return nil
 	}
 	runtime := p.runtime.Load()
 	w.change, w.left, err = runtime.carry(pol, &w.request, &w.decision.Adjustment, seccompOf(ctr, runtime.level))
@@ -114,6 +122,16 @@ func (p *Plugin) carryOut(ctx context.Context, w *work) (*api.ContainerAdjustmen
 	return w.change, nil
 }
 
+// live is what is kept in memory of the container. In audit mode it was given
+// nothing.
+func (w *work) live(pol *policy.Policy) liveContainer {
+	c := liveContainer{request: w.request.Compact(), podID: w.podID}
+	if !pol.Audit() {
+		c.has = profiles(w.decision.Profiles, w.selection.Definitions())
+	}
+	return c
+}
+
 // record is what stays on the node of the decision.
 func (w *work) record() (record.Record, error) {
 	r, err := record.New()
@@ -123,7 +141,7 @@ func (w *work) record() (record.Record, error) {
 	r.ContainerID, r.PodID = w.containerID, w.podID
 	r.Namespace, r.Pod, r.Container = w.request.Namespace, w.request.Pod, w.request.Container
 	if w.change != nil {
-		r.Profiles = w.decision.Profiles
+		r.Profiles, r.Definitions = w.decision.Profiles, w.selection.Definitions()
 		r.Sysctls = w.decision.Adjustment.Sysctls
 		r.Cgroup = w.decision.Adjustment.Cgroup
 		r.Adjustment = w.left

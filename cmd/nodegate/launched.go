@@ -17,6 +17,12 @@ import (
 // else the agent's usual files. The runtime throws away what such a plugin
 // writes to stderr, so errors are returned to it: it logs them.
 func runLaunched(ctx context.Context) error {
+	var t *teller
+	defer func() {
+		if t != nil {
+			t.close()
+		}
+	}()
 	return plugin.RunLaunched(ctx, func(ctx context.Context, text string) (*plugin.Plugin, error) {
 		load := func() (*config.Config, error) { return config.Load(defaultConfig) }
 		if text != "" {
@@ -35,6 +41,8 @@ func runLaunched(ctx context.Context) error {
 		if err != nil {
 			return nil, err
 		}
-		return plugin.New(c.Policy, node), nil
+		p := plugin.New(c.Policy, node)
+		t = tellOthers(ctx, "", p, node, c) // it does not reload
+		return p, nil
 	})
 }

@@ -67,7 +67,7 @@ is set.`,
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(runCommand(), checkCommand(), explainCommand(), profilesCommand(), renderCommand(), doctorCommand(), doctorChildCommand(),
-		installCommand(), uninstallCommand(), completionCommand(), versionCommand())
+		installCommand(), uninstallCommand(), statusCommand(), completionCommand(), versionCommand())
 	completeFlags(root)
 	return root
 }

@@ -56,6 +56,8 @@ func run(ctx context.Context, path string) error {
 	}
 	defer node.Close()
 	p := plugin.New(c.Policy, node)
+	t := tellOthers(ctx, path, p, node, c)
+	defer t.close()
 	log.G(ctx).WithFields(log.Fields{
 		"version": version, "policy": c.Hash, "files": c.Files, "audit": c.Policy.Audit(),
 	}).Info("nodegate starts")
@@ -65,8 +67,7 @@ func run(ctx context.Context, path string) error {
 	if err := watch(ctx, path, reload); err != nil {
 		return err
 	}
-	r := &reloader{path: path, plugin: p, node: node, started: c, current: c}
-	go r.loop(ctx, reload)
+	go t.reloader.loop(ctx, reload)
 	go notifyReady(ctx, p)
 	return p.Run(ctx, plugin.Endpoint{Socket: c.NRI.Socket, Index: c.NRI.Index})
 }

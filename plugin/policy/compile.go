@@ -4,7 +4,9 @@
 package policy
 
 import (
+	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"strings"
 )
@@ -72,6 +74,27 @@ func (c *compiler) compile(name string, path []string) *profile {
 	if out.effects.procUnmasked && !out.effects.requires.UserNamespace {
 		c.bad(name, "proc_mount", `an unmasked /proc gives the node's kernel settings to a container that shares its user namespace: add requires = { user_namespace = true }`)
 	}
+	out.definition = c.definition(out)
 	c.done[name] = out
 	return out
+}
+
+// definition is a hash of all that the profile gives, included profiles too.
+// It is no secret and no proof: it tells what a container was given from what
+// the same name stands for since.
+func (c *compiler) definition(p *profile) string {
+	sum := fnv.New64a()
+	own := p.Profile
+	own.Description = ""
+	text, err := json.Marshal(own)
+	if err != nil { // nothing in a Profile can fail
+		return ""
+	}
+	_, _ = sum.Write(text) // never fails
+	for _, name := range p.Include {
+		if included := c.done[name]; included != nil {
+			_, _ = sum.Write([]byte(included.definition))
+		}
+	}
+	return fmt.Sprintf("%016x", sum.Sum64())
 }

@@ -12,6 +12,7 @@ import (
 
 // Source is a policy as it was written: what config reads from TOML.
 type Source struct {
+	Hash      string   // names the policy in logs and metrics; "" for none
 	Audit     bool     // decide everything, change and refuse nothing
 	Handlers  []string // runtime handlers whose OCI runtime is nodegate-runc
 	ShadowDir string   // host directory of shadow nodes, absolute
@@ -22,6 +23,7 @@ type Source struct {
 // Policy answers what a container gets. It is immutable and safe for
 // concurrent use. Make one with New.
 type Policy struct {
+	hash      string
 	audit     bool
 	handlers  []string
 	shadowDir string
@@ -33,7 +35,8 @@ type Policy struct {
 // profile is a Profile with its includes resolved.
 type profile struct {
 	Profile
-	effects effects
+	effects    effects
+	definition string // tells two definitions of one name apart
 }
 
 // Problem is one thing that is wrong with a Source, and where: in the named
@@ -60,6 +63,7 @@ func (e *Problem) Error() string {
 // error joins one [*Problem] for each.
 func New(src Source) (*Policy, error) {
 	p := &Policy{
+		hash:      src.Hash,
 		audit:     src.Audit,
 		handlers:  slices.Clone(src.Handlers),
 		shadowDir: src.ShadowDir,
@@ -85,6 +89,9 @@ func (p *Policy) WithShadowDir(dir string) *Policy {
 	other.shadowDir = dir
 	return &other
 }
+
+// Hash is the name of the policy's content.
+func (p *Policy) Hash() string { return p.hash }
 
 // Audit reports whether decisions are only to be counted.
 func (p *Policy) Audit() bool { return p.audit }

@@ -25,6 +25,7 @@ const (
 	HostNamespace  Code = "host_namespace"  // a sysctl would be the node's own
 	NotCarried     Code = "not_carried"     // neither NRI nor the wrapper can carry it
 	Internal       Code = "internal"        // the node failed at its part
+	Unadjusted     Code = "unadjusted"      // no agent's answer reached the container when it was created
 
 	// In a decision's trail.
 	Granted Code = "granted"  // a grant gave a profile

@@ -23,11 +23,54 @@ const maxRequest = 4096
 // maxName bounds what a refusal repeats of a name, in bytes.
 const maxName = 80
 
+// maxAsked bounds what is kept of a request for logs, in bytes.
+const maxAsked = 256
+
+// Asked is the value of the annotation that holds for the container, as it was
+// written and cut; "" where there is none.
+func (r *Request) Asked() string {
+	_, value, _, _ := r.annotation()
+	return clip(value, maxAsked)
+}
+
+// Compact returns the request with those annotations alone that can be part of
+// one: what Select answers stays the same, and a pod may carry much else.
+func (r *Request) Compact() Request {
+	out := *r
+	out.Annotations = nil
+	for k, v := range r.Annotations {
+		if r.rank(k) == 0 {
+			continue
+		}
+		if out.Annotations == nil {
+			out.Annotations = map[string]string{}
+		}
+		if len(v) > maxRequest { // refused whatever else it says
+			v = strings.Clone(v[:maxRequest+1])
+		}
+		out.Annotations[k] = v
+	}
+	return out
+}
+
 // requested returns the profile names that the pod asks for on behalf of the
 // container: trimmed, without duplicates, in the order written. It allocates
 // nothing for a pod that asks for nothing.
 func (r *Request) requested() ([]string, *Refusal) {
-	key, value, rank, odd := "", "", 0, ""
+	key, value, rank, odd := r.annotation()
+	if odd != "" {
+		return nil, r.Refuse(BadRequest, "has the annotation %q, which means nothing: write %q, or %q and the container's name",
+			clip(odd, maxName), AnnotationPod, AnnotationContainer)
+	}
+	if rank == 0 {
+		return nil, nil
+	}
+	return r.parse(key, value)
+}
+
+// annotation finds the most specific request, and a key that only looks like
+// one.
+func (r *Request) annotation() (key, value string, rank int, odd string) {
 	for k, v := range r.Annotations {
 		got := r.rank(k)
 		switch {
@@ -39,14 +82,7 @@ func (r *Request) requested() ([]string, *Refusal) {
 			key, value, rank = k, v, got
 		}
 	}
-	if odd != "" {
-		return nil, r.Refuse(BadRequest, "has the annotation %q, which means nothing: write %q, or %q and the container's name",
-			clip(odd, maxName), AnnotationPod, AnnotationContainer)
-	}
-	if rank == 0 {
-		return nil, nil
-	}
-	return r.parse(key, value)
+	return key, value, rank, odd
 }
 
 // meansNothing is the rank of a key that looks like a request and is none.

@@ -45,6 +45,29 @@ func (s Selection) Profiles() []string {
 	return names
 }
 
+// Definitions returns, for each of Profiles, a hash of what the profile holds.
+func (s Selection) Definitions() []string {
+	hashes := make([]string, len(s.picks))
+	for i, k := range s.picks {
+		hashes[i] = k.profile.definition
+	}
+	return hashes
+}
+
+// Missing returns the selected profiles that are not among those that a
+// container was given, or that hold something else by now. It has Definitions
+// of what was given beside each name.
+func (s Selection) Missing(profiles, definitions []string) []string {
+	var missing []string
+	for _, k := range s.picks {
+		i := slices.Index(profiles, k.profile.Name)
+		if i < 0 || i >= len(definitions) || definitions[i] != k.profile.definition {
+			missing = append(missing, k.profile.Name)
+		}
+	}
+	return missing
+}
+
 // DevicePatterns returns the host paths and globs that Decide needs looked up,
 // each once.
 func (s Selection) DevicePatterns() []string {

@@ -96,6 +96,20 @@ func (s *Store) List() ([]Record, error) {
 	return out, errors.Join(problems...)
 }
 
+// Count returns how many records there are, without reading them.
+func (s *Store) Count() (int, error) {
+	dir, err := s.open(false)
+	if errors.Is(err, unix.ENOENT) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("counting decision records: %w", err)
+	}
+	defer closeFD(dir)
+	ids, err := recordsIn(dir)
+	return len(ids), err
+}
+
 // recordsIn returns the container ids that an open directory holds records
 // of, sorted.
 func recordsIn(dir int) ([]string, error) {

@@ -41,6 +41,8 @@ type Record struct {
 	Nonce       string `json:"nonce"`     // 128 random bits in lower-case hex
 
 	Profiles []string `json:"profiles,omitempty"`
+	// Definitions has, for each of Profiles, a hash of what that was.
+	Definitions []string `json:"definitions,omitempty"`
 	// Sysctls are those that the container got, by whatever hand. They hold
 	// for its whole pod.
 	Sysctls map[string]string `json:"sysctls,omitempty"`

@@ -1,0 +1,117 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/plugin/serve"
+)
+
+func statusCommand() *cobra.Command {
+	var o statusOptions
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show how the running agent fares",
+		Long: `Asks the agent of this node: whether it is registered and with what, which
+policy holds and whether that is what its files say, what it decided, the last
+refusals, and the containers that run without what the policy would give them.
+
+Exits with 0 if the agent is ready, and with 1 if it is not or does not answer;
+with --strict also if a container lacks something, or if the files hold another
+policy than the agent.`,
+		Example: `  nodegate status
+  nodegate status -o json
+  nodegate status --address unix:///run/nodegate/nodegate.sock --strict`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return status(cmd, &o) },
+	}
+	configFlag(cmd, &o.config)
+	cmd.Flags().StringVar(&o.address, "address", "", "where the agent listens, unix://`PATH`; without it, where the policy says")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "table or json")
+	cmd.Flags().BoolVar(&o.strict, "strict", false, "fail if a container lacks something, or the files hold another policy")
+	return cmd
+}
+
+type statusOptions struct {
+	config, address, output string
+	strict                  bool
+}
+
+// statusReport is what an agent says, and how the files compare with it.
+type statusReport struct {
+	serve.Status
+	// Differs says how the policy in the files differs from the agent's; "" if
+	// it does not.
+	Differs string `json:"differs,omitempty"`
+}
+
+func status(cmd *cobra.Command, o *statusOptions) error {
+	if o.output != "table" && o.output != "json" {
+		return &usageError{cmd.CommandPath(), fmt.Sprintf("there is no output %q: write -o table or -o json", o.output)}
+	}
+	address := o.address
+	if address == "" {
+		address = listenOf(o.config)
+	}
+	var r statusReport
+	var err error
+	if r.Status, err = serve.Ask(cmd.Context(), address); err != nil {
+		return err
+	}
+	path := o.config
+	if !cmd.Flags().Changed("config") && len(r.Policy.Files) > 0 {
+		path = r.Policy.Files[0]
+	}
+	r.Differs = differs(path, &r.Policy)
+
+	if o.output == "json" {
+		e := json.NewEncoder(cmd.OutOrStdout())
+		e.SetIndent("", "  ")
+		err = e.Encode(&r)
+	} else {
+		err = r.print(cmd.OutOrStdout())
+	}
+	switch {
+	case err != nil:
+		return err
+	case !r.Ready:
+		return fmt.Errorf("the agent is not ready: %s", r.NotReady)
+	case o.strict && len(r.Lacking) > 0:
+		return fmt.Errorf("%d containers run without what the policy would give them", len(r.Lacking))
+	case o.strict && r.Differs != "":
+		return errors.New(r.Differs)
+	}
+	return nil
+}
+
+// listenOf is where an agent of the policy listens. Where the policy cannot be
+// read, which is a time to ask, it is the usual place.
+func listenOf(path string) string {
+	c, err := config.Load(path)
+	if err != nil {
+		c, err = config.Parse("defaults", []byte("version = 1\n"))
+	}
+	if err != nil {
+		return ""
+	}
+	return c.Server.Listen
+}
+
+// differs compares what the files hold with what the agent has.
+func differs(path string, have *serve.Policy) string {
+	c, err := config.Load(path)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("the agent has policy %s, and the files hold none that it could load: see nodegate check --config %s", have.Hash, path)
+	case c.Hash != have.Hash:
+		return fmt.Sprintf("the agent has policy %s, and the files hold %s: a moment after a change that is so; otherwise send the agent SIGHUP, and look at its log", have.Hash, c.Hash)
+	}
+	return ""
+}

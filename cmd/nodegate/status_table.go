@@ -1,0 +1,66 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/nodegate/nodegate/plugin"
+)
+
+// print writes the report for people.
+func (r *statusReport) print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	if r.Ready {
+		fmt.Fprintf(w, "READY\tyes, registered since %s (%s)\n", at(r.RegisteredSince), r.Runtime)
+	} else {
+		fmt.Fprintf(w, "READY\tno: %s\n", r.NotReady)
+	}
+	fmt.Fprintf(w, "AGENT\tversion %s, pid %d, since %s, registered %d times\n", r.Version, r.PID, at(r.Started), r.Registrations)
+	fmt.Fprintf(w, "POLICY\t%s, mode %s, loaded %s\n", r.Policy.Hash, r.Policy.Mode, at(r.Policy.LoadedAt))
+	fmt.Fprintf(w, "\t%s\n", strings.Join(r.Policy.Files, ", "))
+	if r.Policy.Failed != "" {
+		fmt.Fprintf(w, "\tNOT RELOADED at %s; the policy above stays:\n", at(r.Policy.FailedAt))
+		for line := range strings.SplitSeq(r.Policy.Failed, "\n") {
+			fmt.Fprintf(w, "\t  %s\n", line)
+		}
+	}
+	if r.Differs != "" {
+		fmt.Fprintf(w, "\tDIFFERS: %s\n", r.Differs)
+	}
+	fmt.Fprintf(w, "CONTAINERS\t%d, of which %d adjusted and %d lacking\n", r.Containers.All, r.Containers.Adjusted, r.Containers.Lacking)
+	fmt.Fprintf(w, "DECIDED\t%d adjusted, %d refused, %d unconcerned\n", r.Decisions.Adjusted, r.Decisions.Refused, r.Decisions.Unconcerned)
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	list(out, "LAST REFUSALS", r.Refusals, func(o *plugin.Outcome) string { return at(o.Time) + "  " + o.Text })
+	list(out, "LACKING", r.Lacking, func(o *plugin.Outcome) string { return o.ContainerID + "  " + o.Text })
+	return nil
+}
+
+func list(out io.Writer, title string, all []*plugin.Outcome, line func(*plugin.Outcome) string) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "\n%s\n", title)
+	for _, o := range all {
+		fmt.Fprintf(out, "  %s\n", printable(line(o)))
+	}
+}
+
+// printable keeps what a pod's author wrote from steering a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func at(t time.Time) string { return t.Local().Format(time.DateTime) }

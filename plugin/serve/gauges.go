@@ -1,0 +1,88 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package serve
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// gauges are the metrics that the agent is asked for at each scrape.
+type gauges struct {
+	agent *Agent
+	desc  map[string]*prometheus.Desc
+}
+
+func newGauges(a *Agent) *gauges {
+	g := &gauges{agent: a, desc: map[string]*prometheus.Desc{}}
+	add := func(name, help string, labels ...string) {
+		g.desc[name] = prometheus.NewDesc(name, help, labels, nil)
+	}
+	add("nodegate_build_info", "1, with the agent's version.", "version")
+	add("nodegate_policy_info", "1, with the hash and the mode of the policy that holds.", "hash", "mode")
+	add("nodegate_policy_loaded_timestamp_seconds", "When the policy that holds was loaded.")
+	add("nodegate_policy_reload_failed", "1 if the last reload failed: the files hold a policy with errors, and the former one stays.")
+	add("nodegate_policy_reloads_total", "Changed policies, by result: replaced, or failed, where the former one stays.", "result")
+	add("nodegate_registered", "1 while the agent is registered with the runtime and synchronized.")
+	add("nodegate_registrations_total", "Registrations with the runtime: each one after the first is a reconnect.")
+	add("nodegate_runtime_info", "1, with the runtime's name, version and NRI level.", "runtime")
+	add("nodegate_unconcerned_total", "Containers that no grant concerned.")
+	add("nodegate_containers", "Containers on the node that run or are about to.")
+	add("nodegate_containers_adjusted", "Containers on the node that were given something.")
+	add("nodegate_containers_lacking", "Containers on the node that run without what the policy would give them.")
+	add("nodegate_containers_found_lacking_total", "Containers found without what the policy would give them, since the agent's start.")
+	add("nodegate_records", "Decision records on the node.")
+	add("nodegate_shadowed_containers", "Containers that have shadow nodes.")
+	add("nodegate_audit_errors_total", "Lines of the audit log that were lost, by why: failed to be written, or dropped since too many waited.", "why")
+	return g
+}
+
+// Describe is prometheus.Collector's.
+func (g *gauges) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range g.desc {
+		out <- d
+	}
+}
+
+// Collect is prometheus.Collector's.
+func (g *gauges) Collect(out chan<- prometheus.Metric) {
+	gauge := func(name string, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(g.desc[name], prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(name string, v uint64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(g.desc[name], prometheus.CounterValue, float64(v), labels...)
+	}
+	p, policy := g.agent.Plugin, g.agent.Policy()
+	state, stats := p.State(), p.Stats()
+	gauge("nodegate_build_info", 1, g.agent.Version)
+	gauge("nodegate_policy_info", 1, policy.Hash, policy.Mode)
+	gauge("nodegate_policy_loaded_timestamp_seconds", float64(policy.LoadedAt.UnixMilli())/1000)
+	gauge("nodegate_policy_reload_failed", one(policy.Failed != ""))
+	counter("nodegate_policy_reloads_total", stats.Reloads.Load(), "replaced")
+	counter("nodegate_policy_reloads_total", stats.ReloadFailures.Load(), "failed")
+	gauge("nodegate_registered", one(!state.Since.IsZero()))
+	counter("nodegate_registrations_total", stats.Synchronized.Load())
+	if state.Runtime != "" {
+		gauge("nodegate_runtime_info", 1, state.Runtime)
+	}
+	counter("nodegate_unconcerned_total", stats.Unconcerned.Load())
+	all, adjusted, lacking := p.Containers()
+	gauge("nodegate_containers", float64(all))
+	gauge("nodegate_containers_adjusted", float64(adjusted))
+	gauge("nodegate_containers_lacking", float64(len(lacking)))
+	counter("nodegate_containers_found_lacking_total", stats.Lacking.Load())
+	if records, shadowed, err := p.OnDisk(); err == nil { // what cannot be counted is not 0
+		gauge("nodegate_records", float64(records))
+		gauge("nodegate_shadowed_containers", float64(shadowed))
+	}
+	failed, dropped := g.agent.AuditErrors()
+	counter("nodegate_audit_errors_total", failed, "failed")
+	counter("nodegate_audit_errors_total", dropped, "dropped")
+}
+
+func one(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,51 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plugin
+
+import (
+	"errors"
+	"time"
+)
+
+// State is how the plugin stands with the runtime.
+type State struct {
+	Runtime string    // its name, version and NRI level; "" before the first registration
+	Since   time.Time // of the registration; zero while there is none
+	Reason  string    // why there is none
+}
+
+// link is the plugin's registration: since when, or why there is none.
+type link struct {
+	since  time.Time
+	reason string
+}
+
+// State tells how the plugin stands with the runtime now.
+func (p *Plugin) State() State {
+	l := p.link.Load()
+	s := State{Since: l.since, Reason: l.reason}
+	if r := p.runtime.Load(); r.name != "" {
+		s.Runtime = r.String()
+	}
+	return s
+}
+
+func (p *Plugin) registered() { p.link.Store(&link{since: time.Now()}) }
+
+func (p *Plugin) unregistered(reason string) { p.link.Store(&link{reason: reason}) }
+
+// Containers returns how many containers run on the node, how many of them were
+// given something, and those that run without what the policy would give them.
+func (p *Plugin) Containers() (all, adjusted int, lacking []*Outcome) { return p.live.list() }
+
+// OnDisk returns how many decision records there are, and how many containers
+// have shadow nodes.
+func (p *Plugin) OnDisk() (records, shadowed int, err error) {
+	records, err = p.node.Records.Count()
+	if p.node.Shadows != nil {
+		ids, err2 := p.node.Shadows.List()
+		shadowed, err = len(ids), errors.Join(err, err2)
+	}
+	return records, shadowed, err
+}

@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plugin
+
+import (
+	"context"
+	"strings"
+
+	"github.com/containerd/nri/pkg/api"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/record"
+)
+
+// The runtime goes on without a plugin that did not answer. Two things are in
+// the way of a container that would run unadjusted for that: the plugin
+// validates what all plugins adjusted, and it looks again before the container
+// starts.
+
+// ValidateContainerAdjustment comes once all plugins have answered. That it is
+// asked at all matters most: a runtime that has just lost the plugin, or waited
+// for it in vain, cannot ask, and fails the request for that.
+func (p *Plugin) ValidateContainerAdjustment(ctx context.Context, r *api.ValidateContainerAdjustmentRequest) error {
+	p.busy.RLock()
+	defer p.busy.RUnlock()
+	return p.arrived(ctx, p.policy.Load(), r.GetPod(), r.GetContainer(), r.GetAdjust().GetAnnotations()[record.Annotation])
+}
+
+// arrived refuses a container that the policy concerns and that no agent's
+// answer has reached. One answer is as good as another's: two agents at once
+// may have different policies.
+func (p *Plugin) arrived(ctx context.Context, pol *policy.Policy, pod *api.PodSandbox, ctr *api.Container, nonce string) (err error) {
+	w := work{request: requestOf(pod, ctr), podID: pod.GetId(), containerID: ctr.GetId()}
+	defer func() {
+		if r := recover(); r != nil {
+			err = refusal(pol, panicked(ctx, &w.request, r))
+		}
+	}()
+	sel, err := pol.Select(&w.request)
+	if err == nil && sel.Empty() || pol.Audit() {
+		return nil
+	}
+	if r, err := p.node.Records.Read(w.containerID); err == nil && r.Nonce == nonce {
+		return nil
+	}
+	if err == nil {
+		err = w.request.Refuse(policy.Unadjusted, "was created without %s, which it should have got: no nodegate agent answered in time, and it has to be created again",
+			strings.Join(sel.Profiles(), ", "))
+	}
+	p.live.remove(w.containerID)
+	p.report(ctx, pol, &w, err)
+	return err
+}
+
+// events are those that the runtime is to tell of. One that validates can be
+// told from NRI 0.10 on; an older runtime refuses a plugin that asks for it. In
+// audit mode nothing may be refused, so nothing is validated.
+func events(at level, audit bool) api.EventMask {
+	var mask api.EventMask
+	mask.Set(api.Event_CREATE_CONTAINER, api.Event_START_CONTAINER, api.Event_STOP_CONTAINER,
+		api.Event_REMOVE_CONTAINER, api.Event_REMOVE_POD_SANDBOX)
+	if at.atLeast(levelRules) && !audit {
+		mask.Set(api.Event_VALIDATE_CONTAINER_ADJUSTMENT)
+	}
+	return mask
+}
