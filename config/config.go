@@ -71,6 +71,18 @@ func Load(path string) (*Config, error) {
 	return read(files)
 }
 
+// Listen returns where an agent of the policy at path listens, as far as can be
+// read: a policy with errors is a good reason to ask the agent.
+func Listen(path string) string {
+	b := newBuilder()
+	files, _ := readFiles(path) // without files there is the default
+	for i, f := range files {
+		b.add(f, i == 0)
+	}
+	_, _ = b.build()
+	return b.config.Server.Listen
+}
+
 // Parse reads a policy of one text, such as NRI hands to a plugin that the
 // runtime launches. The name stands for the file in errors.
 func Parse(name string, data []byte) (*Config, error) {

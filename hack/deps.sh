@@ -49,7 +49,32 @@ if ! command -v go >/dev/null 2>&1; then
 	exit 1
 fi
 
+# The package prometheus starts a server when it is installed, and the tests only
+# want one program of it: it is unpacked, and not installed.
+unpack_promtool() {
+	local bin tmp
+	bin=$(cd "$(dirname "$0")/.." && pwd)/bin/promtool
+	if [ -x "$bin" ] || type -P promtool >/dev/null 2>&1; then
+		return
+	fi
+	if ! command -v apt-get >/dev/null 2>&1; then
+		echo "deps: missing: promtool, and there is no apt-get here; put it into PATH by hand" >&2
+		exit 1
+	fi
+	echo "deps: unpacking promtool"
+	tmp=$(mktemp -d)
+	# apt-get's own user has to write there.
+	chmod 755 "$tmp"
+	(cd "$tmp" && { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; }) </dev/null >/dev/null 2>&1 ||
+		{ echo "deps: apt-get download prometheus failed" >&2; exit 1; }
+	dpkg-deb --fsys-tarfile "$tmp"/prometheus_*.deb | tar -xO ./usr/bin/promtool >"$tmp/promtool"
+	mkdir -p "$(dirname "$bin")"
+	install -m 0755 "$tmp/promtool" "$bin"
+	rm -rf "$tmp"
+}
+
 if [ ${#missing[@]} -eq 0 ]; then
+	unpack_promtool
 	exit 0
 fi
 if ! command -v apt-get >/dev/null 2>&1; then
@@ -65,3 +90,4 @@ echo "deps: installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q </dev/null >/dev/null
 apt-get install -q -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null
+unpack_promtool

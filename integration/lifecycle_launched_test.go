@@ -27,7 +27,7 @@ func (g *gate) launch(t *testing.T, policy string) (program string) {
 	must(t, err)
 	_, err = io.Copy(to, from)
 	must(t, err, to.Close())
-	head := fmt.Sprintf("version = 1\nstate = { dir = %q, shadow_dir = %q }\n", g.State, g.Shadows)
+	head := fmt.Sprintf("version = 1\nstate = { dir = %q, shadow_dir = %q }\nserver.listen = %q\n", g.State, g.Shadows, "unix://"+filepath.Join(dir, "s.sock"))
 	must(t, os.WriteFile(filepath.Join(dir, "conf.d", "90-nodegate.conf"), []byte(head+policy), 0o600))
 	must(t, g.Node.RestartContainerd(t.Context()))
 	return program

@@ -166,7 +166,8 @@ func TestLifecycleTerminates(t *testing.T) {
 	})
 	t.Run("not connected", func(t *testing.T) {
 		g := newGate(t, n, "")
-		text := fmt.Sprintf("version = 1\nnri.socket = %q\nstate = { dir = %q, shadow_dir = %q }\n", "/run/nodegate-no/nri.sock", g.State, g.Shadows)
+		text := fmt.Sprintf("version = 1\nnri.socket = %q\nstate = { dir = %q, shadow_dir = %q }\nserver.listen = %q\n",
+			"/run/nodegate-no/nri.sock", g.State, g.Shadows, "unix://"+filepath.Join(filepath.Dir(g.Config), "s.sock"))
 		if err := os.WriteFile(g.Config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -19,11 +19,21 @@ import (
 	"github.com/nodegate/nodegate/integration/node"
 )
 
-// The agent hangs between its record and its reply, for longer than the runtime waits:
-// the runtime creates the container without the adjustment, and the wrapper runs none.
+// The agent hangs between its record and its reply, for longer than the runtime waits.
+// Where a plugin can validate, the runtime refuses the container; an older one creates it
+// without the adjustment, and the wrapper runs none.
 func TestWrappedAgentHangs(t *testing.T) {
+	for version, refused := range map[string]string{
+		node.DefaultContainerd: unanswered,
+		"2.0.14":               "has a decision record, but the agent's answer did not arrive",
+	} {
+		t.Run(version, func(t *testing.T) { testWrappedAgentHangs(t, version, refused) })
+	}
+}
+
+func testWrappedAgentHangs(t *testing.T, version, refused string) {
 	const tries = 60
-	n, w := wrappedNode(t, node.Options{ExtraConfig: shortTimeout})
+	n, w := wrappedNode(t, node.Options{ExtraConfig: shortTimeout, Containerd: version})
 	g, agent := startAgent(t, n, grantApart("mknod"))
 	w.exempt(t, g.State)
 	decisions := filepath.Join(g.State, "decisions")
@@ -48,7 +58,7 @@ func TestWrappedAgentHangs(t *testing.T) {
 		case err == nil: // the reply was faster: it has all
 			expect(t, c, "mknod c /tmp/one 1 3", "ok")
 			must(t, c.Remove(t.Context()))
-		case strings.Contains(err.Error(), "has a decision record, but the agent's answer did not arrive"):
+		case strings.Contains(err.Error(), refused):
 			t.Logf("caught at try %d: %v", i, err)
 			// Its removal was not told to the agent, which finds the record when it is back.
 			must(t, agent.WaitFor(t.Context(), "no record", func() bool { return len(g.Left()) == 0 }))

@@ -65,7 +65,7 @@ func testWrappedByDefault(t *testing.T, version string) {
 	runContainer(t, lost, node.ContainerConfig{Name: "again"})
 	granted := run(t, n, node.PodConfig{Namespace: "ci", Annotations: askFor("mknod")}, node.ContainerConfig{DropCapabilities: []string{"ALL"}})
 	expect(t, granted, "mknod c /tmp/one 1 3", "ok")
-	must(t, agent.Kill())
+	kill(t, n, agent)
 	expect(t, granted, "mknod c /tmp/two 1 3", "ok") // an exec needs no agent
 
 	// Whatever is wrong with the configuration, what runs can be seen, stopped and
@@ -140,7 +140,7 @@ func TestWrappedForgedAnnotations(t *testing.T) {
 	robbed := runContainer(t, thief, none)
 	expect(t, robbed, "mknod c /tmp/one 1 3", "EPERM")
 	expectOwnRecord(t, g, robbed)
-	must(t, agent.Kill())
+	kill(t, n, agent)
 	none.Name = "later"
 	if got := refusal(t, thief, none); !strings.Contains(got, noRecord) {
 		t.Errorf("with a stolen nonce and no agent: %s", got)

@@ -58,6 +58,13 @@ func (l *live) remove(id string) {
 	delete(l.byID, id)
 }
 
+// has reports whether the container was given something, as far as is known.
+func (l *live) has(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.byID[id].has != nil
+}
+
 // removePod forgets the containers of a pod, and with them those whose creation
 // failed without a word.
 func (l *live) removePod(podID string) {

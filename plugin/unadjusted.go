@@ -30,6 +30,11 @@ func (p *Plugin) ValidateContainerAdjustment(ctx context.Context, r *api.Validat
 // arrived refuses a container that the policy concerns and that no agent's
 // answer has reached. One answer is as good as another's: two agents at once
 // may have different policies.
+//
+// The runtime shows an annotation of the CRI's request in the place of the
+// reply's, so there may be another nonce. It is worth nothing; but that this
+// agent has answered within this connection is: a reply that is lost ends the
+// connection, and then the agent asks what there is.
 func (p *Plugin) arrived(ctx context.Context, pol *policy.Policy, pod *api.PodSandbox, ctr *api.Container, nonce string) (err error) {
 	w := work{request: requestOf(pod, ctr), podID: pod.GetId(), containerID: ctr.GetId()}
 	defer func() {
@@ -41,7 +46,7 @@ func (p *Plugin) arrived(ctx context.Context, pol *policy.Policy, pod *api.PodSa
 	if err == nil && sel.Empty() || pol.Audit() {
 		return nil
 	}
-	if r, err := p.node.Records.Read(w.containerID); err == nil && r.Nonce == nonce {
+	if r, err := p.node.Records.Read(w.containerID); err == nil && (r.Nonce == nonce || nonce != "" && p.live.has(w.containerID)) {
 		return nil
 	}
 	if err == nil {

@@ -58,7 +58,7 @@ func status(cmd *cobra.Command, o *statusOptions) error {
 	}
 	address := o.address
 	if address == "" {
-		address = listenOf(o.config)
+		address = config.Listen(o.config)
 	}
 	var r statusReport
 	var err error
@@ -89,19 +89,6 @@ func status(cmd *cobra.Command, o *statusOptions) error {
 		return errors.New(r.Differs)
 	}
 	return nil
-}
-
-// listenOf is where an agent of the policy listens. Where the policy cannot be
-// read, which is a time to ask, it is the usual place.
-func listenOf(path string) string {
-	c, err := config.Load(path)
-	if err != nil {
-		c, err = config.Parse("defaults", []byte("version = 1\n"))
-	}
-	if err != nil {
-		return ""
-	}
-	return c.Server.Listen
 }
 
 // differs compares what the files hold with what the agent has.

@@ -118,5 +118,5 @@ func (s *socket) close() {
 	if s.ours() {
 		_ = os.Remove(s.path)
 	}
-	_ = s.Listener.Close()
+	_ = s.Close()
 }

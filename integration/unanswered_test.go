@@ -1,0 +1,80 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/nodegate/nodegate/integration/node"
+)
+
+// validated switches on containerd's default validator, which refuses a pod that names
+// a plugin which is absent, and shortens the wait for one that hangs.
+const validated = `[plugins.'io.containerd.nri.v1.nri']
+plugin_request_timeout = "500ms"
+[plugins.'io.containerd.nri.v1.nri'.default_validator]
+enable = true
+`
+
+// requiring is the annotation of a pod that is refused while the agent is absent.
+func requiring(annotations map[string]string) map[string]string {
+	annotations["required-plugins.noderesource.dev"] = `["nodegate"]`
+	return annotations
+}
+
+// A request that finds the agent hanging, or dead, is refused, although the runtime takes
+// a plugin that does not answer for one that has nothing to say, and counts it as present.
+func TestAnswerThatDoesNotArrive(t *testing.T) {
+	needFuse(t)
+	for _, version := range []string{node.DefaultContainerd, "2.2.9"} {
+		t.Run(version, func(t *testing.T) {
+			n := startNode(t, node.Options{Containerd: version, ExtraConfig: validated})
+			g, agent := startAgent(t, n, "[[grants]]\nnamespaces = [\"default\"]\nprofiles = [\"fuse\"]\n")
+			required := runPod(t, n, node.PodConfig{Annotations: requiring(askFor("fuse"))})
+			free := runPod(t, n, node.PodConfig{Annotations: askFor("fuse")})
+			refused := func(pod *node.Pod, want string) {
+				t.Helper()
+				if c, err := pod.RunContainer(t.Context(), node.ContainerConfig{}); err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("%v, want %q", err, want)
+					if err == nil {
+						must(t, c.Remove(t.Context()))
+					}
+				}
+			}
+			for _, pod := range []*node.Pod{required, free} {
+				stop(t, agent)
+				refused(pod, unanswered)
+				refused(required, `required plugin "nodegate" not present`)
+				wake(t, agent)
+			}
+			must(t, agent.Kill())
+			refused(free, unanswered)
+			refused(required, `required plugin "nodegate" not present`)
+
+			// Absent when it is created, and there when it is to start.
+			c, err := free.CreateContainer(t.Context(), node.ContainerConfig{})
+			must(t, err)
+			g.Start(t)
+			err = free.StartContainer(t.Context(), c)
+			if err == nil || !strings.Contains(err.Error(), `was created without fuse, which it should have got: no nodegate agent answered in time`) {
+				t.Errorf("it starts: %v", err)
+			}
+			must(t, c.Remove(t.Context()))
+			for _, pod := range []*node.Pod{required, free} {
+				expect(t, runContainer(t, pod, node.ContainerConfig{}), "open /dev/fuse rw", "ok")
+			}
+			remove(t, required, free)
+		})
+	}
+}
+
+// wake lets a stopped agent go on, and waits until it is registered again.
+func wake(t *testing.T, agent *node.Process) {
+	t.Helper()
+	before := strings.Count(agent.Log(), "msg=synchronized")
+	must(t, agent.Signal(syscall.SIGCONT))
+	waitLogged(t, agent, "msg=synchronized", before+1)
+}

@@ -1,0 +1,161 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package serve
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/nodegate/nodegate/plugin"
+)
+
+const monitoring = "../../config/deploy/monitoring/"
+
+// exposed is what /metrics says once each metric has a series.
+func exposed(t *testing.T) string {
+	t.Helper()
+	s := testServer(t, nil)
+	s.metrics.outcome(t.Context(), ended(plugin.Adjusted, "ci", "fuse"))
+	s.metrics.outcome(t.Context(), ended(plugin.Refused, "ci"))
+	_, text := get(s.handler(false), "/metrics")
+	return text
+}
+
+var ownMetric = regexp.MustCompile(`nodegate_[a-z_]+`)
+
+// series are the names that a query may use, of a text of /metrics.
+func series(text string) map[string]bool {
+	names := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^([a-z_]+)[{ ]`).FindAllStringSubmatch(text, -1) {
+		names[m[1]] = true
+	}
+	return names
+}
+
+// promtool is Debian's, from the package prometheus or from bin/.
+func promtool(t *testing.T) string {
+	t.Helper()
+	if bin, err := filepath.Abs(filepath.Join(os.Getenv("NODEGATE_BIN"), "promtool")); err == nil {
+		if _, err := os.Stat(bin); err == nil {
+			return bin
+		}
+	}
+	if bin, err := filepath.Abs("../../bin/promtool"); err == nil {
+		if _, err := os.Stat(bin); err == nil {
+			return bin
+		}
+	}
+	bin, err := exec.LookPath("promtool")
+	switch {
+	case err == nil:
+	case os.Getenv("CI") != "" || os.Getenv("NODEGATE_REQUIRE") == "1":
+		t.Fatal("there is no promtool: run make deps")
+	default:
+		t.Skip("there is no promtool: run make deps")
+	}
+	return bin
+}
+
+// Metrics are named and described as Prometheus' own linter wants it.
+func TestPromtoolChecksMetrics(t *testing.T) {
+	cmd := exec.Command(promtool(t), "check", "metrics")
+	cmd.Stdin = strings.NewReader(exposed(t))
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// Each alert is tested: when it fires, and that it does not otherwise.
+func TestPromtoolTestsAlerts(t *testing.T) {
+	cmd := exec.Command(promtool(t), "test", "rules", "alerts_test.yaml")
+	cmd.Dir = monitoring
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	alerts, err := os.ReadFile(monitoring + "alerts.yaml")
+	must(t, err)
+	tests, err := os.ReadFile(monitoring + "alerts_test.yaml")
+	must(t, err)
+	page, err := os.ReadFile("../../docs/operate.md")
+	must(t, err)
+	for _, m := range regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(string(alerts), -1) {
+		if !strings.Contains(string(tests), m[1]) {
+			t.Errorf("%s is not tested", m[1])
+		}
+		if !strings.Contains(string(page), "`"+m[1]+"`") {
+			t.Errorf("docs/operate.md does not explain %s", m[1])
+		}
+	}
+}
+
+// The dashboard and the alerts ask for metrics that there are.
+func TestDashboardAndAlertsAskForWhatThereIs(t *testing.T) {
+	have := series(exposed(t))
+	have["nodegate_runtime_info"] = true // there once an agent has registered
+	dashboard, err := os.ReadFile(monitoring + "dashboard.json")
+	must(t, err)
+	var d struct {
+		Panels []struct {
+			ID      int
+			Title   string
+			GridPos struct{ X, Y, W, H int }
+			Targets []struct{ Expr string }
+		}
+	}
+	must(t, json.Unmarshal(dashboard, &d))
+	ids := map[int]bool{}
+	for _, p := range d.Panels {
+		if p.Title == "" || ids[p.ID] || p.GridPos.W == 0 || p.GridPos.X+p.GridPos.W > 24 || len(p.Targets) == 0 {
+			t.Errorf("panel %d (%s) is malformed", p.ID, p.Title)
+		}
+		ids[p.ID] = true
+		for _, target := range p.Targets {
+			if !regexp.MustCompile(`(nodegate|process)_\w+`).MatchString(target.Expr) {
+				t.Errorf("panel %q asks for nothing: %s", p.Title, target.Expr)
+			}
+		}
+	}
+	if len(ids) < 8 {
+		t.Errorf("%d panels", len(ids))
+	}
+	alerts, err := os.ReadFile(monitoring + "alerts.yaml")
+	must(t, err)
+	for name, text := range map[string][]byte{"dashboard.json": dashboard, "alerts.yaml": alerts} {
+		for _, metric := range ownMetric.FindAllString(string(text), -1) {
+			if !have[metric] {
+				t.Errorf("%s asks for %s, which there is not", name, metric)
+			}
+		}
+	}
+}
+
+// docs/operate.md has the metrics that there are, with their help.
+func TestMetricsAreDocumented(t *testing.T) {
+	text := exposed(t)
+	page, err := os.ReadFile("../../docs/operate.md")
+	must(t, err)
+	types := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (nodegate_\w+) (\w+)$`).FindAllStringSubmatch(text, -1) {
+		types[m[1]] = m[2]
+	}
+	helps := regexp.MustCompile(`(?m)^# HELP (nodegate_\w+) (.+)$`).FindAllStringSubmatch(text, -1)
+	if len(helps) < 15 {
+		t.Fatalf("%d metrics", len(helps))
+	}
+	for _, m := range helps {
+		if row := "| `" + m[1] + "` | " + types[m[1]] + " | " + m[2] + " |"; !strings.Contains(string(page), row+"\n") {
+			t.Errorf("docs/operate.md has no row\n%s", row)
+		}
+	}
+	for _, metric := range ownMetric.FindAllString(string(page), -1) {
+		if !series(text)[metric] && types[metric] == "" && metric != "nodegate_runtime_info" {
+			t.Errorf("docs/operate.md names %s, which there is not", metric)
+		}
+	}
+}

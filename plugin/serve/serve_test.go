@@ -1,0 +1,307 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/host"
+	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/record"
+)
+
+// testServer answers for a plugin that is not registered.
+func testServer(t *testing.T, says *Policy) *Server {
+	t.Helper()
+	c, err := config.Parse("test.toml", []byte("version = 1\n"))
+	must(t, err)
+	h, err := host.New("/", c.State.ShadowDir)
+	must(t, err)
+	records, err := record.Open(t.TempDir())
+	must(t, err)
+	if says == nil {
+		says = &Policy{Hash: c.Hash, Mode: "enforce", Files: []string{"/etc/nodegate/config.toml"}, LoadedAt: time.Now()}
+	}
+	return New(Agent{Plugin: plugin.New(c.Policy, plugin.Node{Host: h, Records: records}), Version: "test", Started: time.Now(),
+		Policy: func() Policy { return *says }, AuditErrors: func() (uint64, uint64) { return 1, 2 }})
+}
+
+func get(h http.Handler, path string) (int, string) {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	return w.Code, w.Body.String()
+}
+
+func ended(r plugin.Result, namespace string, profiles ...string) *plugin.Outcome {
+	o := &plugin.Outcome{Time: time.Now(), Result: r, Namespace: namespace, Pod: "p", Container: "c", Profiles: profiles, Took: time.Millisecond}
+	if r == plugin.Refused {
+		o.Code, o.Text = policy.NotGranted, "nodegate: no"
+	}
+	return o
+}
+
+// What names pods is told over the Unix socket alone.
+func TestWhatTCPServes(t *testing.T) {
+	s := testServer(t, nil)
+	s.recent.outcome(t.Context(), ended(plugin.Refused, "secret-namespace"))
+	for path, want := range map[string][2]int{
+		"/healthz": {200, 200}, "/readyz": {503, 503}, "/metrics": {200, 200},
+		"/decisions": {200, 404}, "/status": {200, 404}, "/": {404, 404}, "/debug/pprof/": {404, 404},
+	} {
+		if code, _ := get(s.handler(true), path); code != want[0] {
+			t.Errorf("unix: %s answers %d, want %d", path, code, want[0])
+		}
+		if code, _ := get(s.handler(false), path); code != want[1] {
+			t.Errorf("tcp: %s answers %d, want %d", path, code, want[1])
+		}
+	}
+	w := httptest.NewRecorder()
+	s.handler(true).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/status", strings.NewReader("{}")))
+	if w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("POST answers %d", w.Code)
+	}
+}
+
+// Not ready is said with the reason. An edit that has errors is no such reason.
+func TestReadyz(t *testing.T) {
+	s := testServer(t, &Policy{Hash: "0123456789ab", Failed: "config.toml:3: is wrong", FailedAt: time.Now()})
+	if code, text := get(s.handler(true), "/readyz"); code != 503 || text != "not registered with the runtime: it has not registered yet\n" {
+		t.Errorf("%d %q", code, text)
+	}
+	if _, err := s.agent.Plugin.Synchronize(t.Context(), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	code, text := get(s.handler(false), "/readyz")
+	if code != 200 || !strings.HasPrefix(text, "ready\nthe policy was not reloaded at ") || !strings.Contains(text, "policy 0123456789ab stays: config.toml:3: is wrong") {
+		t.Errorf("%d %q", code, text)
+	}
+	if _, text := get(s.handler(false), "/metrics"); !strings.Contains(text, "\nnodegate_policy_reload_failed 1\n") || !strings.Contains(text, "\nnodegate_registered 1\n") {
+		t.Error(text)
+	}
+}
+
+// The latest come first, and no more than so many are kept.
+func TestDecisionsAreBounded(t *testing.T) {
+	s := testServer(t, nil)
+	for i := range 3 * keptDecisions {
+		o := ended(plugin.Adjusted, "ci", "fuse")
+		if i < 40 {
+			o = ended(plugin.Refused, "ci")
+		}
+		o.Pod = fmt.Sprint("p", i)
+		s.recent.outcome(t.Context(), o)
+	}
+	_, text := get(s.handler(true), "/decisions")
+	var answer struct{ Decisions []plugin.Outcome }
+	must(t, json.Unmarshal([]byte(text), &answer))
+	if n := len(answer.Decisions); n != keptDecisions || answer.Decisions[0].Pod != "p767" || answer.Decisions[n-1].Pod != "p512" {
+		t.Errorf("%d decisions from %s to %s", n, answer.Decisions[0].Pod, answer.Decisions[n-1].Pod)
+	}
+	// Refusals outlive what came after them.
+	last := s.Status().Refusals
+	if len(last) != shownRefusals || last[0].Pod != "p39" || last[9].Pod != "p30" {
+		t.Errorf("%d refusals, the last %s", len(last), last[0].Pod)
+	}
+}
+
+// Whoever can make namespaces, or is granted many profiles, makes no more series
+// than so many. What a pod's author chooses makes none.
+func TestCardinalityIsBounded(t *testing.T) {
+	s := testServer(t, nil)
+	for i := range 5 * maxLabels {
+		ns := fmt.Sprint("ns-", i)
+		o := ended(plugin.Adjusted, ns, fmt.Sprint("profile-", i%7))
+		o.Asked, o.Pod, o.Container = fmt.Sprint("asked-", i), fmt.Sprint("pod-", i), fmt.Sprint("c-", i)
+		s.metrics.outcome(t.Context(), o)
+		s.metrics.outcome(t.Context(), ended(plugin.Refused, ns))
+	}
+	_, text := get(s.handler(true), "/metrics")
+	series := map[string]int{}
+	for line := range strings.Lines(text) {
+		name, _, _ := strings.Cut(line, "{")
+		series[name]++
+	}
+	if n := series["nodegate_decisions_total"]; n != 2*(maxLabels+1) {
+		t.Errorf("%d series of decisions", n)
+	}
+	if n := series["nodegate_profiles_given_total"]; n != maxLabels+1 {
+		t.Errorf("%d series of profiles", n)
+	}
+	for _, want := range []string{`nodegate_decisions_total{namespace="other",result="adjusted"} 800`, `nodegate_refusals_total{reason="not_granted"} 1000`,
+		`nodegate_profiles_given_total{namespace="other",profile="other"} 800`, `nodegate_decision_duration_seconds_count 2000`, `nodegate_audit_errors_total{why="dropped"} 2`} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("no %s", want)
+		}
+	}
+	if strings.Contains(text, "asked-") || strings.Contains(text, "pod-") || strings.Contains(text, `"c-`) {
+		t.Error("a label is in the hand of a pod's author")
+	}
+}
+
+// running serves at an address until the test, or stop, ends it.
+func running(t *testing.T, address string) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		testServer(t, nil).Run(ctx, address)
+	}()
+	stop = func() { cancel(); <-done }
+	t.Cleanup(stop)
+	return stop
+}
+
+// answers waits until somebody answers at the socket, or until nobody does.
+func answers(t *testing.T, path string, want bool) {
+	t.Helper()
+	var err error
+	for range 100 {
+		if _, err = Ask(t.Context(), "unix://"+path); (err == nil) == want {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("answers: %v, want %v", err, want)
+}
+
+// The second of two agents takes the path over, and no moment passes without an
+// answer. Whichever ends, the other one is there to ask.
+func TestTwoAgentsOneSocket(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "run/nodegate.sock")
+	stopOld := running(t, "unix://"+path)
+	answers(t, path, true)
+	info, err := os.Stat(path)
+	must(t, err)
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v", info.Mode())
+	}
+	asked := make(chan error, 1)
+	go func() {
+		for until := time.Now().Add(time.Second); time.Now().Before(until); {
+			if _, err := Ask(context.Background(), "unix://"+path); err != nil {
+				asked <- err
+				return
+			}
+		}
+		asked <- nil
+	}()
+	stopNew := running(t, "unix://"+path)
+	if err := <-asked; err != nil {
+		t.Errorf("while it is taken over: %v", err)
+	}
+	// The new one ends: the old one takes the path again.
+	stopNew()
+	answers(t, path, true)
+	running(t, "unix://"+path)
+	time.Sleep(200 * time.Millisecond)
+	stopOld() // and removes nothing that is not its own
+	answers(t, path, true)
+}
+
+// A socket that a killed agent left is replaced, and a clean end leaves none.
+func TestStaleSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "nodegate.sock")
+	l, err := net.Listen("unix", path)
+	must(t, err)
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	must(t, l.Close())
+	stop := running(t, "unix://"+path)
+	answers(t, path, true)
+	must(t, os.Remove(path)) // by an eager clean-up
+	answers(t, path, true)
+	stop()
+	left, err := os.ReadDir(filepath.Dir(path))
+	must(t, err)
+	if len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// What is no socket is not replaced, and a directory of others is not used.
+func TestListenUnixRefuses(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
+	must(t, os.Symlink("file", filepath.Join(dir, "link")))
+	must(t, os.Mkdir(filepath.Join(dir, "open"), 0o700))
+	must(t, os.Chmod(filepath.Join(dir, "open"), 0o777))
+	for name, want := range map[string]string{
+		"file": "is no socket", "link": "is no socket", "open/s": "others can write to", "file/s": "not a directory",
+		strings.Repeat("d", 100) + "/s": "its path may have",
+	} {
+		s, err := listenUnix(filepath.Join(dir, name))
+		if err == nil {
+			s.close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+}
+
+func TestServeTCP(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	address := l.Addr().String()
+	running(t, "tcp://"+address) // taken: it tries again
+	time.Sleep(100 * time.Millisecond)
+	must(t, l.Close())
+	var r *http.Response
+	for range 100 {
+		if r, err = http.Get("http://" + address + "/healthz"); err == nil {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	must(t, err)
+	defer r.Body.Close()
+	if text, err := io.ReadAll(r.Body); string(text) != "ok\n" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// Who asks is told what to do about no answer.
+func TestAskRefuses(t *testing.T) {
+	dir := t.TempDir()
+	other, err := net.Listen("unix", filepath.Join(dir, "other"))
+	must(t, err)
+	defer other.Close()
+	go func() {
+		_ = http.Serve(other, http.NotFoundHandler())
+	}()
+	for address, want := range map[string]string{
+		"unix://" + dir + "/none":  "no such file or directory: is the agent running?",
+		"unix://" + dir + "/other": "answers 404 Not Found: is a nodegate agent listening there?",
+		"tcp://127.0.0.1:1":        "only over a Unix socket",
+	} {
+		if _, err := Ask(t.Context(), address); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", address, err, want)
+		}
+	}
+	if _, err := Ask(t.Context(), "unix://"+dir+"/none"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v is not os.ErrNotExist", err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
