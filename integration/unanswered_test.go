@@ -4,6 +4,7 @@
 package integration
 
 import (
+	"maps"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,29 +12,17 @@ import (
 	"github.com/nodegate/nodegate/integration/node"
 )
 
-// validated switches on containerd's default validator, which refuses a pod that names
-// a plugin which is absent, and shortens the wait for one that hangs.
-const validated = `[plugins.'io.containerd.nri.v1.nri']
-plugin_request_timeout = "500ms"
-[plugins.'io.containerd.nri.v1.nri'.default_validator]
-enable = true
-`
-
-// requiring is the annotation of a pod that is refused while the agent is absent.
-func requiring(annotations map[string]string) map[string]string {
-	annotations["required-plugins.noderesource.dev"] = `["nodegate"]`
-	return annotations
-}
-
 // A request that finds the agent hanging, or dead, is refused, although the runtime takes
 // a plugin that does not answer for one that has nothing to say, and counts it as present.
 func TestAnswerThatDoesNotArrive(t *testing.T) {
 	needFuse(t)
 	for _, version := range []string{node.DefaultContainerd, "2.2.9"} {
 		t.Run(version, func(t *testing.T) {
-			n := startNode(t, node.Options{Containerd: version, ExtraConfig: validated})
+			n := startNode(t, node.Options{Containerd: version, ExtraConfig: shortTimeout + validating()})
 			g, agent := startAgent(t, n, "[[grants]]\nnamespaces = [\"default\"]\nprofiles = [\"fuse\"]\n")
-			required := runPod(t, n, node.PodConfig{Annotations: requiring(askFor("fuse"))})
+			annotations := requiresAgent()
+			maps.Copy(annotations, askFor("fuse"))
+			required := runPod(t, n, node.PodConfig{Annotations: annotations})
 			free := runPod(t, n, node.PodConfig{Annotations: askFor("fuse")})
 			refused := func(pod *node.Pod, want string) {
 				t.Helper()
@@ -47,12 +36,12 @@ func TestAnswerThatDoesNotArrive(t *testing.T) {
 			for _, pod := range []*node.Pod{required, free} {
 				stop(t, agent)
 				refused(pod, unanswered)
-				refused(required, `required plugin "nodegate" not present`)
+				refused(required, notPresent)
 				wake(t, agent)
 			}
 			must(t, agent.Kill())
 			refused(free, unanswered)
-			refused(required, `required plugin "nodegate" not present`)
+			refused(required, notPresent)
 
 			// Absent when it is created, and there when it is to start.
 			c, err := free.CreateContainer(t.Context(), node.ContainerConfig{})
