@@ -41,7 +41,7 @@ runtime: deps probe ## Build the pinned default containerd, runc and CNI
 	@hack/runtimes.sh
 
 .PHONY: runtimes
-runtimes: deps probe ## Build these and every other containerd that the tests run on
+runtimes: deps probe ## Build these, BuildKit and every other containerd that the tests run on
 	@hack/runtimes.sh all
 
 .PHONY: images

@@ -5,7 +5,7 @@
 # Builds the pinned tools of hack/pins into bin/:
 #
 #   runtimes.sh               containerd's default version, runc and the CNI plugins
-#   runtimes.sh all           these and every other version of containerd
+#   runtimes.sh all           these, every other version of containerd, and BuildKit
 #   runtimes.sh NAME...       the pins of these names, e.g. golangci-lint
 #
 # A pin is a folder with a go.mod of its own whose tool directives name what is
@@ -92,7 +92,7 @@ mkdir -p "$bin/.stamps"
 case ${1-} in
 "") set -- "${defaults[@]}" ;;
 all)
-	set -- "${defaults[@]}"
+	set -- "${defaults[@]}" buildkit
 	for dir in "$pins"/containerd-*/; do
 		pin=$(basename "$dir")
 		[ "$pin" = "${defaults[0]}" ] || set -- "$@" "$pin"

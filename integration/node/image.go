@@ -66,6 +66,9 @@ func WriteImage(w io.Writer, name string, config ocispec.ImageConfig, layer io.R
 	}); err != nil {
 		return err
 	}
+	if err := out.dockerManifest(name, configDesc, files); err != nil {
+		return err
+	}
 	if _, err := out.json(ocispec.ImageLayoutFile, ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion}); err != nil {
 		return err
 	}
@@ -73,6 +76,15 @@ func WriteImage(w io.Writer, name string, config ocispec.ImageConfig, layer io.R
 		return fmt.Errorf("writing the image: %w", err)
 	}
 	return nil
+}
+
+// dockerManifest is the index of an archive as `docker save` has written it since before
+// OCI, and as dockerd before 25 wants it.
+func (a archive) dockerManifest(name string, config, layer ocispec.Descriptor) error {
+	_, err := a.json("manifest.json", []map[string]any{{
+		"Config": blobPath(config.Digest), "RepoTags": []string{name}, "Layers": []string{blobPath(layer.Digest)},
+	}})
+	return err
 }
 
 // probeLayer is the layer of the test image: one static program.

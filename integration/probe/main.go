@@ -50,6 +50,8 @@ func questions() []question {
 		{"mkdir", "PATH", mkdir},
 		{"mknod", "[-call mknod|mknodat] [-mode-bits N] [-dev-bits N] [-number-bits N] b|c|p|f|s PATH [MAJOR MINOR]", mknod},
 		{"sysctl", "NAME", sysctl},
+		{"mount", "FSTYPE DIR", mountNew},
+		{"key", "SERIAL", readKey},
 		{"env", "NAME", environ},
 		{"id", "", id},
 		{"caps", "", caps},
