@@ -21,13 +21,34 @@ func TestNodeInPod(t *testing.T) {
 	switch inside() {
 	case "volume":
 		innerNodeOnAVolume(t)
-		return
 	case "tmpfs":
 		innerNodeOnATmpfs(t)
+	default:
+		needDevices(t, "/dev/fuse")
+		runInPod(t, node.Options{CgroupV2: true}, "volume", "tmpfs")
+	}
+}
+
+// On cgroup v1 no controller is delegated, and runc wants one for each container.
+func TestNodeInPodOnCgroupV1(t *testing.T) {
+	if inside() == "" {
+		if _, err := os.Stat("/sys/fs/cgroup/systemd/cgroup.procs"); err != nil {
+			t.Skip("no cgroup v1 hierarchy named systemd here")
+		}
+		runInPod(t, node.Options{}, "v1")
 		return
 	}
-	needDevices(t, "/dev/fuse")
-	n, w := wrappedNode(t, node.Options{CgroupV2: true})
+	_, err := startInside(t, node.Options{}).RunPod(t.Context(), node.PodConfig{Name: "inner"})
+	if err == nil || !strings.Contains(err.Error(), "runc create failed: unable to start container process: unable to apply cgroup configuration: mkdir /sys/fs/cgroup/") ||
+		!strings.HasSuffix(err.Error(), ": read-only file system") {
+		t.Errorf("a pod of a node in a pod on cgroup v1: %v", err)
+	}
+}
+
+// runInPod runs parts of the test's inner half in a pod that has the profile "nested".
+func runInPod(t *testing.T, o node.Options, parts ...string) {
+	t.Helper()
+	n, w := wrappedNode(t, o)
 	g, _ := startAgent(t, n, grantApart("nested"))
 	w.configure(t, g.State)
 	pod := node.PodConfig{Namespace: "ci", Handler: wrapped, UserNamespace: true, Annotations: askFor("nested")}
@@ -35,11 +56,11 @@ func TestNodeInPod(t *testing.T) {
 		// A system's image, for what a node needs of one.
 		Image: importImage(t, n, systemdImage), Command: []string{"sleep", "infinity"}, Seccomp: node.SeccompRuntimeDefault, Mounts: insideMounts(t, n),
 	})
-	for _, part := range []string{"volume", "tmpfs"} {
+	for _, part := range parts {
 		r, err := c.Exec(t.Context(), insideCommand(t, part)...)
 		must(t, err)
 		if r.Code != 0 {
-			t.Errorf("the inner node on a %s:\n%s%s", part, r.Stdout, r.Stderr)
+			t.Errorf("the inner half, %s:\n%s%s", part, r.Stdout, r.Stderr)
 		}
 	}
 }
