@@ -9,11 +9,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/containerd/nri/pkg/api"
 	"google.golang.org/protobuf/proto"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/nodegate/nodegate/integration/node"
 )
@@ -73,5 +75,41 @@ func TestRegisterInParts(t *testing.T) {
 	found := regexp.MustCompile(`msg=synchronized .*containers=(\d+)`).FindStringSubmatch(agent.Log())
 	if found == nil || found[1] != fmt.Sprint(pods*each) {
 		t.Errorf("not told of %d containers: %q", pods*each, found)
+	}
+}
+
+// TestRegisterDuringStop: containerd lets no plugin in while it stops a container, and
+// starts none while a plugin waits. The agent says that it waits; nothing else can be
+// done about it from within (github.com/containerd/containerd/issues/14083).
+func TestRegisterDuringStop(t *testing.T) {
+	n := sharedNode(t)
+	deaf := run(t, n, node.PodConfig{}, node.ContainerConfig{Customize: func(c *runtimeapi.ContainerConfig) {
+		c.StopSignal = runtimeapi.Signal_SIGNAL_SIGCONT // it ends by SIGKILL, when its grace is over
+	}})
+	other := runPod(t, n, node.PodConfig{})
+	var stopped, started time.Time
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := n.CRI().StopContainer(t.Context(), &runtimeapi.StopContainerRequest{ContainerId: deaf.ID, Timeout: 9}); err != nil {
+			t.Error(err)
+		}
+		stopped = time.Now()
+	})
+	time.Sleep(500 * time.Millisecond) // it stops
+	g := newGate(t, n, grantApart("ping"))
+	wg.Go(func() {
+		time.Sleep(2 * time.Second) // the agent waits
+		if _, err := other.RunContainer(t.Context(), node.ContainerConfig{}); err != nil {
+			t.Error(err)
+		}
+		started = time.Now()
+	})
+	agent := g.Start(t)
+	wg.Wait()
+	if !strings.Contains(agent.Log(), "does not let the agent in yet") {
+		t.Error("the agent does not say that it waits")
+	}
+	if started.Before(stopped) {
+		t.Errorf("a container started %v before the other had stopped: then docs/troubleshooting.md is wrong about this containerd", stopped.Sub(started))
 	}
 }

@@ -20,6 +20,10 @@ import (
 // it may be busy with another plugin first.
 const registerTimeout = 15 * time.Second
 
+// syncPatience is how long the runtime may leave a plugin that it has configured
+// without its list of containers until that is worth a line in the log.
+const syncPatience = 5 * time.Second
+
 // flushTime is left to the last reply to reach the runtime before the
 // connection is closed.
 const flushTime = 50 * time.Millisecond
@@ -33,6 +37,7 @@ type connection struct {
 	prepare func(ctx context.Context, text string) (*Plugin, error)
 	broken  error // of prepare
 	stub    atomic.Pointer[stub.Stub]
+	waiting atomic.Pointer[time.Timer] // for the list of containers
 }
 
 // Configure learns who the runtime is, and what it has for this plugin.
@@ -51,18 +56,29 @@ func (c *connection) Configure(ctx context.Context, text, name, version string) 
 	info := newRuntimeInfo(name, version, (*c.stub.Load()).RuntimeNRIVersion())
 	c.runtime.Store(&info)
 	log.G(ctx).WithField("runtime", info.String()).Info("runtime connected")
+	c.waiting.Store(time.AfterFunc(syncPatience, func() {
+		log.G(ctx).Warn("the runtime does not let the agent in yet: it may be stopping a container with a long grace period, and starts none meanwhile")
+	}))
 	return events(info.level, c.policy.Load().Audit()), nil
 }
 
 // Synchronize is the plugin's, if there is one.
 func (c *connection) Synchronize(ctx context.Context, pods []*api.PodSandbox, ctrs []*api.Container) ([]*api.ContainerUpdate, error) {
+	c.stopWaiting()
 	if c.broken != nil {
 		return nil, c.broken
 	}
 	return c.Plugin.Synchronize(ctx, pods, ctrs)
 }
 
+func (c *connection) stopWaiting() {
+	if t := c.waiting.Load(); t != nil {
+		t.Stop()
+	}
+}
+
 func (c *connection) serve(ctx context.Context, opts ...stub.Option) error {
+	defer c.stopWaiting()
 	closed := make(chan struct{}, 1)
 	opts = append(opts, stub.WithLogger(stubLogger{}), stub.WithOnClose(func() {
 		select {
