@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -71,6 +72,9 @@ func rootFlag(cmd *cobra.Command, root *string) {
 // checkRoot refuses what cannot end well, before anything is looked at.
 func checkRoot(root *string, restart, dryRun bool) error {
 	info, err := os.Stat(*root)
+	if abs, err := filepath.Abs(*root); err == nil {
+		*root = abs
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("--root: %w", err)

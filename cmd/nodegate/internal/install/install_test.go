@@ -248,6 +248,7 @@ func TestContainerds(t *testing.T) {
 				{"default", "1.7.35 2.0.14 2.2.9 2.4.2", true, none},
 				{"v2-minimal", "1.7.35 2.2.9", false, none},
 				{"v2-commented", "1.7.35 2.0.14 2.4.2", true, annotated},
+				{"v2-imports", "1.7.35 2.0.14 2.4.2", true, systemd},
 				{"v3-minimal", "2.0.14 2.4.2", true, none},
 				{"v3-commented", "2.2.9 2.4.2", true, nvidia},
 				{"v3-imports", "2.0.14 2.2.9 2.4.2", true, systemd},

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -183,8 +182,14 @@ func (t Tree) missing(name string, list []string) []string {
 	return append(t.missing(path.Dir(name), list), name)
 }
 
-// exists reports whether a path names something.
+// exists reports whether a path names something. What cannot be looked at counts as
+// there: reading it says why.
 func (t Tree) exists(name string) bool {
-	_, err := os.Lstat(filepath.Join(t.root, name))
-	return err == nil
+	d, err := t.open(path.Dir(name), nil)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	defer d.close()
+	var st unix.Stat_t
+	return !errors.Is(unix.Fstatat(d.fd, path.Base(name), &st, unix.AT_SYMLINK_NOFOLLOW), unix.ENOENT)
 }

@@ -122,7 +122,7 @@ func TestUninstallAfterOthers(t *testing.T) {
 
 // A drop-in and a unit are ours; who changed them is told, and nothing is removed.
 func TestUninstallRefuses(t *testing.T) {
-	for _, name := range []string{"/etc/containerd/conf.d/90-nodegate.toml", unitPath} {
+	for _, name := range []string{"/etc/containerd/conf.d/zz-nodegate.toml", unitPath} {
 		h := newHost(t, "")
 		h.write(h.config, v3+"imports = ['conf.d/*.toml']\n")
 		h.install()
