@@ -11,7 +11,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
 // Removal is what takes an installation off a node.
@@ -61,11 +60,9 @@ func NewRemoval(root string, purge bool) (*Removal, error) {
 			return nil, err
 		}
 	}
-	if err := r.records(m, &rest, file); err != nil {
+	if err := r.records(&rest, file); err != nil {
 		return nil, err
 	}
-	// The deepest first, whoever made them.
-	slices.SortFunc(m.Dirs, strings.Compare)
 	r.prune = m.Dirs
 	if purge {
 		r.prune = append([]string{configDir, configDir + "/conf.d"}, r.prune...)
@@ -103,7 +100,7 @@ func (r *Removal) undo(e *Entry, purge bool) error {
 }
 
 // records removes the manifest and the backups, or what of them is needed no more.
-func (r *Removal) records(m, rest *Manifest, file *File) error {
+func (r *Removal) records(rest *Manifest, file *File) error {
 	if file == nil {
 		return nil
 	}
@@ -120,19 +117,20 @@ func (r *Removal) records(m, rest *Manifest, file *File) error {
 		return slices.ContainsFunc(rest.Entries, func(e Entry) bool { return e.Before != nil && e.Before.Backup == backup })
 	}
 	r.Writes = append(r.Writes, Write{Path: manifestPath, Now: file, After: after})
-	var gone []string
-	for _, e := range m.Entries {
-		if e.Before == nil || needed(e.Before.Backup) || slices.Contains(gone, e.Before.Backup) {
+	backups, err := r.tree.list(backupDir) // also those of earlier installations
+	if err != nil {
+		return err
+	}
+	for _, name := range backups {
+		name = path.Join(backupDir, name)
+		if needed(name) {
 			continue
 		}
-		gone = append(gone, e.Before.Backup)
-		f, err := r.tree.Read(e.Before.Backup, programLimit)
+		f, err := r.tree.Read(name, programLimit)
 		if err != nil {
 			return err
 		}
-		if f != nil {
-			r.Writes = append(r.Writes, Write{Path: e.Before.Backup, Now: f})
-		}
+		r.Writes = append(r.Writes, Write{Path: name, Now: f})
 	}
 	return nil
 }

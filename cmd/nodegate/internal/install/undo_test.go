@@ -103,6 +103,12 @@ func TestUninstallAfterOthers(t *testing.T) {
 	h.write(policyPath, h.read(policyPath)+"# edited\n")
 	h.write("/usr/local/bin/nodegate-runc", "\x7fELF by hand")
 	policy := h.read(policyPath)
+	h.install() // the policy is the administrator's, and a program nobody's
+	h.again()
+	if h.read(policyPath) != policy || h.read("/usr/local/bin/nodegate-runc") != "\x7fELF nodegate-runc" {
+		t.Error("a second installation")
+	}
+	h.write("/usr/local/bin/nodegate-runc", "\x7fELF by hand")
 	h.uninstall()
 	if got, want := h.read(h.config), "# first\n"+commented+"\n[debug]\nlevel = 'debug'\n"; got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
@@ -232,6 +238,7 @@ func TestDefaultRuntimeBesideAPolicy(t *testing.T) {
 func TestUninstallWithContainers(t *testing.T) {
 	h := newHost(t, "")
 	h.write(h.config, v3+"state = '/run/gate/containerd'\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]\nBinaryName = '/usr/bin/crun'\n")
+	h.write("/usr/local/bin/nodegate-runc", "\x7fELF by hand") // comes back with the last step
 	before := h.tree()
 	h.install()
 	if text := h.read(wrapperPath); !strings.Contains(text, `path = "/usr/bin/crun"`) {
@@ -244,7 +251,7 @@ func TestUninstallWithContainers(t *testing.T) {
 	if err != nil || len(r.Containers) != 1 || r.Containers[0] != "c0ffee" {
 		t.Fatalf("%v %v", r.Containers, err)
 	}
-	if h.read("/usr/local/bin/nodegate-runc") == "" || h.read(wrapperPath) == "" || (Tree{h.root}).exists("/usr/local/bin/nodegate") {
+	if h.read("/usr/local/bin/nodegate-runc") != "\x7fELF nodegate-runc" || h.read(wrapperPath) == "" || (Tree{h.root}).exists("/usr/local/bin/nodegate") {
 		t.Error("the wrapper is gone, or the agent is not")
 	}
 	h.must(os.RemoveAll(h.at("/run")))
