@@ -132,6 +132,7 @@ printf '%s\n' "${COMPREPLY[@]}" | sed 's/ *(.*//; s/ *$//'
 		"nodegate doctor -o j":                                 "json",
 		"nodegate explain --runtime containerd/1":              "containerd/1.7.30 containerd/1.7.0",
 		"nodegate explain -f ":                                 "pod.yaml",
+		"nodegate check ":                                      "policy.toml",
 		"nodegate check --config ":                             "policy.toml",
 		"nodegate explain -c policy.toml --handler ga":         "gate-2",
 		"nodegate explain -f pod.yaml --container ":            "app log",
