@@ -34,7 +34,7 @@ policy than the agent.`,
 	}
 	configFlag(cmd, &o.config)
 	cmd.Flags().StringVar(&o.address, "address", "", "where the agent listens, unix://`PATH`; without it, where the policy says")
-	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "table or json")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "the `format`: table or json")
 	cmd.Flags().BoolVar(&o.strict, "strict", false, "fail if a container lacks something, or the files hold another policy")
 	return cmd
 }
