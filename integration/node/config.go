@@ -55,6 +55,7 @@ runtime_type = "io.containerd.runc.v2"
 [{{$.CRI}}.containerd.runtimes.{{q .Name}}.options]
 BinaryName = {{q .Program}}
 Root = {{q $.RuncRoot}}
+SystemdCgroup = {{$.SystemdCgroup}}
 {{end}}`
 
 // writeConfig writes containerd's configuration into the node's directory.
@@ -76,6 +77,7 @@ func writeConfig(o Options, dir string) error {
 	err = t.Execute(&text, map[string]any{
 		"Version": v.configVersion(), "CRI": v.criTable(), "CNIDirs": v.manyCNIDirs(),
 		"Dir": dir, "Image": Image, "CNI": o.cni(), "DefaultHandler": o.DefaultHandler, "Handlers": handlers, "RuncRoot": filepath.Join(dir, "runc"),
+		"SystemdCgroup": o.SystemdCgroup,
 	})
 	if err != nil {
 		return fmt.Errorf("writing containerd's configuration: %w", err)

@@ -57,6 +57,10 @@ type Options struct {
 	// namespace. The controllers stay with v1 on the host, so that limits are taken
 	// out of each spec before the handler's program runs.
 	CgroupV2 bool
+
+	// SystemdCgroup has systemd make the pods' cgroups. It has to be PID 1 where the
+	// node runs.
+	SystemdCgroup bool
 }
 
 // withDefaults fills what is empty, from the environment where that says it.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -132,7 +133,11 @@ func (c PodConfig) labels() map[string]string {
 	return map[string]string{labelPodName: c.Name, labelPodNamespace: c.Namespace, labelPodUID: c.UID}
 }
 
+// podCgroup is a path, or for systemd's driver a slice, as the kubelet names it.
 func (n *Node) podCgroup(c PodConfig) string {
+	if n.options.SystemdCgroup {
+		return "/" + n.cgroup + "-besteffort-pod" + strings.ReplaceAll(c.UID, "-", "_") + ".slice"
+	}
 	return filepath.Join("/", n.cgroup, "besteffort", "pod"+c.UID)
 }
 
