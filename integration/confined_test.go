@@ -32,9 +32,17 @@ func TestConfinedNode(t *testing.T) {
 		Privileged: true, Env: map[string]string{"container": "oci"}, Mounts: mounts,
 	})
 	state(t, machine)
+	render := insideBin + "/nodegate render systemd --config " + insideVolume + "/policy.toml"
+
+	// The unit that Debian has for nodes, with the drop-in.
+	dropIns := "/etc/systemd/system/systemd-nspawn@.service.d"
+	allowed := sh(t, machine, "mkdir -p "+dropIns+" && "+render+" >"+dropIns+"/nodegate.conf && systemctl daemon-reload && systemctl show -P DevicePolicy -P DeviceAllow systemd-nspawn@node.service")
+	if !strings.Contains(allowed, "closed") || !strings.Contains(allowed, "/dev/fuse rwm") || !strings.Contains(allowed, "block-loop rw") {
+		t.Errorf("the unit with the drop-in: %s", allowed)
+	}
 	for part, properties := range map[string]string{
 		"denied":  "-p DevicePolicy=closed -p 'DeviceAllow=/dev/net/tun rwm'", // nspawn's own, but for disks
-		"allowed": sh(t, machine, insideBin+"/nodegate render systemd --command --config "+insideVolume+"/policy.toml"),
+		"allowed": sh(t, machine, render+" --command"),
 	} {
 		said := sh(t, machine, "systemd-run --pipe --wait --quiet -p Delegate=yes "+properties+
 			" systemd-nspawn --quiet --keep-unit --register=no --volatile=yes --directory=/ --private-network"+

@@ -97,6 +97,8 @@ func flagCompletion(cmd *cobra.Command, flag string) cobra.CompletionFunc {
 			return values("text", "json")
 		}
 		return values("table", "json")
+	case "cgroup":
+		return values("v1", "v2")
 	case "layout":
 		return values("auto", "containerd", "k3s", "rke2")
 	case "runtime":

@@ -27,7 +27,7 @@ func renderCommand() *cobra.Command {
 }
 
 func renderSystemdCommand() *cobra.Command {
-	var file, unit string
+	var file, unit, cgroup string
 	var command bool
 	cmd := &cobra.Command{
 		Use:   "systemd",
@@ -50,6 +50,9 @@ Exits with 0, and with 1 if the policy has errors.`,
 			if !ok {
 				return &usageError{cmd.CommandPath(), fmt.Sprintf("--unit %s is no unit that a node runs as: name a .service or a .scope", unit)}
 			}
+			if cgroup != "" && cgroup != "v1" && cgroup != "v2" {
+				return &usageError{cmd.CommandPath(), fmt.Sprintf("--cgroup %s is no version: write v1 or v2", cgroup)}
+			}
 			c, err := config.Load(file)
 			if err != nil {
 				return err
@@ -58,7 +61,10 @@ Exits with 0, and with 1 if the policy has errors.`,
 			if err != nil {
 				return err
 			}
-			p := systemdProperties(c.Policy.Needs(), machine)
+			if cgroup == "" {
+				cgroup = string(machine.Cgroup().Value.Version)
+			}
+			p := systemdProperties(c.Policy.Needs(), machine, cgroup == "v1")
 			if err := machine.Close(); err != nil {
 				return err
 			}
@@ -71,6 +77,7 @@ Exits with 0, and with 1 if the policy has errors.`,
 	configFlag(cmd, &file)
 	cmd.Flags().StringVar(&unit, "unit", "systemd-nspawn@.service", "write a drop-in of this `unit`")
 	cmd.Flags().BoolVar(&command, "command", false, "write options for systemd-run instead, quoted for a shell")
+	cmd.Flags().StringVar(&cgroup, "cgroup", "", "the node's cgroup `version`, v1 or v2 (default this machine's)")
 	cmd.MarkFlagsMutuallyExclusive("unit", "command")
 	return cmd
 }

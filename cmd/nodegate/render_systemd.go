@@ -24,10 +24,18 @@ type property struct{ setting, note string }
 
 // systemdProperties translates what a node needs; globs are looked up on this
 // machine.
-func systemdProperties(needs policy.Needs, machine *host.Host) *properties {
+func systemdProperties(needs policy.Needs, machine *host.Host, cgroupV1 bool) *properties {
 	p := &properties{}
 	// closed: the devices of every container, such as /dev/null, and these.
 	p.set("DevicePolicy=closed")
+	if cgroupV1 {
+		// runc's AllowedDevices: on v1 a cgroup cannot allow what the one above it
+		// does not, and runc gives up. On v2 the filters of both just have to agree.
+		p.note("what runc gives to every container, and on cgroup v1 does not start one without")
+		p.set("DeviceAllow=char-* m")
+		p.set("DeviceAllow=block-* m")
+		p.set("DeviceAllow=/dev/char/10:200 rwm")
+	}
 	for _, d := range needs.Devices {
 		p.device(d, machine.LookupDevice(d.Path))
 	}

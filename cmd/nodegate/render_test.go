@@ -58,7 +58,7 @@ namespaces = ["*"]
 		root := rootCommand()
 		var dropIn bytes.Buffer
 		root.SetOut(&dropIn)
-		root.SetArgs([]string{"render", "systemd", "--config", filepath.Join(dir, "policy.toml"), "--unit", unit})
+		root.SetArgs([]string{"render", "systemd", "--config", filepath.Join(dir, "policy.toml"), "--unit", unit, "--cgroup", "v1"})
 		if err := root.Execute(); err != nil {
 			t.Fatal(err)
 		}

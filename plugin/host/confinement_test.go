@@ -18,7 +18,7 @@ import (
 
 // confine puts the test's thread into a device cgroup that allows only these.
 // On a machine without cgroup v1 nothing less than a container has one of its
-// own: TestConfinedAgent of the integration tests.
+// own: TestConfinedNode of the integration tests.
 func confine(t *testing.T, allowed ...string) {
 	t.Helper()
 	const hierarchy = "/sys/fs/cgroup/devices"
