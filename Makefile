@@ -93,6 +93,7 @@ bench: ## Run the benchmarks
 demo: runtime build ## Show on a real containerd what nodegate changes (as root)
 	@hack/images.sh systemd || echo "make: no Debian system for the demo" >&2
 	@$(GOBUILD) -o $(BIN)/demo ./hack/demo
+	@$(GOBUILD) -ldflags '-s -w -X main.configPath=$(BIN)/demo-runc.toml' -o $(BIN)/demo-runc ./cmd/nodegate-runc
 	@$(BIN)/demo
 
 .PHONY: clean

@@ -6,6 +6,8 @@ package integration
 import (
 	"strings"
 	"testing"
+
+	"github.com/nodegate/nodegate/integration/node"
 )
 
 // engine is a script that runs an engine, and what it has to write. In it, $V2 is empty
@@ -20,7 +22,7 @@ type engine struct {
 // no controllers, so that no limit can be set (node.Options.CgroupV2).
 func (engine) settings(v2 bool) string {
 	if v2 {
-		return "V2=yes PLAIN=/share/bin/runc-limitless PODMAN=\n"
+		return "V2=yes PLAIN=/share/bin/runc-limitless PODMAN=--pids-limit=-1\n"
 	}
 	return "V2= PLAIN=runc PODMAN=--cgroups=disabled\n"
 }
@@ -137,4 +139,66 @@ func (x *nest) testEngines(t *testing.T) {
 			t.Log(output)
 		}
 	})
+}
+
+// testDoesNotWork is what docs/nested.md says does not, with the call that is refused.
+func (x *nest) testDoesNotWork(t *testing.T) {
+	c := x.run(t, "nested")
+	load := "podman load -q -i /share/inner.tar\n" + engine{}.settings(x.v2)
+	for script, says := range map[string]string{
+		load + "podman run --rm --privileged --network none $PODMAN local/inner:1 /probe id": "mount `sysfs` to `sys`: Operation not permitted",
+		"mkdir l u w m; mount -t overlay none -o lowerdir=l,upperdir=u,workdir=w m":          "wrong fs type, bad option, bad superblock",
+	} {
+		if output, ok := attempt(t, c, script); ok || !strings.Contains(output, says) {
+			t.Errorf("%s: it works is %v, and it has to say %q:\n%s", script, ok, says, output)
+		}
+	}
+	config := x.container()
+	config.DropCapabilities = []string{"ALL"}
+	p := runPod(t, x.Node, node.PodConfig{Namespace: "ci", Handler: wrapped, UserNamespace: true, Annotations: askFor("nested")})
+	if output, ok := attempt(t, runContainer(t, p, config), runcRun); ok || !strings.Contains(strings.ToLower(output), "operation not permitted") {
+		t.Errorf("without the runtime's default capabilities: it works is %v: %s", ok, output)
+	}
+}
+
+// testSystemd runs an engine as a unit of systemd, which is PID 1 by a profile of its own.
+func (x *nest) testSystemd(t *testing.T) {
+	config := x.container()
+	config.Command = []string{"/sbin/init"}
+	c := run(t, x.Node, node.PodConfig{Namespace: "ci", Handler: wrapped, UserNamespace: true, Annotations: askFor("systemd,nested")}, config)
+	output, ok := attempt(t, c, engine{}.settings(x.v2)+`
+for i in $(seq 300); do systemctl -q is-active sysinit.target 2>/dev/null && break; sleep 0.1; done
+podman load -q -i /share/inner.tar
+systemd-run -q --pipe --wait -p Delegate=yes podman run --rm $PODMAN local/inner:1 /probe ls /nodes
+`)
+	if !ok || !strings.HasSuffix(output, "fifo\n") {
+		t.Errorf("it works is %v: %s", ok, output)
+	}
+}
+
+// testLimits hands a controller down to inner containers, as docs/nested.md says; an exec
+// finds its way into the container afterwards too.
+func (x *nest) testLimits(t *testing.T) {
+	c := x.run(t, "nested")
+	output, ok := attempt(t, c, `
+cd /sys/fs/cgroup
+set -- $(cat cgroup.controllers)
+[ -n "$1" ] || { echo none; exit; }
+echo "+$1" >cgroup.subtree_control && exit 1
+mkdir init
+for pid in $(cat cgroup.procs); do
+	echo "$pid" >init/cgroup.procs || true # has ended
+done
+echo "+$1" >cgroup.subtree_control
+cat init/cgroup.controllers
+`)
+	switch {
+	case output == "none\n":
+		t.Skip("the machine's cgroup v2 has no controllers: v1 has all of them")
+	case !ok || !strings.Contains(output, "Device or resource busy"):
+		t.Errorf("handing a controller down: it works is %v: %s", ok, output)
+	}
+	if output, ok := attempt(t, c, "runc run -b /share/limited one"); !ok {
+		t.Errorf("exec after that: %s", output)
+	}
 }

@@ -84,19 +84,23 @@ func TestNestedPods(t *testing.T) {
 		if _, err := os.Stat("/sys/fs/cgroup/systemd/cgroup.procs"); err != nil {
 			t.Skip("no cgroup v1 hierarchy named systemd here") // a machine with v2 alone
 		}
-		x := newNest(t, false, grantApart("nested"))
+		x := newNest(t, false, grantApart("nested", "systemd"))
 		t.Run("engines", x.testEngines)
+		t.Run("under systemd", x.testSystemd)
 		t.Run("ends at the pod", x.testEndsAtThePod)
 	})
 	t.Run("v2", func(t *testing.T) {
 		text := nestedText(t)
 		entries := entriesOf(text)
-		policy := grantApart("nested")
+		policy := grantApart("nested", "systemd")
 		for _, e := range entries {
 			policy += grantApart(lacking(e)) + without(t, text, e)
 		}
 		x := newNest(t, true, policy)
 		t.Run("engines", x.testEngines)
+		t.Run("under systemd", x.testSystemd)
+		t.Run("does not work", x.testDoesNotWork)
+		t.Run("limits", x.testLimits)
 		t.Run("ends at the pod", x.testEndsAtThePod)
 		t.Run("minimal", func(t *testing.T) { x.testMinimal(t, entries) })
 		t.Run("without a user namespace", x.testNeedsUserNamespace)

@@ -53,9 +53,13 @@ func demo(ctx context.Context) (err error) {
 	for _, note := range d.notes {
 		say("%s", note)
 	}
+	// containerd asks the runtime for its features when it starts.
+	if err := configureWrapper(bin, "/run/nodegate"); err != nil {
+		return err
+	}
 	start := time.Now()
 	say("starting a private containerd %s", node.DefaultContainerd)
-	n, err := node.Start(ctx, node.Options{BinDir: bin})
+	n, err := node.Start(ctx, node.Options{BinDir: bin, Handlers: map[string]string{wrappedHandler: filepath.Join(bin, "demo-runc")}})
 	if err != nil {
 		return err
 	}
@@ -65,11 +69,14 @@ func demo(ctx context.Context) (err error) {
 	shadows := shadowPrefix + strconv.Itoa(os.Getpid())
 	defer func() {
 		say("removing the pods and the node")
-		err = errors.Join(err, n.Close(), os.RemoveAll(shadows))
+		err = errors.Join(err, n.Close(), os.RemoveAll(shadows), os.Remove(wrapperConfig(bin)))
 	}()
 
-	s := scenario{node: n, devices: d}
+	s := scenario{node: n, devices: d, bin: bin}
 	if s.system, err = importSystem(ctx, n, bin); err != nil {
+		return err
+	}
+	if err := configureWrapper(bin, s.state()); err != nil {
 		return err
 	}
 	say("running pods without nodegate")

@@ -29,6 +29,7 @@ type scenario struct {
 	node    *node.Node
 	devices devices
 	system  string // the image of a whole system; "" where none is built
+	bin     string // where the built programs are
 }
 
 // row is one line of the table: a question to a container of a pod.
@@ -56,6 +57,7 @@ func (s scenario) rows() []row {
 	}
 	if s.system != "" {
 		rows = append(rows, row{"systemd as PID 1", "pod with user namespace", "system", systemContainer, nil})
+		rows = append(rows, row{"a container in a container", "pod with user namespace", "engine", innerContainer, nil})
 	}
 	return append(rows,
 		row{"mknod, block device", "plain pod under no-mknod, root", "locked", "root", []string{"mknod", "b", "/tmp-disk", "7", "0"}},
@@ -83,6 +85,7 @@ func (s scenario) pods() []pod {
 	}
 	if s.system != "" {
 		pods = append(pods, pod{"system", "demo", "systemd", true, map[string]int64{systemContainer: 0}})
+		pods = append(pods, pod{"engine", "demo", "nested", true, map[string]int64{innerContainer: 0}})
 	}
 	return pods
 }
@@ -104,8 +107,12 @@ func (s scenario) run(ctx context.Context, phase string) (map[string]string, err
 }
 
 func (s scenario) runPod(ctx context.Context, p pod, phase string) (map[string]string, error) {
+	handler := ""
+	if p.name == "engine" && phase == "with" {
+		handler = wrappedHandler
+	}
 	running, err := s.node.RunPod(ctx, node.PodConfig{Name: p.name, UID: p.name + "-" + phase,
-		Namespace: p.namespace, UserNamespace: p.userns,
+		Namespace: p.namespace, UserNamespace: p.userns, Handler: handler,
 		Annotations: map[string]string{"profiles.nodegate.dev": p.request}})
 	if err != nil {
 		return nil, err
@@ -123,6 +130,11 @@ func (s scenario) runPod(ctx context.Context, p pod, phase string) (map[string]s
 func (s scenario) ask(ctx context.Context, p *node.Pod, name string, uid *int64, answers map[string]string) error {
 	if name == systemContainer {
 		answer, err := s.boot(ctx, p)
+		answers[row{pod: p.Config.Name, container: name}.key()] = answer
+		return err
+	}
+	if name == innerContainer {
+		answer, err := s.engine(ctx, p)
 		answers[row{pod: p.Config.Name, container: name}.key()] = answer
 		return err
 	}
@@ -154,13 +166,16 @@ func (s scenario) ask(ctx context.Context, p *node.Pod, name string, uid *int64,
 	return nil
 }
 
+// state is the directory of the agent's records.
+func (s scenario) state() string { return filepath.Join(s.node.Dir(), "nodegate") }
+
 // startAgent writes the policy and waits until the agent is registered.
 func (s scenario) startAgent(ctx context.Context, binary, shadows string) (*node.Process, error) {
 	path := filepath.Join(s.node.Dir(), "policy.toml")
 	head := fmt.Sprintf("nri.socket = %q\nstate = { dir = %q, shadow_dir = %q }\nserver.listen = %q\n",
-		s.node.NRISocket(), filepath.Join(s.node.Dir(), "nodegate"), shadows, "unix://"+filepath.Join(s.node.Dir(), "nodegate.sock"))
+		s.node.NRISocket(), s.state(), shadows, "unix://"+filepath.Join(s.node.Dir(), "nodegate.sock"))
 	names := make([]string, 0, len(s.devices.list))
-	for _, name := range append([]string{"ping", "systemd"}, s.devices.profiles()...) {
+	for _, name := range append([]string{"ping", "systemd", "nested"}, s.devices.profiles()...) {
 		names = append(names, fmt.Sprintf("%q", name))
 	}
 	text := strings.Replace(policyText, `"ping", "fuse", "kvm"`, strings.Join(names, ", "), 1)
