@@ -78,8 +78,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 	nullKiB, gateKiB := null.rss(t), gate.rss(t)
 	t.Logf("resident memory: null %d KiB, nodegate %d KiB", nullKiB, gateKiB)
-	if gateKiB > nullKiB+10*1024 {
-		t.Errorf("nodegate holds %d KiB, want at most 10 MiB more than %d KiB", gateKiB, nullKiB)
+	if gateKiB > nullKiB+14*1024 { // HTTP, metrics and the latest outcomes among it
+		t.Errorf("nodegate holds %d KiB, want at most 14 MiB more than %d KiB", gateKiB, nullKiB)
 	}
 }
 

@@ -23,6 +23,7 @@ var (
 	levelRules      = level{10, 0} // device-cgroup rules, seccomp, namespaces
 	levelSysctls    = level{12, 0}
 	levelSeesPolicy = level{12, 0} // the container's seccomp profile is told
+	levelFails      = level{12, 4} // a request that a plugin does not answer can fail
 )
 
 func (l level) atLeast(other level) bool {

@@ -220,3 +220,23 @@ func mustList(t *testing.T, p *Plugin) []record.Record {
 	}
 	return all
 }
+
+// A runtime is asked to let the agent validate where that is of use, and where
+// the runtime knows of it: an older one refuses a plugin that asks.
+func TestEvents(t *testing.T) {
+	for _, tc := range []struct {
+		at    level
+		audit bool
+		want  bool
+	}{{level{8, 0}, false, false}, {level{10, 0}, false, true}, {level{12, 3}, false, true}, {level{12, 4}, false, false}, {level{12, 3}, true, false}} {
+		mask := events(tc.at, tc.audit)
+		if got := mask.IsSet(api.Event_VALIDATE_CONTAINER_ADJUSTMENT); got != tc.want {
+			t.Errorf("NRI %s, audit %v: validates %v, want %v", tc.at, tc.audit, got, tc.want)
+		}
+		for _, e := range []api.Event{api.Event_CREATE_CONTAINER, api.Event_START_CONTAINER, api.Event_STOP_CONTAINER, api.Event_REMOVE_CONTAINER, api.Event_REMOVE_POD_SANDBOX} {
+			if !mask.IsSet(e) {
+				t.Errorf("NRI %s: not told of %v", tc.at, e)
+			}
+		}
+	}
+}

@@ -58,14 +58,15 @@ func (p *Plugin) arrived(ctx context.Context, pol *policy.Policy, pod *api.PodSa
 	return err
 }
 
-// events are those that the runtime is to tell of. One that validates can be
-// told from NRI 0.10 on; an older runtime refuses a plugin that asks for it. In
-// audit mode nothing may be refused, so nothing is validated.
+// events are those that the runtime is to tell of. A plugin can validate from
+// NRI 0.10 on; an older runtime refuses one that asks for it. It is one more
+// round trip for each container, and one with a failure policy needs it not.
+// In audit mode nothing may be refused, so nothing is validated.
 func events(at level, audit bool) api.EventMask {
 	var mask api.EventMask
 	mask.Set(api.Event_CREATE_CONTAINER, api.Event_START_CONTAINER, api.Event_STOP_CONTAINER,
 		api.Event_REMOVE_CONTAINER, api.Event_REMOVE_POD_SANDBOX)
-	if at.atLeast(levelRules) && !audit {
+	if at.atLeast(levelRules) && !at.atLeast(levelFails) && !audit {
 		mask.Set(api.Event_VALIDATE_CONTAINER_ADJUSTMENT)
 	}
 	return mask

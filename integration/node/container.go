@@ -125,6 +125,9 @@ func (c *Container) Log() (string, error) {
 // what a wrapper of the runtime wrote there. It is there while the container runs.
 func (c *Container) Spec() (*specs.Spec, error) { return c.pod.node.readSpec(c.ID) }
 
+// ContainerSpec is the same of a container by its id.
+func (n *Node) ContainerSpec(id string) (*specs.Spec, error) { return n.readSpec(id) }
+
 // Pid is the container's process in the caller's PID namespace.
 func (c *Container) Pid() (int, error) { return c.pod.node.readPid(c.ID) }
 
