@@ -178,7 +178,7 @@ func (s scenario) startAgent(ctx context.Context, binary, shadows string) (*node
 	for _, name := range append([]string{"ping", "systemd", "nested"}, s.devices.profiles()...) {
 		names = append(names, fmt.Sprintf("%q", name))
 	}
-	text := strings.Replace(policyText, `"ping", "fuse", "kvm"`, strings.Join(names, ", "), 1)
+	text := strings.Replace(policyText, `"ping", "fuse", "kvm", "systemd", "nested"`, strings.Join(names, ", "), 1)
 	if err := os.WriteFile(path, []byte(head+text+s.devices.policy()), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the policy: %w", err)
 	}
