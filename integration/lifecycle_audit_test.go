@@ -44,6 +44,7 @@ func TestLifecycleAudit(t *testing.T) {
 
 	g.Write(t, "mode = \"enforce\"\n"+grantOneOfEach)
 	waitLogged(t, agent, policyReplaced, 1)
+	waitLogged(t, agent, "msg=synchronized", 2) // another mode is another registration
 	enforced := runContainer(t, granted, node.ContainerConfig{Name: "enforced"})
 	expectAll(t, enforced)
 	if got := refusal(t, greedy, node.ContainerConfig{Name: "enforced"}); !strings.Contains(got, `"kvm", which is not granted`) {
@@ -52,6 +53,7 @@ func TestLifecycleAudit(t *testing.T) {
 
 	g.Write(t, "mode = \"audit\"\n"+grantOneOfEach)
 	waitLogged(t, agent, policyReplaced, 2)
+	waitLogged(t, agent, "msg=synchronized", 3)
 	expectAll(t, enforced) // what was given stays
 	if err := enforced.Remove(t.Context()); err != nil {
 		t.Fatal(err)

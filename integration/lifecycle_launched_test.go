@@ -98,7 +98,7 @@ func TestLifecycleLaunchedBad(t *testing.T) {
 			told += line
 		}
 	}
-	for _, want := range []string{"NRI configuration:3", "colour"} {
+	for _, want := range []string{"NRI configuration:4", "colour"} {
 		if !strings.Contains(told, want) {
 			t.Errorf("containerd's log is without %q: %s", want, told)
 		}

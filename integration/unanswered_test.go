@@ -19,7 +19,10 @@ func TestAnswerThatDoesNotArrive(t *testing.T) {
 	for _, version := range []string{node.DefaultContainerd, "2.2.9"} {
 		t.Run(version, func(t *testing.T) {
 			n := startNode(t, node.Options{Containerd: version, ExtraConfig: shortTimeout + validating()})
-			g, agent := startAgent(t, n, "[[grants]]\nnamespaces = [\"default\"]\nprofiles = [\"fuse\"]\n")
+			const grant = "[[grants]]\nnamespaces = [\"default\"]\nprofiles = [\"fuse\"]\n"
+			g, agent := startAgent(t, n, "mode = \"audit\"\n"+grant)
+			g.Write(t, grant) // from now on what it does not answer is refused
+			waitLogged(t, agent, "msg=synchronized", 2)
 			annotations := requiresAgent()
 			maps.Copy(annotations, askFor("fuse"))
 			required := runPod(t, n, node.PodConfig{Annotations: annotations})

@@ -28,7 +28,10 @@ const syncPatience = 5 * time.Second
 // connection is closed.
 const flushTime = 50 * time.Millisecond
 
-var errClosed = errors.New("the runtime closed the connection")
+var (
+	errClosed = errors.New("the runtime closed the connection")
+	errAgain  = errors.New("the mode has changed, which a runtime is told when the agent registers")
+)
 
 // connection is the plugin as one connection sees it. NRI's stub takes the
 // handlers from its method set, most of which are the plugin's own.
@@ -79,6 +82,14 @@ func (c *connection) stopWaiting() {
 
 func (c *connection) serve(ctx context.Context, opts ...stub.Option) error {
 	defer c.stopWaiting()
+	var again <-chan struct{} // of a plugin that the runtime launched: its policy stays
+	if c.Plugin != nil {
+		again = c.again
+		select {
+		case <-again: // has been heeded with this registration
+		default:
+		}
+	}
 	closed := make(chan struct{}, 1)
 	opts = append(opts, stub.WithLogger(stubLogger{}), stub.WithOnClose(func() {
 		select {
@@ -114,11 +125,19 @@ func (c *connection) serve(ctx context.Context, opts ...stub.Option) error {
 	select {
 	case <-closed:
 		return errClosed
+	case <-again:
+		c.stop(s)
+		return errAgain
 	case <-ctx.Done():
-		c.busy.Lock() // waits for the request that is under way
-		defer c.busy.Unlock()
-		time.Sleep(flushTime)
-		s.Stop()
+		c.stop(s)
 		return ctx.Err()
 	}
+}
+
+// stop ends the connection once the request that is under way has been answered.
+func (c *connection) stop(s stub.Stub) {
+	c.busy.Lock()
+	defer c.busy.Unlock()
+	time.Sleep(flushTime)
+	s.Stop()
 }

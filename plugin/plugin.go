@@ -55,6 +55,8 @@ type Plugin struct {
 
 	listeners []Listener
 
+	again chan struct{} // asks for another registration
+
 	ready     chan struct{} // closed when first synchronized
 	readyOnce sync.Once
 
@@ -65,7 +67,7 @@ type Plugin struct {
 
 // New makes a plugin that decides by the policy.
 func New(p *policy.Policy, node Node) *Plugin {
-	plugin := &Plugin{node: node, ready: make(chan struct{})}
+	plugin := &Plugin{node: node, again: make(chan struct{}, 1), ready: make(chan struct{})}
 	plugin.policy.Store(p)
 	plugin.runtime.Store(&runtimeInfo{level: lowestLevel})
 	plugin.unregistered("it has not registered yet")
@@ -73,9 +75,15 @@ func New(p *policy.Policy, node Node) *Plugin {
 }
 
 // SetPolicy replaces the policy for the containers that come, and tells of those
-// that run without what it would give them.
+// that run without what it would give them. Whether the runtime may refuse for
+// the agent goes by the mode: a change of that takes another registration.
 func (p *Plugin) SetPolicy(ctx context.Context, pol *policy.Policy) {
-	p.policy.Store(pol)
+	if old := p.policy.Swap(pol); old.Audit() != pol.Audit() {
+		select {
+		case p.again <- struct{}{}:
+		default: // is waiting already
+		}
+	}
 	p.compare(ctx)
 }
 
