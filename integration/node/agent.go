@@ -41,7 +41,7 @@ func (n *Node) StartAgent(ctx context.Context, binary, config string, args ...st
 func (n *Node) Command(program string, args ...string) *exec.Cmd { return n.ns.enter(program, args...) }
 
 // CRISocket is where containerd answers the CRI.
-func (n *Node) CRISocket() string { return n.socket() }
+func (n *Node) CRISocket() string { return n.socket }
 
 // NRISocket is where containerd listens for NRI plugins: [nri] socket of an agent.
 func (n *Node) NRISocket() string { return filepath.Join(n.dir, "nri/nri.sock") }

@@ -147,7 +147,7 @@ func (c *Container) Remove(ctx context.Context) error {
 
 // Bundle is the OCI bundle of a container or sandbox by id.
 func (n *Node) Bundle(id string) string {
-	return filepath.Join(n.dir, "state/io.containerd.runtime.v2.task", criNamespace, id)
+	return filepath.Join(n.state, "io.containerd.runtime.v2.task", criNamespace, id)
 }
 
 func (n *Node) readSpec(id string) (*specs.Spec, error) {

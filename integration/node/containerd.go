@@ -21,8 +21,6 @@ import (
 // criNamespace is where containerd's CRI keeps images and containers.
 const criNamespace = "k8s.io"
 
-func (n *Node) socket() string { return filepath.Join(n.dir, "containerd.sock") }
-
 // startContainerd starts containerd and returns when the runtime and its network are
 // ready for pods.
 func (n *Node) startContainerd(ctx context.Context) error {
@@ -30,9 +28,9 @@ func (n *Node) startContainerd(ctx context.Context) error {
 	defer cancel()
 	cmd := n.ns.enter(n.options.containerd(),
 		"--config", filepath.Join(n.dir, "config.toml"),
-		"--address", n.socket(),
+		"--address", n.socket,
 		"--root", filepath.Join(n.dir, "root"),
-		"--state", filepath.Join(n.dir, "state"))
+		"--state", n.state)
 	cmd.Env = append(os.Environ(), "PATH="+n.path())
 	p, err := startProcess("containerd", cmd, filepath.Join(n.dir, "containerd.log"))
 	if err != nil {
@@ -58,7 +56,7 @@ func (n *Node) connect() error {
 	if n.conn != nil {
 		return nil // gRPC reconnects by itself
 	}
-	conn, err := grpc.NewClient("unix://"+n.socket(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+	conn, err := grpc.NewClient("unix://"+n.socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 			return invoke(namespaced(ctx), method, req, reply, cc, opts...)
 		}),

@@ -83,11 +83,18 @@ func holdNamespaces(ctx context.Context, dir, cgroup string, v2 bool) (*holder, 
 // enter returns the command that runs a program inside, with the program's process id
 // as its own.
 func (h *holder) enter(program string, args ...string) *exec.Cmd {
-	pid := strconv.Itoa(h.cmd.Process.Pid)
-	all := append([]string{
-		"--mount=/proc/" + pid + "/ns/mnt", "--net=/proc/" + pid + "/ns/net", "--wd=/", "--", program,
-	}, args...)
+	proc := "/proc/" + h.process()
+	all := append([]string{"--mount=" + proc + "/ns/mnt", "--net=" + proc + "/ns/net", "--wd=/", "--", program}, args...)
 	return exec.Command("nsenter", all...)
+}
+
+// process names the process below /proc whose namespaces are the node's: the caller's
+// where nobody holds others.
+func (h *holder) process() string {
+	if h == nil {
+		return "self"
+	}
+	return strconv.Itoa(h.cmd.Process.Pid)
 }
 
 // release lets the holder clean up and waits for it.

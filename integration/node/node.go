@@ -26,6 +26,8 @@ type Node struct {
 	options     Options
 	dir         string
 	cgroup      string // of all pods, in every hierarchy
+	socket      string // containerd's
+	state       string // containerd's directory of what runs
 	mountpoints []*mountpoint
 	ns          *holder
 	containerd  *Process
@@ -87,8 +89,8 @@ func (n *Node) makeDirs() error {
 	if err != nil {
 		return fmt.Errorf("making the node's directory: %w", err)
 	}
-	n.dir = dir
-	n.cgroup = filepath.Base(dir)
+	n.dir, n.cgroup = dir, filepath.Base(dir)
+	n.socket, n.state = filepath.Join(dir, "containerd.sock"), filepath.Join(dir, "state")
 	// The root of a user namespace has to cross it to its root file system.
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return fmt.Errorf("opening the node's directory: %w", err)

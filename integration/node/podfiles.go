@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -51,7 +50,7 @@ func (n *Node) kubeletMounts(c PodConfig, container string) ([]*runtimeapi.Mount
 // removePodFiles removes the pod's files and cgroups. Its cgroups are found where
 // containerd sees them, which is not the host's view in a node with cgroup v2.
 func (n *Node) removePodFiles(c PodConfig) error {
-	base := filepath.Join("/proc", strconv.Itoa(n.ns.cmd.Process.Pid), "root/sys/fs/cgroup")
+	base := filepath.Join("/proc", n.ns.process(), "root/sys/fs/cgroup")
 	for _, hierarchy := range []string{"", "*"} {
 		dirs, err := filepath.Glob(filepath.Join(base, hierarchy, n.podCgroup(c)))
 		if err != nil {

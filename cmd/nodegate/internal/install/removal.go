@@ -40,6 +40,10 @@ func NewRemoval(root string, purge bool) (*Removal, error) {
 		r.Installed = true
 		r.Containers = t.containersOf(m.Binary, m.State)
 		r.Units = m.Units
+		// Where containers still have records, the folders are not empty and stay; an
+		// agent that runs makes them again.
+		state := t.policy().state
+		r.prune = []string{state, state + "/decisions"}
 	}
 	rest := *m
 	rest.Entries = nil
@@ -63,7 +67,7 @@ func NewRemoval(root string, purge bool) (*Removal, error) {
 	if err := r.records(&rest, file); err != nil {
 		return nil, err
 	}
-	r.prune = m.Dirs
+	r.prune = append(r.prune, m.Dirs...)
 	if purge {
 		r.prune = append([]string{configDir, configDir + "/conf.d"}, r.prune...)
 	}

@@ -161,6 +161,24 @@ func TestPurge(t *testing.T) {
 	}
 }
 
+// The agent's folders go with it, and stay where there are records of containers.
+func TestUninstallState(t *testing.T) {
+	h := newHost(t, "")
+	before := h.tree()
+	h.install()
+	h.write("/run/nodegate/decisions/x.json", "{}")
+	h.uninstall()
+	if h.read("/run/nodegate/decisions/x.json") != "{}" {
+		t.Error("the record has changed")
+	}
+	h.must(os.RemoveAll(h.at("/run/nodegate")))
+	h.install()
+	h.must(os.MkdirAll(h.at("/run/nodegate/decisions"), 0o700))
+	h.uninstall()
+	h.must(os.Remove(h.at("/run")))
+	h.same(before, "uninstalled")
+}
+
 // A newer nodegate replaces an older one; a wrapper that runs goes on.
 func TestUpgrade(t *testing.T) {
 	h := newHost(t, "")
