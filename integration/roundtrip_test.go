@@ -42,7 +42,7 @@ profiles = ["ping", "fuse", "no-mknod"]
 `
 
 // TestRoundTrip plays the runtime's side of NRI and compares nodegate with a
-// plugin that does nothing, request by request in one run. A container that
+// plugin that does nothing, asked as often, request by request in one run. A container that
 // no grant concerns must cost next to nothing above that.
 func TestRoundTrip(t *testing.T) {
 	node.Require(t, node.Options{})
@@ -160,7 +160,7 @@ func startRuntimeAmong(t *testing.T, pods []*api.PodSandbox, ctrs []*api.Contain
 }
 
 func nullPlugin(t *testing.T, socket string) *exec.Cmd {
-	return exec.Command(buildCommand(t, "./nullplugin"), socket)
+	return exec.Command(buildCommand(t, "./nullplugin"), socket, "validating")
 }
 
 func nodegatePlugin(t *testing.T, socket string) *exec.Cmd {

@@ -20,11 +20,6 @@ func (null) CreateContainer(context.Context, *api.PodSandbox, *api.Container) (*
 	return nil, nil, nil
 }
 
-// Where nodegate validates, it is asked twice about a container: so is this one.
-func (null) ValidateContainerAdjustment(context.Context, *api.ValidateContainerAdjustmentRequest) error {
-	return nil
-}
-
 func (null) RemoveContainer(context.Context, *api.PodSandbox, *api.Container) error { return nil }
 
 func (null) RemovePodSandbox(context.Context, *api.PodSandbox) error { return nil }
@@ -33,8 +28,20 @@ func (null) Synchronize(context.Context, []*api.PodSandbox, []*api.Container) ([
 	return nil, nil
 }
 
+// validating is asked twice about each container, as nodegate is.
+type validating struct{ null }
+
+func (validating) ValidateContainerAdjustment(context.Context, *api.ValidateContainerAdjustmentRequest) error {
+	return nil
+}
+
+// Called with a second argument, it validates.
 func main() {
-	s, err := stub.New(null{}, stub.WithPluginName("null"), stub.WithPluginIdx("90"), stub.WithSocketPath(os.Args[1]))
+	var plugin any = null{}
+	if len(os.Args) > 2 {
+		plugin = validating{}
+	}
+	s, err := stub.New(plugin, stub.WithPluginName("null"), stub.WithPluginIdx("90"), stub.WithSocketPath(os.Args[1]))
 	if err == nil {
 		err = s.Run(context.Background())
 	}
