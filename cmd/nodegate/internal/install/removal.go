@@ -22,11 +22,11 @@ type Removal struct {
 	Installed  bool // false: there is nothing to remove
 	Unit       bool // the unit is among what is removed
 
-	purge []string // directories to remove with all that is in them
+	state string // the agent's directory to clear; "" for none
 }
 
 // NewRemoval works out how to undo all that was installed. It changes nothing. purge
-// takes the policy and the agent's state away too, whoever wrote them.
+// takes the policy, whoever wrote it, and the agent's state away too.
 func NewRemoval(root string, purge bool) (*Removal, error) {
 	t := Tree{root}
 	r := &Removal{Plan: Plan{tree: t}}
@@ -161,7 +161,7 @@ func (r *Removal) policy() error {
 		}
 	}
 	if len(r.Containers) == 0 {
-		r.purge = append(r.purge, policy.state)
+		r.state = policy.state
 	}
 	return nil
 }
@@ -171,16 +171,21 @@ func (r *Removal) Apply() error {
 	if err := r.Plan.Apply(); err != nil {
 		return err
 	}
-	for _, name := range r.purge {
-		root, err := os.OpenRoot(r.tree.root)
-		if err != nil {
-			return err
-		}
-		err = root.RemoveAll(filepath.Clean(name)[1:])
-		_ = root.Close()
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if r.state == "" {
+		return nil
+	}
+	root, err := os.OpenRoot(r.tree.root)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }() // read only
+	state := filepath.Clean(r.state)[1:]
+	// What the agent made there; the directory may be for others too.
+	for _, name := range []string{"decisions", "nodegate.sock"} {
+		if err := root.RemoveAll(filepath.Join(state, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("removing the agent's state: %w", err)
 		}
 	}
+	_ = root.Remove(state) // fails where something else is in it
 	return nil
 }

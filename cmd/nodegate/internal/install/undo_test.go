@@ -156,6 +156,18 @@ func TestPurge(t *testing.T) {
 	}
 	h.must(os.Remove(h.at("/srv")))
 	h.same(before, "purged")
+
+	// A directory that is not the agent's alone keeps what others have in it.
+	h.write(policyPath, "version = 1\n[state]\ndir = \"/srv\"\n")
+	h.write("/srv/decisions/x.json", "{}")
+	h.write("/srv/data/others", "")
+	if _, err := h.removal(true); err != nil {
+		t.Fatal(err)
+	}
+	h.must(os.Remove(h.at("/srv/data/others")))
+	h.must(os.Remove(h.at("/srv/data")))
+	h.must(os.Remove(h.at("/srv")))
+	h.same(before, "purged beside others")
 	if _, err := h.removal(true); err != nil {
 		t.Error(err)
 	}
