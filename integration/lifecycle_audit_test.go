@@ -11,13 +11,14 @@ import (
 )
 
 // In audit mode the agent says what it would do and does none of it; a reload turns it
-// to enforcing, and back.
+// to enforcing, and back: then the runtime refuses nothing for an agent that hangs.
 func TestLifecycleAudit(t *testing.T) {
 	needFuse(t)
-	n := startNode(t, node.Options{})
+	n := startNode(t, node.Options{ExtraConfig: shortTimeout})
 	g, agent := startAgent(t, n, "mode = \"audit\"\n"+grantOneOfEach)
 	granted := runPod(t, n, node.PodConfig{UserNamespace: true, Annotations: askFor(oneOfEach)})
 	greedy := runPod(t, n, node.PodConfig{Annotations: askFor("kvm")})
+	plain := runPod(t, n, node.PodConfig{})
 	audited := func(name string, decided int) {
 		t.Helper()
 		c := runContainer(t, granted, node.ContainerConfig{Name: name})
@@ -54,6 +55,9 @@ func TestLifecycleAudit(t *testing.T) {
 	g.Write(t, "mode = \"audit\"\n"+grantOneOfEach)
 	waitLogged(t, agent, policyReplaced, 2)
 	waitLogged(t, agent, "msg=synchronized", 3)
+	stop(t, agent)
+	runContainer(t, plain, node.ContainerConfig{Name: "unanswered"})
+	wake(t, agent)
 	expectAll(t, enforced) // what was given stays
 	if err := enforced.Remove(t.Context()); err != nil {
 		t.Fatal(err)

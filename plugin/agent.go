@@ -46,6 +46,10 @@ func (p *Plugin) Run(ctx context.Context, to Endpoint) error {
 		// A runtime that stays away is worth one line, not one a second.
 		msg := err.Error()
 		p.unregistered(msg)
+		if errors.Is(err, errAgain) {
+			log.G(ctx).Info(msg)
+			continue
+		}
 		if msg != said {
 			log.G(ctx).WithError(err).WithField("socket", to.Socket).Warn("not connected to the runtime; retrying")
 			said = msg

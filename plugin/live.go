@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/containerd/log"
+
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
@@ -182,8 +184,14 @@ func (p *Plugin) comparedWith(ctx context.Context, pol *policy.Policy) {
 	}
 }
 
-// compare tells of each container that turns out to lack something, once.
+// compare tells of each container that turns out to lack something, once. It may
+// be on nobody's behalf, where a panic would end the agent.
 func (p *Plugin) compare(ctx context.Context) {
+	defer func() {
+		if r := recover(); r != nil {
+			log.G(ctx).WithField("panic", r).Error("comparing what runs with the policy")
+		}
+	}()
 	for _, o := range p.live.compare(p.policy.Load) {
 		p.stats.Lacking.Add(1)
 		p.tell(ctx, o)

@@ -152,6 +152,41 @@ func TestPanicRefuses(t *testing.T) {
 	if !strings.Contains(err.Error(), `container "c" of pod ci/p cannot be decided about`) {
 		t.Errorf("refused with %q", err)
 	}
+	// Nor does one end it that comes of no request.
+	p.live.add("c", liveContainer{})
+	p.policy.Store(nil)
+	p.compare(t.Context())
+}
+
+// An answer that was ready too late has not reached the runtime: the container is none
+// that was given something, whatever came to be known of it meanwhile.
+func TestTooLateIsNotGiven(t *testing.T) {
+	needRoot(t)
+	p := newTestPlugin(t, t.TempDir())
+	adjust, _, err := p.CreateContainer(&endsOnceAsked{Context: t.Context()}, testPod("ping"), testContainer("c"))
+	if adjust != nil || err == nil || !strings.Contains(err.Error(), "was decided about too late") {
+		t.Errorf("%v, %v", adjust, err)
+	}
+	if len(p.recorded(t)) != 1 {
+		t.Fatal("it was too late from the beginning")
+	}
+	if all, adjusted, _ := p.Containers(); all != 0 || adjusted != 0 {
+		t.Errorf("%d containers, %d adjusted", all, adjusted)
+	}
+}
+
+// endsOnceAsked is a request's context whose time is over when it is asked again.
+type endsOnceAsked struct {
+	context.Context
+	asked bool
+}
+
+func (c *endsOnceAsked) Err() error {
+	if c.asked {
+		return context.DeadlineExceeded
+	}
+	c.asked = true
+	return nil
 }
 
 // Most containers of a node concern no grant.

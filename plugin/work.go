@@ -116,6 +116,11 @@ func (p *Plugin) carryOut(ctx context.Context, w *work) (*api.ContainerAdjustmen
 		return nil, w.request.Refuse(policy.Internal, "cannot be given a record: %s", err)
 	}
 	p.pods.add(r)
+	// A reply that is lost by now gave nothing: what is known of the container
+	// would be wrong.
+	if err := ctx.Err(); err != nil {
+		return nil, w.request.Refuse(policy.Internal, "was decided about too late: %s", err)
+	}
 	if w.nonce == "" { // a peer's is in the reply already, and nobody may set it twice
 		w.change.AddAnnotation(record.Annotation, r.Nonce)
 	}
