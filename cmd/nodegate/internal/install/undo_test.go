@@ -291,6 +291,27 @@ func TestUninstallWithContainers(t *testing.T) {
 	h.same(before, "uninstalled")
 }
 
+// A pod's process may call itself a shim, and lie in a directory of its own choice.
+func TestContainersOfAPretender(t *testing.T) {
+	h := newHost(t, "")
+	const program = "/usr/local/bin/nodegate-runc"
+	h.write("/proc/7/cmdline", "/bin/containerd-shim-runc-v2\x00")
+	h.must(os.MkdirAll(h.at("/pod/cwd"), 0o755))
+	h.must(os.Symlink(h.at("/pod/cwd"), h.at("/proc/7/cwd")))
+	h.write("/pod/\x1b[2J/runtime", program)
+	for _, name := range []string{"fifo", "endless", "long"} {
+		h.must(os.Mkdir(h.at("/pod/"+name), 0o755))
+	}
+	h.must(unix.Mkfifo(h.at("/pod/fifo/runtime"), 0o644))
+	h.must(os.Symlink("/dev/zero", h.at("/pod/endless/runtime")))
+	h.must(os.WriteFile(h.at("/pod/long/runtime"), nil, 0o644))
+	h.must(os.Truncate(h.at("/pod/long/runtime"), 1<<40))
+	h.write("/pod/real/runtime", program)
+	if ids := (Tree{h.root}).containersOf(program, "/run/containerd"); len(ids) != 1 || ids[0] != "real" {
+		t.Errorf("%q", ids)
+	}
+}
+
 // A dry run prints each file's change, and programs by their size.
 func TestDiff(t *testing.T) {
 	h := newHost(t, "")
