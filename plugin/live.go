@@ -6,6 +6,7 @@ package plugin
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -51,7 +52,24 @@ func (l *live) add(id string, c liveContainer) {
 	if l.byID == nil {
 		l.byID = map[string]liveContainer{}
 	}
+	if len(c.request.Labels) > manyLabels {
+		c.request.Labels = l.sameLabels(&c)
+	}
 	l.byID[id] = c
+}
+
+// manyLabels is more than pods have: Kubernetes bounds neither their number nor
+// their size together.
+const manyLabels = 64
+
+// sameLabels are those of another container of the pod: they are kept once.
+func (l *live) sameLabels(c *liveContainer) map[string]string {
+	for _, other := range l.byID {
+		if other.podID == c.podID && maps.Equal(other.request.Labels, c.request.Labels) {
+			return other.request.Labels
+		}
+	}
+	return c.request.Labels
 }
 
 func (l *live) remove(id string) {

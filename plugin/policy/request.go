@@ -38,8 +38,9 @@ func (r *Request) Asked() string {
 func (r *Request) Compact() Request {
 	out := *r
 	out.Annotations = nil
+	_, _, _, odd := r.annotation() // one is enough to be refused for
 	for k, v := range r.Annotations {
-		if r.rank(k) == 0 {
+		if rank := r.rank(k); rank == 0 || rank == meansNothing && k != odd {
 			continue
 		}
 		if out.Annotations == nil {
