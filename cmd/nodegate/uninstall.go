@@ -84,6 +84,7 @@ func remove(ctx context.Context, w io.Writer, r *install.Removal, s *systemd, dr
 		s.run(ctx, append([]string{"restart"}, r.Units...)...)
 	case r.Reread:
 		fmt.Fprintf(w, "For containerd to take this up: systemctl restart %s\n", strings.Join(r.Units, " "))
+		fmt.Fprintln(w, "Until then pods of the handler nodegate do not start, nor any others if it is the default.")
 	}
 	return errors.Join(s.err, stays(r))
 }
