@@ -55,6 +55,9 @@ func (p *Plugin) checkCarriedOut(ctx context.Context, req *policy.Request, r *re
 	if carriedOut {
 		return nil
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return req.Refuse(policy.NotCarried, "was created while no nodegate agent was there: it has to be created again, which the kubelet does by itself")
+	}
 	if err != nil {
 		log.G(ctx).WithError(err).Warn("reading what the wrapper should have acknowledged")
 	}

@@ -305,3 +305,42 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// Who opens connections and says nothing costs the agent no more than so many.
+func TestConnectionsAreBounded(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	address := free.Addr().String()
+	must(t, free.Close())
+	running(t, "tcp://"+address)
+	dial := func() net.Conn {
+		t.Helper()
+		for try := 0; ; try++ {
+			c, err := net.Dial("tcp", address)
+			if err == nil {
+				t.Cleanup(func() { c.Close() })
+				return c
+			}
+			if try == 100 {
+				t.Fatal(err)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	silent := make([]net.Conn, maxConnections)
+	for i := range silent {
+		silent[i] = dial()
+	}
+	late := dial()
+	_, err = io.WriteString(late, "GET /healthz HTTP/1.0\r\n\r\n")
+	must(t, err)
+	must(t, late.SetReadDeadline(time.Now().Add(300*time.Millisecond)))
+	if n, err := late.Read(make([]byte, 1)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("served beside %d others: %d bytes, %v", maxConnections, n, err)
+	}
+	must(t, silent[0].Close())
+	must(t, late.SetReadDeadline(time.Now().Add(10*time.Second)))
+	if text, err := io.ReadAll(late); !strings.HasSuffix(string(text), "ok\n") || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/containerd/log"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 
 	"github.com/nodegate/nodegate/plugin"
 )
@@ -27,7 +28,10 @@ const (
 	idleTimeout  = time.Minute
 	maxHeader    = 8 << 10 // bytes
 	maxAtOnce    = 32      // requests; more are told to come back
-	retry        = time.Second
+	// maxConnections is for TCP, where anybody may connect: more wait until one
+	// of these ends, and cost the agent nothing.
+	maxConnections = 128
+	retry          = time.Second
 )
 
 // Server answers for an agent.
@@ -88,6 +92,7 @@ func (s *Server) serve(ctx context.Context, address string) error {
 		if l, err = net.Listen("tcp", strings.TrimPrefix(address, "tcp://")); err != nil {
 			return err
 		}
+		l = netutil.LimitListener(l, maxConnections)
 	}
 	log.G(ctx).WithField("address", address).Debug("serving")
 	failed := make(chan error, 1)
