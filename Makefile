@@ -13,7 +13,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 # Not stamped by go itself, which fails in a clone that another user owns.
 GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
 FUZZTIME ?= 10s
-TESTTIMEOUT ?= 30m
+TESTTIMEOUT ?= 45m
 TESTFLAGS ?=
 
 # The tests find built programs by this, and skip where there are none unless

@@ -34,6 +34,8 @@ nri.socket = %q
 [state]
 dir = %q
 shadow_dir = %q
+[server]
+listen = %q
 [log]
 level = "error"
 [[grants]]
@@ -174,7 +176,7 @@ func nodegatePlugin(t *testing.T, socket string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(state) })
-	text := fmt.Sprintf(roundTripPolicy, socket, state, shadows)
+	text := fmt.Sprintf(roundTripPolicy, socket, state, shadows, "unix://"+state+"/nodegate.sock")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
