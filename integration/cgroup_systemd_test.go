@@ -22,21 +22,15 @@ func TestCgroupBySystemd(t *testing.T) {
 	n := startNode(t, node.Options{CgroupV2: true})
 	setNSDelegate(t, true)
 	startAgent(t, n, grantApart("systemd"))
-	image, err := n.Import(t.Context(), "systemd")
-	must(t, err)
-	machine := run(t, n, node.PodConfig{Namespace: "ci", Privileged: true, Annotations: askFor("systemd")},
-		node.ContainerConfig{Image: image, Privileged: true, Mounts: insideMounts(t, n)})
-	shell := func(command string) string {
-		t.Helper()
-		r, err := machine.Exec(t.Context(), "sh", "-c", command)
-		must(t, err)
-		if r.Code != 0 {
-			t.Errorf("%s: code %d: %s", command, r.Code, r.Stderr)
-		}
-		return r.Stdout
+	machine := boot(t, n, node.PodConfig{Namespace: "ci", Privileged: true, Annotations: askFor("systemd")},
+		node.ContainerConfig{Privileged: true, Mounts: insideMounts(t, n)})
+	if got := state(t, machine); got != "running" {
+		t.Fatalf("the machine is %s", got)
 	}
-	shell("until systemctl is-system-running --wait >/dev/null; do sleep 0.1; done")
-	t.Log(shell("systemd-run --pipe --wait --quiet -p Delegate=yes " + strings.Join(insideCommand(t, "node"), " ")))
+	said := sh(t, machine, "systemd-run --pipe --wait --quiet -p Delegate=yes "+strings.Join(insideCommand(t, "node"), " ")+" && echo done")
+	if !strings.HasSuffix(said, "done") {
+		t.Errorf("the node's part: %s", said)
+	}
 }
 
 // cgroupBySystemd is the node's part.

@@ -61,9 +61,7 @@ func TestCgroupV2(t *testing.T) {
 // On v1 the hierarchy without controllers is the container's; those with controllers
 // cannot be written, whoever owns them.
 func TestCgroupV1(t *testing.T) {
-	if _, err := os.Stat("/sys/fs/cgroup/systemd/cgroup.procs"); err != nil {
-		t.Skip("no cgroup v1 hierarchy named systemd here") // a machine with v2 alone
-	}
+	needNamedHierarchy(t)
 	n, w := wrappedNode(t, node.Options{})
 	g, _ := startAgent(t, n, delegating)
 	w.configure(t, g.State)
@@ -99,9 +97,7 @@ func TestCgroupV1(t *testing.T) {
 // A runtime whose NRI has no namespaces gives a v1 container none: the wrapper does, and
 // without it the sentence says so.
 func TestCgroupV1ByAnOlderContainerd(t *testing.T) {
-	if _, err := os.Stat("/sys/fs/cgroup/systemd/cgroup.procs"); err != nil {
-		t.Skip("no cgroup v1 hierarchy named systemd here")
-	}
+	needNamedHierarchy(t)
 	n, w := wrappedNode(t, node.Options{Containerd: "2.0.14"})
 	g, _ := startAgent(t, n, "runtime.handlers = [\"nodegate\"]\n"+delegating)
 	w.configure(t, g.State)
@@ -113,6 +109,14 @@ func TestCgroupV1ByAnOlderContainerd(t *testing.T) {
 	pod.Handler = wrapped
 	c := run(t, n, pod, node.ContainerConfig{})
 	expectEach(t, c, []qa{{"mkdir /sys/fs/cgroup/systemd/child", "ok"}, {"mkdir /sys/fs/cgroup/memory/child", "EROFS"}})
+}
+
+// needNamedHierarchy skips on a machine that has cgroup v2 alone.
+func needNamedHierarchy(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat("/sys/fs/cgroup/systemd/cgroup.procs"); err != nil {
+		t.Skip("no cgroup v1 hierarchy named systemd here")
+	}
 }
 
 // Without a user namespace the container's root owns every cgroup that it can reach:

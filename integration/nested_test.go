@@ -81,9 +81,7 @@ func attempt(t *testing.T, c *node.Container, script string) (output string, ok 
 // machine has it, and on one with v2.
 func TestNestedPods(t *testing.T) {
 	t.Run("v1", func(t *testing.T) {
-		if _, err := os.Stat("/sys/fs/cgroup/systemd/cgroup.procs"); err != nil {
-			t.Skip("no cgroup v1 hierarchy named systemd here") // a machine with v2 alone
-		}
+		needNamedHierarchy(t)
 		x := newNest(t, false, grantApart("nested", "systemd"))
 		t.Run("engines", x.testEngines)
 		t.Run("under systemd", x.testSystemd)

@@ -32,9 +32,7 @@ func TestNodeInPod(t *testing.T) {
 // On cgroup v1 no controller is delegated, and runc wants one for each container.
 func TestNodeInPodOnCgroupV1(t *testing.T) {
 	if inside() == "" {
-		if _, err := os.Stat("/sys/fs/cgroup/systemd/cgroup.procs"); err != nil {
-			t.Skip("no cgroup v1 hierarchy named systemd here")
-		}
+		needNamedHierarchy(t)
 		runInPod(t, node.Options{}, "v1")
 		return
 	}

@@ -21,10 +21,11 @@ func (p *Plugin) StartContainer(ctx context.Context, pod *api.PodSandbox, ctr *a
 	p.busy.RLock()
 	defer p.busy.RUnlock()
 	pol := p.policy.Load()
-	req := requestOf(pod, ctr)
+	w := work{request: requestOf(pod, ctr), podID: pod.GetId(), containerID: ctr.GetId()}
+	req := &w.request
 	defer func() {
 		if r := recover(); r != nil {
-			err = refusal(pol, panicked(ctx, &req, r))
+			err = refusal(pol, panicked(ctx, req, r))
 		}
 	}()
 	if err := p.arrived(ctx, pol, pod, ctr, ctr.GetAnnotations()[record.Annotation]); err != nil {
@@ -32,13 +33,13 @@ func (p *Plugin) StartContainer(ctx context.Context, pod *api.PodSandbox, ctr *a
 	}
 	r, err := p.node.Records.Read(ctr.GetId())
 	if pol.Wrapped(req.Handler) {
-		if err := p.checkCarriedOut(ctx, &req, &r, err); err != nil {
-			p.report(ctx, pol, &work{request: req, podID: pod.GetId(), containerID: ctr.GetId()}, err)
+		if err := p.checkCarriedOut(ctx, req, &r, err); err != nil {
+			p.report(ctx, pol, &w, err)
 			return refusal(pol, err)
 		}
 	}
-	if err := p.delegate(&req, &r, err); err != nil {
-		p.report(ctx, pol, &work{request: req, podID: pod.GetId(), containerID: ctr.GetId()}, err)
+	if err := p.delegate(req, &r, err); err != nil {
+		p.report(ctx, pol, &w, err)
 		return err // what has a record was adjusted: there is no way back to audit
 	}
 	return nil

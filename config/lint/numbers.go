@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/plugin/policy"
 )
 
 // Major numbers of the kernel's Documentation/admin-guide/devices.txt.
@@ -35,13 +36,13 @@ func dynamic(kind string, major int64) bool {
 func (l *linter) deviceRules(p *config.Profile, at at) {
 	for i, r := range p.DeviceCgroupRules {
 		key := fmt.Sprintf("device_cgroup_rules[%d]", i)
-		what := fmt.Sprintf("%s is %q", where(p, key), ruleText(r))
+		what := fmt.Sprintf("%s is %q", where(p, key), policy.RuleText(&r))
 		without := strings.ReplaceAll(r.Access, "m", "")
 		if without != r.Access {
 			write := "leave it out"
 			if without != "" {
 				r.Access = without
-				write = fmt.Sprintf("write %q", ruleText(r))
+				write = fmt.Sprintf("write %q", policy.RuleText(&r))
 			}
 			l.add("mknod_access", at(key), what, write)
 		}
@@ -73,15 +74,4 @@ func (l *linter) reach(r specs.LinuxDeviceCgroup, place config.Place, what strin
 	case dynamic(r.Type, *r.Major):
 		l.add("reused_number", place, fmt.Sprintf("%s, and %d is a major number that the kernel hands out", what, *r.Major), named)
 	}
-}
-
-// ruleText is the rule as a policy writes it.
-func ruleText(r specs.LinuxDeviceCgroup) string {
-	number := func(n *int64) string {
-		if n == nil {
-			return "*"
-		}
-		return fmt.Sprint(*n)
-	}
-	return fmt.Sprintf("%s %s:%s %s", r.Type, number(r.Major), number(r.Minor), r.Access)
 }

@@ -35,7 +35,7 @@ type Denied struct {
 
 // String is "/dev/fuse (c 10:229 rwm)", or the rule alone.
 func (d Denied) String() string {
-	rule := ruleNumbers(d.Rule) + " " + d.Rule.Access
+	rule := policy.RuleText(&d.Rule)
 	if d.Path == "" {
 		return rule
 	}
@@ -158,16 +158,4 @@ func ends(rule specs.LinuxDeviceCgroup) []uint64 {
 	}
 	// 0:0 is no device: the kernel asks no cgroup about it.
 	return slices.Compact([]uint64{number(1, 0), number(1<<12-1, 1<<20-1)})
-}
-
-// ruleNumbers writes a rule's type and numbers as the policy does.
-func ruleNumbers(rule specs.LinuxDeviceCgroup) string {
-	return rule.Type + " " + numberOrAny(rule.Major) + ":" + numberOrAny(rule.Minor)
-}
-
-func numberOrAny(n *int64) string {
-	if n == nil {
-		return "*"
-	}
-	return fmt.Sprint(*n)
 }

@@ -117,19 +117,23 @@ func ownerWords(uid, gid uint32, of Process) string {
 	return word(uid, of.UID) + ":" + word(gid, of.GID)
 }
 
-// ruleWords writes a rule as "docker run --device-cgroup-rule" takes it.
-func ruleWords(r *specs.LinuxDeviceCgroup) string {
+// RuleText writes what a rule is about as a policy and "docker run
+// --device-cgroup-rule" have it: "c 188:* rw".
+func RuleText(r *specs.LinuxDeviceCgroup) string {
 	number := func(n *int64) string {
 		if n == nil || *n < 0 {
 			return "*"
 		}
 		return strconv.FormatInt(*n, 10)
 	}
-	text := fmt.Sprintf("%s %s:%s %s", r.Type, number(r.Major), number(r.Minor), r.Access)
+	return fmt.Sprintf("%s %s:%s %s", r.Type, number(r.Major), number(r.Minor), r.Access)
+}
+
+func ruleWords(r *specs.LinuxDeviceCgroup) string {
 	if !r.Allow {
-		text = "deny " + text
+		return "deny " + RuleText(r)
 	}
-	return text
+	return RuleText(r)
 }
 
 var comparisons = map[specs.LinuxSeccompOperator]string{
