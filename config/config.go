@@ -50,8 +50,9 @@ type State struct{ Dir, ShadowDir, HostRoot string }
 // "stderr", or the absolute path of a file.
 type Log struct{ Level, Format, Audit string }
 
-// Server is where the agent answers: "unix:///path" or "tcp://host:port".
-type Server struct{ Listen string }
+// Server is where the agent answers: addresses "unix:///path" or "tcp://host:port",
+// each once; none for nowhere.
+type Server struct{ Listen []string }
 
 // Profile is a profile and where it comes from.
 type Profile struct {
@@ -73,7 +74,7 @@ func Load(path string) (*Config, error) {
 
 // Listen returns where an agent of the policy at path listens, as far as can be
 // read: a policy with errors is a good reason to ask the agent.
-func Listen(path string) string {
+func Listen(path string) []string {
 	b := newBuilder()
 	files, _ := readFiles(path) // without files there is the default
 	for i, f := range files {
@@ -122,6 +123,6 @@ func defaults() Config {
 		Runtime: Runtime{Handlers: []string{"nodegate"}},
 		State:   State{Dir: "/run/nodegate", ShadowDir: "/dev/.udev/nodegate", HostRoot: "/"},
 		Log:     Log{Level: "info", Format: "text"},
-		Server:  Server{Listen: "unix:///run/nodegate/nodegate.sock"},
+		Server:  Server{Listen: []string{"unix:///run/nodegate/nodegate.sock"}},
 	}
 }

@@ -144,21 +144,33 @@ func (t *table) shadowDir(into *string) {
 	}
 }
 
-func (t *table) listen(into *string) {
-	v, ok := t.str("listen", strconv.Quote(*into))
-	if !ok {
+// listen takes an address or a list of them, which replaces what a file before wrote.
+func (t *table) listen(into *[]string) {
+	if v, ok := t.values["listen"].(string); ok {
+		t.take("listen")
+		*into = []string{t.address(item{v, t.at("listen")})}
 		return
 	}
-	if p, unix := strings.CutPrefix(v, "unix://"); unix {
+	if _, there := t.values["listen"]; !there {
+		t.take("listen")
+		return
+	}
+	*into = nil
+	for _, it := range t.list("listen", `"unix:///run/nodegate/nodegate.sock"`) {
+		*into = append(*into, t.address(it))
+	}
+}
+
+// address checks one address and returns it as it is.
+func (t *table) address(it item) string {
+	if p, unix := strings.CutPrefix(it.value, "unix://"); unix {
 		if unclean(p) != "" || p == "/" {
-			t.bad("listen", `is %q: write unix:// and an absolute path, as in "unix:///run/nodegate/nodegate.sock"`, v)
-			return
+			t.doc.bad(it.path, `is %q: write unix:// and an absolute path, as in "unix:///run/nodegate/nodegate.sock"`, it.value)
 		}
-	} else if address, tcp := strings.CutPrefix(v, "tcp://"); !tcp || !hostPort(address) {
-		t.bad("listen", `is %q: write "unix:///path" or "tcp://host:port", as in "tcp://127.0.0.1:9464"`, v)
-		return
+	} else if address, tcp := strings.CutPrefix(it.value, "tcp://"); !tcp || !hostPort(address) {
+		t.doc.bad(it.path, `is %q: write "unix:///path" or "tcp://host:port", as in "tcp://127.0.0.1:9464"`, it.value)
 	}
-	*into = v
+	return it.value
 }
 
 // hostPort wants the host to be said: ":9464" would listen on every address of

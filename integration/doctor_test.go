@@ -118,7 +118,7 @@ func TestDoctor(t *testing.T) {
 				{"oci-runtime", "ok", "runc version 1."}, {"kernel", "ok", "Linux"}, {"cgroup-driver", "ok", "cgroupfs"},
 				{"id-mapped-mounts a tmpfs", "ok", ""}, {"id-mapped-mounts " + n.Dir() + "/root", "ok", ""},
 				{"mknod shadow_dir", "ok", ""}, {"mknod in a user namespace", "ok", "EPERM"}, {"confinement", "ok", ""},
-				{"policy", "warning", "grants: 2, warnings: 1"}, {"device /dev/fuse", "ok", "c 10:229"}, {"agent", "problem", "does not answer"},
+				{"policy", "warning", "grants: 2, warnings: 1"}, {"device /dev/fuse", "ok", "c 10:229"}, {"agent", "problem", "no answer at"},
 			}...)
 
 			file := filepath.Join(n.Dir(), "config.toml")

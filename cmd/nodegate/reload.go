@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -103,7 +104,7 @@ func (r *reloader) reload(ctx context.Context) {
 		log.G(ctx).Debug("the policy has not changed")
 		return
 	}
-	if next.NRI != r.started.NRI || next.State != r.started.State || next.Server != r.started.Server {
+	if next.NRI != r.started.NRI || next.State != r.started.State || !slices.Equal(next.Server.Listen, r.started.Server.Listen) {
 		log.G(ctx).Warn("a change to [nri], [state] or [server] takes effect when the agent is started again")
 	}
 	if err := setUpLog(next); err != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,23 +26,26 @@ refusals, and the containers that run without what the policy would give them.
 
 Exits with 0 if the agent is ready, and with 1 if it is not or does not answer;
 with --strict also if a container lacks something, or if the files hold another
-policy than the agent.`,
+policy than the agent. With --ready it only says whether the agent is registered
+and has the policy that its files hold, as a readiness probe does.`,
 		Example: `  nodegate status
   nodegate status -o json
-  nodegate status --address unix:///run/nodegate/nodegate.sock --strict`,
+  nodegate status --address unix:///run/nodegate/nodegate.sock --strict
+  nodegate status --ready --address tcp://127.0.0.1:9464`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return status(cmd, &o) },
 	}
 	configFlag(cmd, &o.config)
-	cmd.Flags().StringVar(&o.address, "address", "", "where the agent listens, unix://`PATH`; without it, where the policy says")
+	cmd.Flags().StringVar(&o.address, "address", "", "where the agent listens, unix://`PATH`, or with --ready tcp://HOST:PORT too; without it, where the policy says")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "the `format`: table or json")
 	cmd.Flags().BoolVar(&o.strict, "strict", false, "fail if a container lacks something, or the files hold another policy")
+	cmd.Flags().BoolVar(&o.ready, "ready", false, "say in one line whether the agent is ready and has the policy of its files")
 	return cmd
 }
 
 type statusOptions struct {
 	config, address, output string
-	strict                  bool
+	strict, ready           bool
 }
 
 // statusReport is what an agent says, and how the files compare with it.
@@ -56,12 +60,17 @@ func status(cmd *cobra.Command, o *statusOptions) error {
 	if o.output != "table" && o.output != "json" {
 		return &usageError{cmd.CommandPath(), fmt.Sprintf("there is no output %q: write -o table or -o json", o.output)}
 	}
-	address := o.address
-	if address == "" {
-		address = config.Listen(o.config)
+	if o.ready && (o.strict || cmd.Flags().Changed("output")) {
+		return &usageError{cmd.CommandPath(), "--ready prints one line: leave --strict and --output out"}
+	}
+	address, err := o.where()
+	if err != nil {
+		return err
+	}
+	if o.ready {
+		return ready(cmd, address)
 	}
 	var r statusReport
-	var err error
 	if r.Status, err = serve.Ask(cmd.Context(), address); err != nil {
 		return err
 	}
@@ -88,6 +97,40 @@ func status(cmd *cobra.Command, o *statusOptions) error {
 	case o.strict && r.Differs != "":
 		return errors.New(r.Differs)
 	}
+	return nil
+}
+
+// where is the address to ask: the first one that can answer.
+func (o *statusOptions) where() (string, error) {
+	if o.address != "" {
+		return o.address, nil
+	}
+	all := config.Listen(o.config)
+	for _, address := range all {
+		if o.ready || strings.HasPrefix(address, "unix://") {
+			return address, nil
+		}
+	}
+	if len(all) > 0 {
+		return all[0], nil // which says why it is of no use
+	}
+	return "", errors.New("the policy's server.listen is empty, so nobody can ask the agent: write server.listen = \"unix:///run/nodegate/nodegate.sock\"")
+}
+
+// ready is for a probe, whose words end up in the events of the agent's pod. That a
+// new policy has errors is one of its reasons: the agent goes on with the former, and
+// somebody has to be told.
+func ready(cmd *cobra.Command, address string) error {
+	a, err := serve.AskReady(cmd.Context(), address)
+	switch {
+	case err != nil:
+		return err
+	case !a.Ready:
+		return fmt.Errorf("the agent is not ready: %s", a.Says)
+	case a.Says != "":
+		return errors.New(a.Says)
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), "ready")
 	return nil
 }
 

@@ -33,7 +33,7 @@ func tellOthers(ctx context.Context, path string, p *plugin.Plugin, node plugin.
 	ctx, t.end = context.WithCancel(ctx)
 	go func() {
 		defer close(t.served)
-		server.Run(ctx, c.Server.Listen)
+		server.Run(ctx, c.Server.Listen...)
 	}()
 	return t
 }

@@ -17,10 +17,11 @@ func (l *linter) settings() {
 	if l.config.Policy.Audit() {
 		l.add("audit_mode", l.config.SettingPlace("mode"), `mode is "audit"`, `write mode = "enforce" when the trial is over`)
 	}
-	if address, tcp := strings.CutPrefix(l.config.Server.Listen, "tcp://"); tcp {
+	for _, listen := range l.config.Server.Listen {
+		address, _ := strings.CutPrefix(listen, "tcp://")
 		host, _, _ := net.SplitHostPort(address) // the loader knows it to parse
 		if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
-			l.add("open_server", l.config.SettingPlace("server.listen"), fmt.Sprintf("server.listen is %q", l.config.Server.Listen), "write the address at which it is to be reached")
+			l.add("open_server", l.config.SettingPlace("server.listen"), fmt.Sprintf("server.listen is %q", listen), "write the address at which it is to be reached")
 		}
 	}
 }

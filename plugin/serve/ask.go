@@ -18,8 +18,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxStatus bounds what is read of an answer, in bytes.
-const maxStatus = 64 << 20
+// What is read of an answer at most, in bytes.
+const (
+	maxStatus    = 64 << 20
+	maxReadiness = 4096
+)
+
+// askLimit bounds a question: an agent that takes longer hangs.
+const askLimit = 10 * time.Second
 
 // Ask asks the agent at "unix:///path" for its status.
 func Ask(ctx context.Context, address string) (Status, error) {
@@ -28,15 +34,7 @@ func Ask(ctx context.Context, address string) (Status, error) {
 	if !ok {
 		return s, fmt.Errorf("%q: an agent tells its status only over a Unix socket, since it names pods: let server.listen be unix:///PATH, or ask tcp for /readyz and /metrics", address)
 	}
-	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", path)
-		}}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://nodegate/status", nil)
-	if err != nil {
-		return s, err
-	}
-	r, err := client.Do(req)
+	r, err := ask(ctx, address, "/status")
 	if err != nil {
 		return s, noAnswer(path, err)
 	}
@@ -48,6 +46,47 @@ func Ask(ctx context.Context, address string) (Status, error) {
 		return s, fmt.Errorf("%s does not answer as a nodegate agent: %w", path, err)
 	}
 	return s, nil
+}
+
+// Readiness is an agent's answer at /readyz.
+type Readiness struct {
+	Ready bool
+	// Says is why it is not ready, or what there is to say all the same, in one
+	// line; "" for nothing.
+	Says string
+}
+
+// AskReady asks the agent at "unix:///path" or "tcp://host:port" whether it is ready.
+func AskReady(ctx context.Context, address string) (Readiness, error) {
+	r, err := ask(ctx, address, "/readyz")
+	if err != nil {
+		_, place, _ := strings.Cut(address, "://")
+		return Readiness{}, noAnswer(place, err)
+	}
+	defer func() { _ = r.Body.Close() }() // read only
+	text, err := io.ReadAll(io.LimitReader(r.Body, maxReadiness))
+	if err != nil {
+		return Readiness{}, fmt.Errorf("reading the agent's answer at %s: %w", address, err)
+	}
+	a := Readiness{Ready: r.StatusCode == http.StatusOK, Says: strings.Join(strings.Fields(string(text)), " ")}
+	if a.Ready {
+		a.Says = strings.TrimSpace(strings.TrimPrefix(a.Says, "ready"))
+	}
+	return a, nil
+}
+
+// ask asks an agent over a connection of its own.
+func ask(ctx context.Context, address, path string) (*http.Response, error) {
+	network, place, _ := strings.Cut(address, "://")
+	client := http.Client{Timeout: askLimit, Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, place)
+		}}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://nodegate"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return client.Do(request)
 }
 
 // noAnswer says what to look at.

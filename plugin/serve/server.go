@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/containerd/log"
@@ -49,10 +50,19 @@ func New(a Agent) *Server {
 	return s
 }
 
-// Run listens at "unix:///path" or "tcp://host:port" until ctx ends. Where it
-// cannot, it says so once and keeps trying: an agent that nobody can ask still
-// does its work.
-func (s *Server) Run(ctx context.Context, address string) {
+// Run listens at each address, "unix:///path" or "tcp://host:port", until ctx ends.
+// Where it cannot, it says so once and keeps trying: an agent that nobody can ask
+// still does its work.
+func (s *Server) Run(ctx context.Context, addresses ...string) {
+	var all sync.WaitGroup
+	for _, address := range addresses {
+		all.Go(func() { s.keep(ctx, address) })
+	}
+	all.Wait()
+}
+
+// keep listens at one address until ctx ends.
+func (s *Server) keep(ctx context.Context, address string) {
 	said := ""
 	for ctx.Err() == nil {
 		err := s.serve(ctx, address)

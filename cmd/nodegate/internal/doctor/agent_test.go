@@ -27,7 +27,7 @@ func TestAskAgent(t *testing.T) {
 			socket := t.TempDir() + "/s.sock"
 			tc.want.Listen = "unix://" + socket
 			if tc.code != 0 {
-				serve(t, socket, tc.code, tc.text)
+				answering(t, socket, tc.code, tc.text)
 			}
 			c, err := config.Parse("test", fmt.Appendf(nil, "version = 1\nserver.listen = %q\n", tc.want.Listen))
 			if err != nil {
@@ -45,7 +45,7 @@ func TestAskAgent(t *testing.T) {
 	}
 }
 
-func serve(t *testing.T, socket string, code int, text string) {
+func answering(t *testing.T, socket string, code int, text string) {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", socket)
 	if err != nil {

@@ -66,7 +66,7 @@ func checkAgent(f *Facts) []Finding {
 	case !f.Agent.OK():
 		return cannotTell(check, f.Agent.Unknown)
 	case a.Err != nil:
-		return one(check, Problem, fmt.Sprintf("does not answer at %s: %s: containers are created without their adjustment", a.Listen, a.Err), start)
+		return one(check, Problem, fmt.Sprintf("%s: containers are created without their adjustment", a.Err), start)
 	case !a.Ready:
 		return one(check, Problem, fmt.Sprintf("runs, and is not ready: %s", a.Says), "see its log (journalctl -u nodegate)")
 	}

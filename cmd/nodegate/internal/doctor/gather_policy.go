@@ -5,19 +5,14 @@ package doctor
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"maps"
-	"net"
-	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/config/lint"
 	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/serve"
 )
 
 // policy gathers what the policy wants of the node; problem is why it does not
@@ -93,42 +88,21 @@ func granted(c *config.Config) []policy.Profile {
 
 const agentLimit = 3 * time.Second
 
-// agent asks the agent whether it is ready.
+// agent asks the agent whether it is ready, at the first address that it has.
 func (g *gatherer) agent(ctx context.Context) Told[Agent] {
-	a := Agent{Listen: g.config.Server.Listen}
-	network, address, _ := strings.Cut(a.Listen, "://")
-	client := http.Client{Timeout: agentLimit, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, address)
-		},
-	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://nodegate/readyz", nil)
-	if err != nil {
-		return unknown[Agent](err.Error())
+	if len(g.config.Server.Listen) == 0 {
+		return unknown[Agent]("the policy has no server.listen")
 	}
-	reply, err := client.Do(request)
+	a := Agent{Listen: g.config.Server.Listen[0]}
+	ctx, cancel := context.WithTimeout(ctx, agentLimit)
+	defer cancel()
+	answer, err := serve.AskReady(ctx, a.Listen)
 	if err != nil {
-		var at *net.OpError
-		if errors.As(err, &at) {
-			err = at
-		}
 		if because := why(err); because == needsRoot {
 			return unknown[Agent](because)
 		}
 		a.Err = err
-		return told(a)
 	}
-	defer func() { _ = reply.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(reply.Body, 4096))
-	if err != nil {
-		return unknown[Agent](fmt.Sprintf("reading the agent's answer: %v", err))
-	}
-	a.Ready, a.Says = reply.StatusCode == http.StatusOK, oneLine(string(text))
-	if a.Ready {
-		a.Says = strings.TrimSpace(strings.TrimPrefix(a.Says, "ready"))
-	}
+	a.Ready, a.Says = answer.Ready, answer.Says
 	return told(a)
 }
-
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
