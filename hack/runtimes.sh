@@ -5,7 +5,8 @@
 # Builds the pinned tools of hack/pins into bin/:
 #
 #   runtimes.sh               containerd's default version, runc and the CNI plugins
-#   runtimes.sh all           these, every other version of containerd, and BuildKit
+#   runtimes.sh all           these, every other version of containerd, BuildKit, and
+#                             Kubernetes with Helm
 #   runtimes.sh NAME...       the pins of these names, e.g. golangci-lint
 #
 # A pin is a folder with a go.mod of its own whose tool directives name what is
@@ -37,6 +38,11 @@ flags() {
 		# container's seccomp profile.
 		cgo=1 tags=seccomp
 		;;
+	kubernetes)
+		# Components compare versions with each other by this variable.
+		ldflags="$ldflags -X k8s.io/component-base/version.gitVersion=$(awk '$1 == "k8s.io/kubernetes" { print $2; exit }' "$pins/$1/go.mod")"
+		tags=osusergo,netgo
+		;;
 	containerd-*)
 		# NRI plugins learn the runtime's version from this variable; a module
 		# build would say "2.4.2+unknown", which no release says.
@@ -63,7 +69,7 @@ build() {
 	stamp=$bin/.stamps/$pin
 	flags "$pin"
 	want=$(
-		cat "$pins/$pin/go.mod" "$pins/$pin/go.sum" | sha256sum
+		find "$pins/$pin" -type f | sort | xargs cat | sha256sum
 		go env GOVERSION GOARCH
 		echo "$cgo ${build_flags[*]}"
 	)
@@ -92,7 +98,7 @@ mkdir -p "$bin/.stamps"
 case ${1-} in
 "") set -- "${defaults[@]}" ;;
 all)
-	set -- "${defaults[@]}" buildkit
+	set -- "${defaults[@]}" buildkit kubernetes
 	for dir in "$pins"/containerd-*/; do
 		pin=$(basename "$dir")
 		[ "$pin" = "${defaults[0]}" ] || set -- "$@" "$pin"
