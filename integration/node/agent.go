@@ -28,7 +28,7 @@ func (n *Node) StartAgent(ctx context.Context, binary, config string, args ...st
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	log := filepath.Join(n.dir, fmt.Sprintf("agent-%d.log", len(n.agents)+1))
-	p, err := startProcess("the agent", n.ns.enter(binary, append([]string{"run", "--config", config}, args...)...), log)
+	p, err := StartProcess("the agent", n.ns.enter(binary, append([]string{"run", "--config", config}, args...)...), log)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func (n *Node) startContainerd(ctx context.Context) error {
 		"--root", filepath.Join(n.dir, "root"),
 		"--state", n.state)
 	cmd.Env = append(os.Environ(), "PATH="+n.path())
-	p, err := startProcess("containerd", cmd, filepath.Join(n.dir, "containerd.log"))
+	p, err := StartProcess("containerd", cmd, filepath.Join(n.dir, "containerd.log"))
 	if err != nil {
 		return err
 	}

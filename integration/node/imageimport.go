@@ -92,15 +92,22 @@ func (n *Node) imageID(ctx context.Context, name string) (string, error) {
 
 // importProbe gives the node the test image, whose program sleeps where it is told nothing.
 func (n *Node) importProbe(ctx context.Context) error {
-	layer, err := probeLayer(n.options.probe())
+	var image bytes.Buffer
+	if err := WriteProbeImage(&image, n.options.probe()); err != nil {
+		return err
+	}
+	var err error
+	n.image, err = n.ImportImage(ctx, &image, Image)
+	return err
+}
+
+// WriteProbeImage writes the test image of a built probe, as an OCI layout in a tar
+// archive.
+func WriteProbeImage(w io.Writer, program string) error {
+	layer, err := probeLayer(program)
 	if err != nil {
 		return err
 	}
 	config := ocispec.ImageConfig{Entrypoint: []string{ProbePath}, Cmd: []string{"pause"}, WorkingDir: "/", Env: []string{"PATH=/"}}
-	var image bytes.Buffer
-	if err := WriteImage(&image, Image, config, layer); err != nil {
-		return err
-	}
-	n.image, err = n.ImportImage(ctx, &image, Image)
-	return err
+	return WriteImage(w, Image, config, layer)
 }

@@ -25,8 +25,8 @@ type Process struct {
 	err  error // valid once done is closed
 }
 
-// startProcess starts a command with its output appended to a log file.
-func startProcess(name string, cmd *exec.Cmd, log string) (*Process, error) {
+// StartProcess starts a command with its output appended to a log file.
+func StartProcess(name string, cmd *exec.Cmd, log string) (*Process, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("opening the log of %s: %w", name, err)

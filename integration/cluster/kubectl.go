@@ -1,0 +1,45 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Kubectl runs kubectl as the cluster's administrator and returns what it prints; its
+// error has what it prints as an error.
+func (c *Cluster) Kubectl(ctx context.Context, args ...string) (string, error) {
+	return c.client(ctx, "", "kubernetes", append([]string{"kubectl"}, args...)...)
+}
+
+// Apply makes objects of a manifest, or changes them.
+func (c *Cluster) Apply(ctx context.Context, manifest string) (string, error) {
+	return c.client(ctx, manifest, "kubernetes", "kubectl", "apply", "-f", "-")
+}
+
+// Helm runs Helm as the cluster's administrator. Paths are those of this machine.
+func (c *Cluster) Helm(ctx context.Context, args ...string) (string, error) {
+	return c.client(ctx, "", "helm", args...)
+}
+
+// client runs a client of the API where the API is: in the node's network, with this
+// machine's files.
+func (c *Cluster) client(ctx context.Context, stdin, program string, args ...string) (string, error) {
+	all := append([]string{"--target", strconv.Itoa(c.machine.pid), "--net", "--",
+		"env", "KUBECONFIG=" + c.machine.path("/etc/kubernetes/admin.conf"), "HOME=" + c.dir,
+		filepath.Join(c.options.BinDir, program)}, args...)
+	cmd := exec.CommandContext(ctx, "nsenter", all...)
+	var out, bad bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &bad
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("%s %s: %w: %s", program, strings.Join(args, " "), err, strings.TrimSpace(bad.String()))
+	}
+	return out.String(), nil
+}
