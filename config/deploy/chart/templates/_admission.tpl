@@ -1,0 +1,27 @@
+{{/* The API of MutatingAdmissionPolicy, "" where the cluster has none. */}}
+{{- define "nodegate.admissionAPI" -}}
+{{- $group := "admissionregistration.k8s.io" -}}
+{{- if .Capabilities.APIVersions.Has (printf "%s/v1/MutatingAdmissionPolicy" $group) -}}
+{{ $group }}/v1
+{{- else if .Capabilities.APIVersions.Has (printf "%s/v1beta1/MutatingAdmissionPolicy" $group) -}}
+{{ $group }}/v1beta1
+{{- /* Without a cluster, Helm knows no kinds. */ -}}
+{{- else if and (not (.Capabilities.APIVersions.Has "apps/v1/DaemonSet")) (semverCompare ">=1.36.0-0" .Capabilities.KubeVersion.Version) -}}
+{{ $group }}/v1
+{{- end -}}
+{{- end -}}
+
+{{/* Whom both policies are about. They do not hold the agents' own pods up. */}}
+{{- define "nodegate.admissionNamespaces" -}}
+namespaceSelector:
+  matchExpressions:
+    - key: kubernetes.io/metadata.name
+      operator: NotIn
+      values: {{ list "kube-system" .Release.Namespace | uniq | toJson }}
+{{- end -}}
+
+{{- define "nodegate.admissionGranted" -}}
+matchConditions:
+  - name: granted
+    expression: request.namespace.matches(r'{{ include "nodegate.grantedRegexp" . }}')
+{{- end -}}

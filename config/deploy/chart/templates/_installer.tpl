@@ -1,0 +1,71 @@
+{{/* Puts the wrapper on the node, and tells its containerd. */}}
+{{- define "nodegate.installer" -}}
+- name: install
+  image: {{ include "nodegate.image" . }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  args:
+    - install
+    - --root=/host
+    - --no-agent
+    # These start without an agent, above all the agents themselves.
+    - --exempt-namespace=kube-system
+    {{- if ne .Release.Namespace "kube-system" }}
+    - --exempt-namespace={{ .Release.Namespace }}
+    {{- end }}
+    {{- with .Values.nri.runtime }}
+    {{- if ne .layout "auto" }}
+    - --layout={{ .layout }}
+    {{- end }}
+    {{- with .config }}
+    - --config={{ . }}
+    {{- end }}
+    {{- if .defaultRuntime }}
+    - --default-runtime
+    {{- end }}
+    {{- if .restart }}
+    - --restart
+    {{- end }}
+    {{- end }}
+  {{- include "nodegate.onTheHost" . | nindent 2 }}
+{{- end -}}
+
+{{/* A container that changes the node's files. It ends before another starts. */}}
+{{- define "nodegate.onTheHost" -}}
+terminationMessagePolicy: FallbackToLogsOnError
+{{- with .Values.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- include "nodegate.containerSecurity" . | nindent 2 }}
+  capabilities:
+    drop: [ALL]
+    add:
+      - SYS_CHROOT   # runs the node's own containerd and systemctl in the node's root
+      - CHOWN        # files that are replaced keep their owner
+      - DAC_OVERRIDE # reaches files whose owner is not root
+      - FOWNER       # and keeps their mode
+volumeMounts:
+  - name: host
+    mountPath: /host
+{{- end -}}
+
+{{- define "nodegate.undoHook" -}}
+helm.sh/hook: post-delete
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end -}}
+
+{{/* A container that needs nothing of the node. */}}
+{{- define "nodegate.nobody" -}}
+runAsNonRoot: true
+runAsUser: 65534
+runAsGroup: 65534
+privileged: false
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+seccompProfile:
+  type: RuntimeDefault
+capabilities:
+  drop: [ALL]
+{{- end -}}
