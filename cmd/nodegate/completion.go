@@ -85,7 +85,7 @@ func flagCompletion(cmd *cobra.Command, flag string) cobra.CompletionFunc {
 		return extensions("toml")
 	case "filename":
 		return extensions("yaml", "yml", "json")
-	case "root", "from", "prefix":
+	case "root", "from", "prefix", "state-dir", "shadow-dir":
 		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		}

@@ -29,25 +29,36 @@ wrapper's configuration and, where there is none, a policy that grants nothing.
 What is there already and right stays; what it does not understand it refuses,
 with what to write by hand. Either all of it is done or nothing.
 
-It starts the agent, and restarts containerd only with --restart. nodegate
-uninstall takes all of it away again. Install again to upgrade.
+It starts the agent, and restarts containerd only with --restart, and only if
+containerd has not read its configuration since it was changed. nodegate uninstall
+takes all of it away again. Install again to upgrade.
 
-Exits with 0 when all is in place, also where it was before, and with 1 if
-nothing was changed because of an error.`,
+From a container that has the host's root at FOLDER, --root FOLDER does the same
+there; --no-agent is for an agent that is a pod itself.
+
+Exits with 0 when all is in place, also where it was before, and with 1 after an
+error: nothing is changed then, unless it says otherwise.`,
 		Example: `  nodegate install --dry-run
   nodegate install --restart
-  nodegate install --root /host --layout k3s`,
+  nodegate install --root /host --no-agent --exempt-namespace kube-system`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.Unit = !noSystemd
-			if err := checkRoot(&o.Root, restart, dryRun); err != nil {
+			o.Unit = !noSystemd && !o.NoAgent
+			if err := checkRoot(&o.Root, dryRun); err != nil {
+				return err
+			}
+			if !o.NoAgent && o.Agent != (install.AgentDirs{}) {
+				return &usageError{cmd.CommandPath(), "--state-dir and --shadow-dir are about an agent that runs as a pod: give --no-agent too, or write dir and shadow_dir under [state] in the policy"}
+			}
+			s, err := newSystemd(cmd.OutOrStdout(), o.Root, restart, dryRun)
+			if err != nil {
 				return err
 			}
 			plan, err := install.NewPlan(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
-			return carryOut(cmd.Context(), cmd.OutOrStdout(), plan, o, dryRun, restart)
+			return carryOut(cmd.Context(), s, plan, o, dryRun, restart)
 		},
 	}
 	rootFlag(cmd, &o.Root)
@@ -58,9 +69,12 @@ nothing was changed because of an error.`,
 	f.StringVar(&o.Prefix, "prefix", "", "the `folder` for the programs (default /usr/local/bin, or /opt/nodegate/bin where /usr is read-only)")
 	f.StringVar(&o.From, "from", "", "the `folder` that nodegate and nodegate-runc are copied from (default that of this program)")
 	f.BoolVar(&o.DefaultRuntime, "default-runtime", false, "make the wrapper the runtime of all pods")
+	f.StringArrayVar(&o.Exempt, "exempt-namespace", nil, "a `namespace` whose pods start without an agent; may be repeated (default kube-system and nodegate)")
 	f.BoolVar(&o.EditManaged, "edit-managed", false, "edit a configuration that says that a tool manages it")
 	f.BoolVar(&noSystemd, "no-systemd", false, "add no systemd unit")
-	f.BoolVar(&restart, "restart", false, "restart containerd, and the agent")
+	f.BoolVar(&o.NoAgent, "no-agent", false, "the agent runs as a pod: add no systemd unit and no policy")
+	agentFlags(cmd, &o.Agent)
+	f.BoolVar(&restart, "restart", false, "restart containerd if it has something to read, and the agent")
 	f.BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
 	return cmd
 }
@@ -69,8 +83,14 @@ func rootFlag(cmd *cobra.Command, root *string) {
 	cmd.Flags().StringVar(root, "root", "/", "the `folder` where the host's files are")
 }
 
+func agentFlags(cmd *cobra.Command, dirs *install.AgentDirs) {
+	f := cmd.Flags()
+	f.StringVar(&dirs.State, "state-dir", "", "`state.dir` of an agent that runs as a pod (default /run/nodegate)")
+	f.StringVar(&dirs.Shadows, "shadow-dir", "", "`state.shadow_dir` of an agent that runs as a pod (default /dev/.udev/nodegate)")
+}
+
 // checkRoot refuses what cannot end well, before anything is looked at.
-func checkRoot(root *string, restart, dryRun bool) error {
+func checkRoot(root *string, dryRun bool) error {
 	info, err := os.Stat(*root)
 	if abs, err := filepath.Abs(*root); err == nil {
 		*root = abs
@@ -80,53 +100,78 @@ func checkRoot(root *string, restart, dryRun bool) error {
 		return fmt.Errorf("--root: %w", err)
 	case !info.IsDir():
 		return fmt.Errorf("--root %s is no directory: write where the host's files are", *root)
-	case restart && *root != "/":
-		return errors.New("--restart works on this machine only: leave it out with --root, and restart containerd on the host")
 	case *root == "/" && os.Geteuid() != 0 && !dryRun:
 		return errors.New("only root can change a node: run it as root, or with --dry-run to see what it would do")
 	}
 	return nil
 }
 
-func carryOut(ctx context.Context, w io.Writer, plan *install.Plan, o install.Options, dryRun, restart bool) error {
-	if plan.Empty() && (dryRun || !restart) {
-		fmt.Fprintln(w, "nothing to do")
+func carryOut(ctx context.Context, s *systemd, plan *install.Plan, o install.Options, dryRun, restart bool) error {
+	if plan.Empty() && (dryRun || !plan.Owed && !(restart && o.Unit)) {
+		fmt.Fprintln(s.w, "nothing to do")
 		return nil
 	}
-	notes(w, plan)
+	notes(s.w, plan)
 	if dryRun {
-		return writeDryRun(w, plan)
+		return writeDryRun(s.w, plan)
+	}
+	var units []string // to be restarted
+	if restart && (plan.Reread || plan.Owed) {
+		var err error
+		if units, err = s.running(ctx, plan.Units); err != nil {
+			return err
+		}
 	}
 	if err := plan.Apply(); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
-	changed(w, plan)
-	s := systemd{w: w, live: o.Root == "/" && runsSystemd()}
-	if o.Unit {
-		s.run(ctx, "daemon-reload")
-		s.run(ctx, "enable", "nodegate")
+	changed(s.w, plan)
+	if len(units) > 0 {
+		if err := takeUp(ctx, s, plan, units); err != nil {
+			return err
+		}
+	} else if plan.Reread || plan.Owed {
+		fmt.Fprintf(s.w, "For containerd to take this up: systemctl restart %s\n", strings.Join(plan.Units, " "))
 	}
-	switch {
-	case restart:
-		s.run(ctx, append([]string{"restart"}, plan.Units...)...)
-		if o.Unit {
-			s.run(ctx, "restart", "--no-block", "nodegate")
-		}
-	case plan.Reread:
-		fmt.Fprintf(w, "For containerd to take this up: systemctl restart %s\n", strings.Join(plan.Units, " "))
-		if o.DefaultRuntime {
-			// An agent that takes the default handler for the wrapper's would refuse it.
-			fmt.Fprintln(w, "Then start the agent: systemctl restart nodegate. One that runs refuses every pod until containerd is restarted.")
-			break
-		}
-		fallthrough
-	default:
-		if o.Unit {
-			s.run(ctx, "start", "--no-block", "nodegate")
-			fmt.Fprintln(w, "An agent that ran before goes on as it is until: systemctl restart nodegate")
-		}
+	if o.Unit && (restart || !plan.Empty()) {
+		startAgent(ctx, s, plan, o.DefaultRuntime, restart)
 	}
 	return s.err
+}
+
+// takeUp restarts containerd. One that does not start gets its former configuration back.
+func takeUp(ctx context.Context, s *systemd, plan *install.Plan, units []string) error {
+	err := s.restartRuntime(ctx, plan, units)
+	if err == nil {
+		return plan.Restarted()
+	}
+	if !plan.Reread {
+		return fmt.Errorf("containerd does not start with what was installed before: %w\nnodegate uninstall takes it away again", err)
+	}
+	if undo := plan.Undo(); undo != nil {
+		return fmt.Errorf("containerd does not start with this configuration: %w\nand it could not be put back: %w", err, undo)
+	}
+	_, _ = s.output(ctx, append([]string{"reset-failed"}, units...)...) // or it may not start again so soon
+	if again := s.restartRuntime(ctx, plan, units); again != nil {
+		return fmt.Errorf("containerd did not start with this configuration, and does not with its former one, which it has again: %w", errors.Join(err, again))
+	}
+	return fmt.Errorf("all is as it was before: containerd did not start with this configuration, and runs with its former one again: %w", err)
+}
+
+// startAgent has systemd run the agent, and this one only where a restart is wanted.
+func startAgent(ctx context.Context, s *systemd, plan *install.Plan, byDefault, restart bool) {
+	s.run(ctx, "daemon-reload")
+	s.run(ctx, "enable", "nodegate")
+	switch {
+	case restart:
+		s.run(ctx, "restart", "--no-block", "nodegate")
+	case byDefault && (plan.Reread || plan.Owed):
+		// An agent that takes the default handler for the wrapper's would refuse it.
+		fmt.Fprintln(s.w, "Then start the agent: systemctl restart nodegate. One that runs refuses every pod until containerd is restarted.")
+	default:
+		s.run(ctx, "start", "--no-block", "nodegate")
+		fmt.Fprintln(s.w, "An agent that ran before goes on as it is until: systemctl restart nodegate")
+	}
 }
 
 func notes(w io.Writer, plan *install.Plan) {

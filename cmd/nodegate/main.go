@@ -66,7 +66,7 @@ is set.`,
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(runCommand(), checkCommand(), explainCommand(), profilesCommand(), renderCommand(), doctorCommand(), doctorChildCommand(),
+	root.AddCommand(awaitCommand(), runCommand(), checkCommand(), explainCommand(), profilesCommand(), renderCommand(), doctorCommand(), doctorChildCommand(),
 		installCommand(), uninstallCommand(), statusCommand(), completionCommand(), versionCommand())
 	completeFlags(root)
 	return root

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,8 +15,8 @@ import (
 )
 
 func uninstallCommand() *cobra.Command {
-	var root string
-	var purge, dryRun, restart bool
+	var o install.RemovalOptions
+	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "uninstall",
 		Short: "Take nodegate off this node again",
@@ -36,35 +35,44 @@ changed because of an error.`,
   nodegate uninstall --purge --restart`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkRoot(&root, restart, dryRun); err != nil {
+			if err := checkRoot(&o.Root, dryRun); err != nil {
 				return err
 			}
-			r, err := install.NewRemoval(root, purge)
+			s, err := newSystemd(cmd.OutOrStdout(), o.Root, o.Restart, dryRun)
 			if err != nil {
 				return err
 			}
-			s := systemd{w: cmd.OutOrStdout(), live: root == "/" && runsSystemd()}
-			return remove(cmd.Context(), cmd.OutOrStdout(), r, &s, dryRun, restart)
+			r, err := install.NewRemoval(o)
+			if err != nil {
+				return err
+			}
+			return remove(cmd.Context(), s, r, o, dryRun)
 		},
 	}
-	rootFlag(cmd, &root)
+	rootFlag(cmd, &o.Root)
 	f := cmd.Flags()
-	f.BoolVar(&purge, "purge", false, "remove the policy and the agent's state as well")
-	f.BoolVar(&restart, "restart", false, "restart containerd")
+	f.BoolVar(&o.Purge, "purge", false, "remove the policy and the agent's state as well")
+	f.BoolVar(&o.Restart, "restart", false, "restart containerd if it has something to read")
 	f.BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
+	agentFlags(cmd, &o.Agent)
 	return cmd
 }
 
-func remove(ctx context.Context, w io.Writer, r *install.Removal, s *systemd, dryRun, restart bool) error {
-	notes(w, &r.Plan)
+func remove(ctx context.Context, s *systemd, r *install.Removal, o install.RemovalOptions, dryRun bool) error {
+	notes(s.w, &r.Plan)
 	switch {
 	case dryRun:
-		return errors.Join(writeDryRun(w, r), stays(r))
-	case r.Empty():
-		if !r.Installed {
-			fmt.Fprintln(w, "nothing is installed")
+		return errors.Join(writeDryRun(s.w, r), stays(r))
+	case !r.Installed:
+		fmt.Fprintln(s.w, "nothing is installed")
+	}
+	due := r.Reread || r.Owed
+	var units []string // to be restarted
+	if due && o.Restart {
+		var err error
+		if units, err = s.running(ctx, r.Units); err != nil {
+			return err
 		}
-		return stays(r)
 	}
 	if r.Unit {
 		s.run(ctx, "disable", "--now", "nodegate")
@@ -75,18 +83,28 @@ func remove(ctx context.Context, w io.Writer, r *install.Removal, s *systemd, dr
 		}
 		return errors.Join(fmt.Errorf("nothing was changed: %w", err), s.err)
 	}
-	changed(w, &r.Plan)
+	changed(s.w, &r.Plan)
 	if r.Unit {
 		s.run(ctx, "daemon-reload")
 	}
+	return errors.Join(s.err, forget(ctx, s, r, due, units, o.Restart), stays(r))
+}
+
+// forget has containerd read its own configuration again.
+func forget(ctx context.Context, s *systemd, r *install.Removal, due bool, units []string, restart bool) error {
 	switch {
-	case r.Reread && restart:
-		s.run(ctx, append([]string{"restart"}, r.Units...)...)
-	case r.Reread:
-		fmt.Fprintf(w, "For containerd to take this up: systemctl restart %s\n", strings.Join(r.Units, " "))
-		fmt.Fprintln(w, "Until then pods of the handler nodegate do not start, nor any others if it is the default.")
+	case len(units) > 0:
+		if err := s.restartRuntime(ctx, &r.Plan, units); err != nil {
+			return fmt.Errorf("the files are gone, and containerd was not restarted: %w", err)
+		}
+	case due:
+		fmt.Fprintf(s.w, "For containerd to take this up: systemctl restart %s\n", strings.Join(r.Units, " "))
+		fmt.Fprintln(s.w, "Until then pods of the handler nodegate do not start, nor any others if it is the default.")
 	}
-	return errors.Join(s.err, stays(r))
+	if restart {
+		return r.Restarted()
+	}
+	return nil
 }
 
 // stays says that the wrapper is still there, and why.
@@ -94,6 +112,16 @@ func stays(r *install.Removal) error {
 	if len(r.Containers) == 0 {
 		return nil
 	}
+	some := func(names []string) string {
+		if len(names) > 5 {
+			return strings.Join(names[:5], ", ") + ", ..."
+		}
+		return strings.Join(names, ", ")
+	}
+	which := some(r.Containers)
+	if len(r.Pods) > 0 {
+		which = "of " + some(r.Pods)
+	}
 	return fmt.Errorf("nodegate-runc and runc.toml stay for %d containers that were created by it and could not be stopped without it (%s): delete their pods, and run nodegate uninstall again",
-		len(r.Containers), strings.Join(r.Containers[:min(3, len(r.Containers))], ", "))
+		len(r.Containers), which)
 }

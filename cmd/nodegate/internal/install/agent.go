@@ -42,18 +42,27 @@ func (t Tree) prefix(wanted string, former *Manifest) (string, error) {
 	case former != nil:
 		return former.Prefix, nil
 	}
-	d, err := t.open(defaultPrefix, nil)
-	for name := path.Dir(defaultPrefix); errors.Is(err, fs.ErrNotExist) && name != "/"; name = path.Dir(name) {
-		d, err = t.open(name, nil)
+	for _, folder := range []string{defaultPrefix, otherPrefix} {
+		if !t.readOnly(folder) {
+			return folder, nil
+		}
+	}
+	return "", fmt.Errorf("neither %s nor %s can be written, the file systems are read-only: name a folder for the programs by --prefix", defaultPrefix, otherPrefix)
+}
+
+// readOnly reports whether a folder, or what it would have to be made in, lies on a
+// read-only file system. Other errors are told when it is used.
+func (t Tree) readOnly(folder string) bool {
+	d, err := t.open(folder, nil)
+	for errors.Is(err, fs.ErrNotExist) && folder != "/" {
+		folder = path.Dir(folder)
+		d, err = t.open(folder, nil)
 	}
 	if err != nil {
-		return defaultPrefix, nil // which is then refused with the reason
+		return false
 	}
 	defer d.close()
-	if errors.Is(unix.Faccessat(d.fd, ".", unix.W_OK, unix.AT_EACCESS), unix.EROFS) {
-		return otherPrefix, nil
-	}
-	return defaultPrefix, nil
+	return errors.Is(unix.Faccessat(d.fd, ".", unix.W_OK, unix.AT_EACCESS), unix.EROFS)
 }
 
 // programs reads what is to be installed, from the folder from: by default that of
@@ -84,22 +93,23 @@ func programs(from string) (map[string][]byte, error) {
 type agentPolicy struct {
 	exists   bool
 	handlers []string
-	state    string
 	socket   string
 	err      error
+	AgentDirs
 }
 
 func (t Tree) policy() agentPolicy {
-	if !t.exists(policyPath) {
-		return agentPolicy{state: "/run/nodegate", handlers: []string{Handler}}
+	p := agentPolicy{AgentDirs: defaultDirs, handlers: []string{Handler}}
+	if p.exists = t.exists(policyPath); !p.exists {
+		return p
 	}
-	p := agentPolicy{exists: true, state: "/run/nodegate", handlers: []string{Handler}}
 	c, err := config.Load(filepath.Join(t.root, policyPath))
 	if err != nil {
 		p.err = err
 		return p
 	}
-	p.handlers, p.state, p.socket = c.Runtime.Handlers, c.State.Dir, c.NRI.Socket
+	p.handlers, p.socket = c.Runtime.Handlers, c.NRI.Socket
+	p.AgentDirs = AgentDirs{State: c.State.Dir, Shadows: c.State.ShadowDir}
 	return p
 }
 
@@ -127,27 +137,9 @@ func handlers(all []string) string {
 	return "# The default handler (\"\") runs nodegate-runc.\n" + tomledit.Tables([]tomledit.Want{{Key: []string{"runtime", "handlers"}, Value: list}})
 }
 
-// wrapperConfig fills in what differs from the sample.
-func wrapperConfig(runtime, state string) []byte {
-	text := string(deploy.Wrapper())
-	for _, v := range []struct{ key, sample, value string }{{"path", "runc", runtime}, {"state_dir", "/run/nodegate", state}} {
-		from := fmt.Sprintf("%s = %q", v.key, v.sample)
-		text = strings.Replace(text, from, strings.TrimSpace(tomledit.Tables([]tomledit.Want{{Key: []string{v.key}, Value: v.value}})), 1)
-	}
-	return []byte(text)
-}
-
 // unit names the program where it is.
 func unit(prefix string) []byte {
 	return bytes.ReplaceAll(deploy.Unit(), []byte("="+defaultPrefix+"/"), []byte("="+prefix+"/"))
-}
-
-// exempts reports whether a wrapper's configuration lets any namespace pass without
-// an agent.
-func exempts(text []byte) bool {
-	doc, err := tomledit.Parse(text)
-	list, _ := lookup[[]any](doc, []string{"exempt_namespaces"})
-	return err == nil && len(list) > 0
 }
 
 func (p *agentPolicy) handlesDefault() bool { return slices.Contains(p.handlers, "") }

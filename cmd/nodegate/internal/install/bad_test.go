@@ -99,7 +99,7 @@ func TestRefuses(t *testing.T) {
 		{"imports from folders by a pattern", text(v3 + "imports = [\"/etc/*/x.toml\"]\n"), "what that is cannot be told"},
 		{"1.7, where an import replaces a plugin's table", then(version("1.7.35"), text("version = 2\nimports = [\"/etc/x.toml\"]\n"), file("/etc/x.toml", "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\"]\nenable_cdi = true\n")), "would not take effect"},
 		{"nobody's version", version("latest"), `"latest" is no version of containerd`},
-		{"an older containerd", version("1.6.30"), "containerd 1.6 is not known"},
+		{"an older containerd", version("1.6.30"), "containerd 1.6 is not supported, for it has no NRI that plugins can connect to: upgrade it to 1.7 or later"},
 		{"a containerd that cannot be asked", version(""), "say which it is by --containerd-version"},
 		{"two layouts", file("/var/lib/rancher/k3s/agent/etc/containerd/config.toml", v3), "say which is the kubelet's by --layout, one of containerd, k3s"},
 		{"no layout", func(h *host) { h.must(os.Remove(h.at("/etc/containerd"))) }, "there is no containerd, k3s or RKE2 on this node"},

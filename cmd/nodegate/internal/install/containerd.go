@@ -8,15 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os/exec"
-	"path"
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // release is containerd's version as far as its configuration depends on it.
@@ -57,53 +52,29 @@ func parseRelease(s string) (release, error) {
 	r := release{}
 	r.major, _ = strconv.Atoi(m[1]) // four digits at most
 	r.minor, _ = strconv.Atoi(m[2])
-	if r.before(1, 7) || r.major > 2 {
+	switch {
+	case r.before(1, 7):
+		return r, fmt.Errorf("containerd %s is not supported, for it has no NRI that plugins can connect to: upgrade it to 1.7 or later", r)
+	case r.major > 2:
 		return r, fmt.Errorf("containerd %s is not known: 1.7 and 2.x are", r)
 	}
 	return r, nil
 }
 
-// containerdVersion asks the node's containerd, which is run as the host's root: only
-// a program that nobody else can exchange is.
+// containerdVersion asks the node's containerd.
 func (t Tree) containerdVersion(ctx context.Context, programs []string) (release, error) {
-	for _, name := range programs {
-		program, err := t.program(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return release{}, fmt.Errorf("looking for containerd: %w: or say its version by --containerd-version", err)
-		}
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, program, "--version")
-		if t.root != "/" {
-			cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: t.root}
-			cmd.Dir = "/"
-		}
-		out, err := cmd.Output()
-		if err != nil {
-			return release{}, fmt.Errorf("asking %s for its version: %w: say it by --containerd-version", program, err)
-		}
-		return parseRelease(string(out))
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	cmd, err := t.Command(ctx, programs, "--version")
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return release{}, fmt.Errorf("there is no containerd in %s: say which it is by --containerd-version", strings.Join(programs, ", "))
+	case err != nil:
+		return release{}, fmt.Errorf("looking for containerd: %w: or say its version by --containerd-version", err)
 	}
-	return release{}, fmt.Errorf("there is no containerd in %s: say which it is by --containerd-version", strings.Join(programs, ", "))
-}
-
-// program finds a program that root alone can have put there.
-func (t Tree) program(name string) (string, error) {
-	d, base, err := t.resolve(name)
+	out, err := cmd.Output()
 	if err != nil {
-		return "", err
+		return release{}, fmt.Errorf("asking %s for its version: %w: say it by --containerd-version", cmd.Path, why(err))
 	}
-	defer d.close()
-	found := path.Join(d.path, base)
-	var st unix.Stat_t
-	if err := unix.Fstatat(d.fd, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return "", &fs.PathError{Op: "stat", Path: found, Err: err}
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return "", fmt.Errorf("%s is not a program", found)
-	}
-	return found, trustedMode(&st, found)
+	return parseRelease(string(out))
 }

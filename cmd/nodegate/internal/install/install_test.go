@@ -153,7 +153,7 @@ func (h *host) install() *Plan {
 
 func (h *host) uninstall() {
 	h.Helper()
-	r, err := NewRemoval(h.root, false)
+	r, err := NewRemoval(RemovalOptions{Root: h.root})
 	h.must(err)
 	h.must(r.Apply())
 }

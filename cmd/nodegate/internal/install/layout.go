@@ -16,6 +16,7 @@ type Layout struct {
 	config   string   // what containerd reads
 	programs []string // where containerd is
 	units    []string // that run it
+	state    string   // containerd's, unless the configuration says another
 	// generated is true where the configuration is written anew at each start, from
 	// templates beside it.
 	generated bool
@@ -26,16 +27,16 @@ var Layouts = []string{"auto", "containerd", "k3s", "rke2"}
 
 var layouts = []Layout{
 	{
-		Name: "containerd", config: "/etc/containerd/config.toml", units: []string{"containerd"},
+		Name: "containerd", config: "/etc/containerd/config.toml", units: []string{"containerd"}, state: "/run/containerd",
 		programs: []string{"/usr/local/bin/containerd", "/usr/bin/containerd", "/usr/sbin/containerd", "/usr/local/sbin/containerd", "/opt/bin/containerd"},
 	},
 	{
 		Name: "k3s", config: "/var/lib/rancher/k3s/agent/etc/containerd/config.toml", generated: true,
-		programs: []string{"/var/lib/rancher/k3s/data/current/bin/containerd"}, units: []string{"k3s", "k3s-agent"},
+		programs: []string{"/var/lib/rancher/k3s/data/current/bin/containerd"}, units: []string{"k3s", "k3s-agent"}, state: "/run/k3s/containerd",
 	},
 	{
 		Name: "rke2", config: "/var/lib/rancher/rke2/agent/etc/containerd/config.toml", generated: true,
-		programs: []string{"/var/lib/rancher/rke2/bin/containerd"}, units: []string{"rke2-server", "rke2-agent"},
+		programs: []string{"/var/lib/rancher/rke2/bin/containerd"}, units: []string{"rke2-server", "rke2-agent"}, state: "/run/k3s/containerd",
 	},
 }
 

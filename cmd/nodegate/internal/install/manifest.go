@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"time"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/tomledit"
 )
@@ -25,9 +26,21 @@ type Manifest struct {
 	Prefix  string   `json:"prefix"`  // of the programs
 	Binary  string   `json:"binary"`  // the handler's BinaryName
 	State   string   `json:"state"`   // containerd's
-	Units   []string `json:"units"`   // that run it
+	Socket  string   `json:"socket,omitempty"`
+	Units   []string `json:"units"` // that run it
 	Dirs    []string `json:"dirs,omitempty"`
 	Entries []Entry  `json:"files"`
+	// The directories of an agent whose policy is not on the node.
+	Agent *AgentDirs `json:"agent,omitempty"`
+	// Owed is when containerd's configuration was changed, until containerd was restarted
+	// for it.
+	Owed *time.Time `json:"restart_owed,omitempty"`
+}
+
+// AgentDirs are where an agent keeps its records and its shadow nodes.
+type AgentDirs struct {
+	State   string `json:"state_dir"`
+	Shadows string `json:"shadow_dir"`
 }
 
 // Entry is a file that was written.

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/tomledit"
 )
@@ -24,7 +25,11 @@ type Options struct {
 
 	DefaultRuntime bool // the wrapper runs every pod
 	Unit           bool // the systemd unit
+	NoAgent        bool // the agent runs as a pod: no policy and no unit
 	EditManaged    bool // edit a file that says that a tool manages it
+
+	Exempt []string  // namespaces that runc.toml exempts; nil for what it has, or the default
+	Agent  AgentDirs // with NoAgent; "" for the defaults
 }
 
 // Plan is what is to be done on a node.
@@ -35,9 +40,13 @@ type Plan struct {
 	// Reread says that containerd has to be restarted, for a change of its
 	// configuration.
 	Reread bool
+	// Owed says that an earlier run changed it, and containerd was not restarted since.
+	Owed bool
 
-	tree  Tree
-	prune []string // directories, where they are empty afterwards
+	tree   Tree
+	socket string   // containerd's
+	prune  []string // directories, where they are empty afterwards
+	made   []string // directories, by Apply
 }
 
 // Empty reports whether everything is as it is to be.
@@ -68,8 +77,9 @@ func NewPlan(ctx context.Context, o Options) (*Plan, error) {
 	p.plan = &Plan{tree: p.tree}
 	p.next = &Manifest{Version: 1}
 	if former != nil {
-		p.next.Dirs = former.Dirs
+		p.next.Dirs, p.next.Owed, p.next.Agent = former.Dirs, former.Owed, former.Agent
 	}
+	p.plan.Owed = p.tree.owed(former)
 	prefix, err := p.tree.prefix(o.Prefix, former)
 	if err != nil {
 		return nil, err
@@ -84,6 +94,10 @@ func NewPlan(ctx context.Context, o Options) (*Plan, error) {
 	}
 	if err := p.stale(); err != nil {
 		return nil, err
+	}
+	if p.plan.Reread {
+		now := time.Now()
+		p.next.Owed = &now
 	}
 	return p.plan, p.finish(manifestFile)
 }
@@ -136,8 +150,12 @@ func (p *planner) containerd(ctx context.Context) (*needs, error) {
 		return nil, err
 	}
 	if p.next.State, _ = lookup[string](l.doc, []string{"state"}); p.next.State == "" {
-		p.next.State = "/run/containerd"
+		p.next.State = layout.state
 	}
+	if p.next.Socket, _ = lookup[string](l.doc, []string{"grpc", "address"}); p.next.Socket == "" {
+		p.next.Socket = path.Join(p.next.State, "containerd.sock")
+	}
+	p.plan.socket = p.next.Socket
 	n, err := l.needs(r, p.next.Binary, p.o.DefaultRuntime)
 	if err != nil || len(n.wants) == 0 {
 		return n, err
@@ -237,10 +255,13 @@ func (p *planner) agent(n *needs) error {
 		}
 	}
 	policy := p.tree.policy()
+	if p.o.NoAgent {
+		return p.elsewhere(policy, n)
+	}
 	if err := p.policies(policy, n); err != nil {
 		return err
 	}
-	if err := p.own(Policy, wrapperPath, wrapperConfig(n.runtime, policy.state), 0o644); err != nil {
+	if err := p.wrapper(n.runtime, policy.State); err != nil {
 		return err
 	}
 	if p.o.Unit {
@@ -271,11 +292,6 @@ func (p *planner) policies(policy agentPolicy, n *needs) error {
 	if !p.o.DefaultRuntime {
 		return nil
 	}
-	if f, err := p.tree.Read(wrapperPath, textLimit); err != nil {
-		return err
-	} else if f != nil && p.former.entry(wrapperPath) == nil && !exempts(f.Data) {
-		return fmt.Errorf("%s exempts no namespace, so that no pod at all, static ones included, would start without an agent: write exempt_namespaces = [\"kube-system\", \"nodegate\"]", wrapperPath)
-	}
 	if p.former.entry(handlersPath) != nil || !policy.handlesDefault() {
 		return p.own(Runtime, handlersPath, []byte(dropInHead+handlers(policy.handlers)), 0o644)
 	}
@@ -284,9 +300,11 @@ func (p *planner) policies(policy agentPolicy, n *needs) error {
 
 // Apply carries out the plan: all of it, or nothing.
 func (p *Plan) Apply() error {
-	if _, err := p.tree.commit(p.Writes); err != nil {
+	made, err := p.tree.commit(p.Writes)
+	if err != nil {
 		return err
 	}
+	p.made = made
 	p.tree.prune(p.prune)
 	return nil
 }
@@ -295,7 +313,7 @@ func (p *Plan) Apply() error {
 func (t Tree) units(l Layout) []string {
 	var found []string
 	for _, name := range l.units {
-		for _, folder := range []string{"/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"} {
+		for _, folder := range []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"} {
 			if t.exists(path.Join(folder, name+".service")) {
 				found = append(found, name)
 				break

@@ -6,11 +6,9 @@ package install
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
+	"time"
 )
 
 // Removal is what takes an installation off a node.
@@ -19,32 +17,39 @@ type Removal struct {
 	// Containers were created by the wrapper and still exist. It stays for them: without
 	// it they could not be stopped. Another removal takes it away later.
 	Containers []string
-	Installed  bool // false: there is nothing to remove
-	Unit       bool // the unit is among what is removed
+	Pods       []string // theirs, as namespace/name
+	Installed  bool     // false: there is nothing to remove
+	Unit       bool     // the unit is among what is removed
 
-	state string // the agent's directory to clear; "" for none
+	o     RemovalOptions
+	dirs  []AgentDirs // of the agents that were here
+	lives func(id string) bool
 }
 
-// NewRemoval works out how to undo all that was installed. It changes nothing. purge
-// takes the policy, whoever wrote it, and the agent's state away too.
-func NewRemoval(root string, purge bool) (*Removal, error) {
-	t := Tree{root}
-	r := &Removal{Plan: Plan{tree: t}}
+// RemovalOptions say what to remove.
+type RemovalOptions struct {
+	Root    string
+	Purge   bool      // the policy, whoever wrote it, and the agent's state too
+	Restart bool      // the caller restarts containerd, and then calls Restarted
+	Agent   AgentDirs // of an agent in a pod; "" for what was said at the installation
+}
+
+// NewRemoval works out how to undo all that was installed. It changes nothing.
+func NewRemoval(o RemovalOptions) (*Removal, error) {
+	t := Tree{o.Root}
+	r := &Removal{Plan: Plan{tree: t}, o: o}
 	m, file, err := t.readManifest()
 	if err != nil {
 		return nil, err
 	}
 	if m == nil {
-		m = &Manifest{Version: 1}
+		m = &Manifest{Version: 1, State: layouts[0].state}
 	} else {
 		r.Installed = true
-		r.Containers = t.containersOf(m.Binary, m.State)
-		r.Units = m.Units
-		// Where containers still have records, the folders are not empty and stay; an
-		// agent that runs makes them again.
-		state := t.policy().state
-		r.prune = []string{state, state + "/decisions"}
+		r.Units, r.socket, r.Owed = m.Units, m.Socket, t.owed(m)
 	}
+	r.containers(m)
+	r.agents(m)
 	rest := *m
 	rest.Entries = nil
 	var problems []error
@@ -54,12 +59,12 @@ func NewRemoval(root string, purge bool) (*Removal, error) {
 			rest.Entries = append(rest.Entries, *e)
 			continue
 		}
-		problems = append(problems, r.undo(e, purge))
+		problems = append(problems, r.undo(e))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	if purge {
+	if o.Purge {
 		if err := r.policy(); err != nil {
 			return nil, err
 		}
@@ -68,14 +73,52 @@ func NewRemoval(root string, purge bool) (*Removal, error) {
 		return nil, err
 	}
 	r.prune = append(r.prune, m.Dirs...)
-	if purge {
+	if o.Purge {
 		r.prune = append([]string{configDir, configDir + "/conf.d"}, r.prune...)
 	}
 	return r, nil
 }
 
+// containers finds those that the wrapper has to stay for, and those that live at all.
+func (r *Removal) containers(m *Manifest) {
+	all := r.tree.containers(m.State)
+	r.lives = func(id string) bool {
+		return slices.ContainsFunc(all, func(c container) bool { return c.id == id })
+	}
+	for _, c := range all {
+		if c.program != m.Binary {
+			continue
+		}
+		r.Containers = append(r.Containers, c.id)
+		if c.pod != "" && !slices.Contains(r.Pods, c.pod) {
+			r.Pods = append(r.Pods, c.pod)
+		}
+	}
+}
+
+// agents notes the directories of the agents: that of the node's policy, and that in a
+// pod.
+func (r *Removal) agents(m *Manifest) {
+	r.dirs = []AgentDirs{r.tree.policy().AgentDirs}
+	if m.Agent != nil || r.o.Agent != (AgentDirs{}) {
+		theirs := r.o.Agent
+		if m.Agent != nil {
+			theirs = theirs.or(*m.Agent)
+		}
+		r.dirs = append(r.dirs, theirs.or(defaultDirs))
+	}
+	if !r.Installed {
+		return
+	}
+	// Where containers still have records or nodes, the folders are not empty and stay; an
+	// agent that runs makes them again.
+	for _, d := range r.dirs {
+		r.prune = append(r.prune, d.State, d.State+"/decisions")
+	}
+}
+
 // undo plans for one file to be what it was.
-func (r *Removal) undo(e *Entry, purge bool) error {
+func (r *Removal) undo(e *Entry) error {
 	f, err := r.tree.Read(e.Path, programLimit)
 	if err != nil {
 		return err
@@ -87,7 +130,7 @@ func (r *Removal) undo(e *Entry, purge bool) error {
 	base, err := r.tree.original(e, f)
 	switch {
 	case errors.Is(err, errEdited) && e.Kind == Policy:
-		if !purge {
+		if !r.o.Purge {
 			r.Notes = append(r.Notes, fmt.Sprintf("%s is yours and stays (--purge removes it)", e.Path))
 		}
 		return nil
@@ -108,8 +151,12 @@ func (r *Removal) records(rest *Manifest, file *File) error {
 	if file == nil {
 		return nil
 	}
+	if r.Reread {
+		now := time.Now()
+		rest.Owed = &now
+	}
 	after := (*File)(nil)
-	if len(rest.Entries) > 0 {
+	if len(rest.Entries) > 0 || r.o.Restart && rest.Owed != nil { // else nobody would know what is owed
 		data, err := rest.encode()
 		if err != nil {
 			return err
@@ -139,9 +186,8 @@ func (r *Removal) records(rest *Manifest, file *File) error {
 	return nil
 }
 
-// policy plans the removal of the policy, and of the agent's records.
+// policy plans the removal of the policy.
 func (r *Removal) policy() error {
-	policy := r.tree.policy()
 	for _, folder := range []string{configDir, configDir + "/conf.d"} {
 		names, err := r.tree.list(folder)
 		if err != nil {
@@ -160,32 +206,17 @@ func (r *Removal) policy() error {
 			r.Writes = append(r.Writes, Write{Path: name, Now: f})
 		}
 	}
-	if len(r.Containers) == 0 {
-		r.state = policy.state
-	}
 	return nil
 }
 
 // Apply carries out the removal: all of it, or nothing.
 func (r *Removal) Apply() error {
-	if err := r.Plan.Apply(); err != nil {
+	if err := r.Plan.Apply(); err != nil || !r.o.Purge {
 		return err
 	}
-	if r.state == "" {
-		return nil
+	var problems []error
+	for _, d := range r.dirs {
+		problems = append(problems, r.purge(d))
 	}
-	root, err := os.OpenRoot(r.tree.root)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = root.Close() }() // read only
-	state := filepath.Clean(r.state)[1:]
-	// What the agent made there; the directory may be for others too.
-	for _, name := range []string{"decisions", "nodegate.sock"} {
-		if err := root.RemoveAll(filepath.Join(state, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("removing the agent's state: %w", err)
-		}
-	}
-	_ = root.Remove(state) // fails where something else is in it
-	return nil
+	return errors.Join(problems...)
 }

@@ -4,6 +4,7 @@
 package install
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -19,43 +20,94 @@ import (
 // containerID is what containerd takes for one.
 var containerID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,75}$`)
 
-// containersOf returns the ids of the containers that were created by a program as
-// their OCI runtime: containerd calls it to stop and remove them. Shims keep its name
-// beside each container's files.
+// container is one that containerd has, as its shim keeps it.
+type container struct {
+	id, pod string // pod is namespace/name, or ""
+	program string // its OCI runtime, or "" for the default
+}
+
+// containers returns what containerd has. Shims keep the name of the OCI runtime, which
+// containerd calls to stop and remove a container, beside each one's files.
 //
 // Any process of a pod can look like a shim, so the files may be anybody's.
-func (t Tree) containersOf(program, state string) []string {
-	var ids []string
+func (t Tree) containers(state string) []container {
+	var all []container
 	look := func(folder string) {
 		entries, _ := os.ReadDir(folder) // what cannot be read is not there, or no shim's
 		for _, e := range entries {
-			if id := e.Name(); containerID.MatchString(id) && !slices.Contains(ids, id) &&
-				runtimeIn(folder+"/"+id+"/runtime") == program { // joining it would go up by name
-				ids = append(ids, id)
+			known := func(c container) bool { return c.id == e.Name() }
+			if !containerID.MatchString(e.Name()) || slices.ContainsFunc(all, known) {
+				continue
 			}
+			bundle := folder + "/" + e.Name() // joining it would go up by name
+			all = append(all, container{e.Name(), podIn(bundle + "/config.json"), small(bundle+"/runtime", unix.PathMax)})
 		}
 	}
-	spaces, _ := filepath.Glob(filepath.Join(t.root, state, "io.containerd.runtime.v2.task", "*"))
-	for _, folder := range spaces {
-		look(folder)
+	for _, state := range t.states(state) {
+		spaces, _ := filepath.Glob(filepath.Join(t.root, state, "io.containerd.runtime.v2.task", "*"))
+		for _, folder := range spaces {
+			look(folder)
+		}
 	}
-	// containerd's state may be elsewhere, by its command line. A shim's working
-	// directory is its first container's.
+	// A shim's working directory is its first container's. To see it takes root with all
+	// of the shim's capabilities.
+	for _, shim := range t.shims() {
+		look(shim.proc + "/cwd/..")
+	}
+	slices.SortFunc(all, func(a, b container) int { return strings.Compare(a.id, b.id) })
+	return all
+}
+
+// shim is a process that calls itself one.
+type shim struct {
+	proc string
+	args []string
+}
+
+func (t Tree) shims() (all []shim) {
 	procs, _ := filepath.Glob(filepath.Join(t.root, "proc/[0-9]*"))
 	for _, proc := range procs {
 		cmdline, err := os.ReadFile(filepath.Join(proc, "cmdline"))
-		name, _, _ := strings.Cut(string(cmdline), "\x00")
-		if err == nil && strings.HasPrefix(path.Base(name), "containerd-shim-") {
-			look(proc + "/cwd/..")
+		args := strings.Split(string(cmdline), "\x00")
+		if err == nil && strings.HasPrefix(path.Base(args[0]), "containerd-shim-") {
+			all = append(all, shim{proc, args})
 		}
 	}
-	slices.Sort(ids)
-	return ids
+	return all
 }
 
-// runtimeIn reads a shim's file; "" for one that is not regular, at which reading
+// states are where containerd's state may be: as its configuration says, and, since its
+// command line has the last word, beside the socket that shims are told of.
+func (t Tree) states(configured string) []string {
+	all := []string{configured}
+	for _, shim := range t.shims() {
+		i := slices.Index(shim.args, "-address")
+		if i < 0 || i+1 >= len(shim.args) || !path.IsAbs(shim.args[i+1]) {
+			continue
+		}
+		if folder := path.Dir(shim.args[i+1]); !slices.Contains(all, folder) && !strings.ContainsAny(folder, `*?[\`) {
+			all = append(all, folder)
+		}
+	}
+	return all
+}
+
+// podIn reads which pod a bundle is of; "" where that is not told.
+func podIn(name string) string {
+	var spec struct {
+		Annotations map[string]string `json:"annotations"`
+	}
+	_ = json.Unmarshal([]byte(small(name, 4<<20)), &spec) // nobody's bundle, then
+	namespace, pod := spec.Annotations["io.kubernetes.cri.sandbox-namespace"], spec.Annotations["io.kubernetes.cri.sandbox-name"]
+	if !namespaceName.MatchString(namespace) || !containerID.MatchString(pod) {
+		return ""
+	}
+	return namespace + "/" + pod
+}
+
+// small reads the beginning of a file; "" for one that is not regular, at which reading
 // might wait or never end.
-func runtimeIn(name string) string {
+func small(name string, limit int64) string {
 	fd, err := unix.Open(name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return ""
@@ -70,6 +122,6 @@ func runtimeIn(name string) string {
 		return ""
 	}
 	defer func() { _ = f.Close() }()
-	text, _ := io.ReadAll(io.LimitReader(f, unix.PathMax))
+	text, _ := io.ReadAll(io.LimitReader(f, limit))
 	return string(text)
 }

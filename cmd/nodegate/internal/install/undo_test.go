@@ -20,7 +20,7 @@ const commented = "# ours\nversion = 3\n[plugins.'io.containerd.nri.v1.nri']\n  
 
 // removal is planned and, unless it is refused, carried out.
 func (h *host) removal(purge bool) (*Removal, error) {
-	r, err := NewRemoval(h.root, purge)
+	r, err := NewRemoval(RemovalOptions{Root: h.root, Purge: purge})
 	if err != nil {
 		return nil, err
 	}
@@ -307,7 +307,13 @@ func TestContainersOfAPretender(t *testing.T) {
 	h.must(os.WriteFile(h.at("/pod/long/runtime"), nil, 0o644))
 	h.must(os.Truncate(h.at("/pod/long/runtime"), 1<<40))
 	h.write("/pod/real/runtime", program)
-	if ids := (Tree{h.root}).containersOf(program, "/run/containerd"); len(ids) != 1 || ids[0] != "real" {
+	var ids []string
+	for _, c := range (Tree{h.root}).containers("/run/containerd") {
+		if c.program == program {
+			ids = append(ids, c.id)
+		}
+	}
+	if len(ids) != 1 || ids[0] != "real" {
 		t.Errorf("%q", ids)
 	}
 }
