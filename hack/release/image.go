@@ -119,6 +119,9 @@ func writeAll(o options, dir string, built []platformImage) error {
 		}
 		fmt.Fprintln(digests, digest, "linux/"+p.arch)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "version.txt"), []byte(o.version+"\n"), 0o644); err != nil {
+		return err
+	}
 	return os.WriteFile(filepath.Join(dir, "digests.txt"), []byte(digests.String()), 0o644)
 }
 

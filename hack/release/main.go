@@ -14,6 +14,7 @@
 //	nodegate-VERSION-oci.tar      the same as one file: ctr images import, skopeo
 //	nodegate-linux-ARCH.tar       docker load, ctr images import, k3s's images folder
 //	nodegate-linux-ARCH.spdx.json what is in it
+//	version.txt                   the version, which is the image's tag
 //	digests.txt                   the digest of the index and of each platform's image
 package main
 

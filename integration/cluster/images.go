@@ -34,6 +34,22 @@ func (c *Cluster) ImportFile(ctx context.Context, name string) error {
 	return nil
 }
 
+// Tag gives an image of the node one more name.
+func (c *Cluster) Tag(ctx context.Context, name, other string) error {
+	conn, err := c.connect()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	image, err := conn.ImageService().Get(ctx, name)
+	if err != nil {
+		return fmt.Errorf("naming an image: %w", err)
+	}
+	image.Name = other
+	_, err = conn.ImageService().Create(ctx, image)
+	return err
+}
+
 func (c *Cluster) importProbe(ctx context.Context) error {
 	var image bytes.Buffer
 	if err := node.WriteProbeImage(&image, filepath.Join(c.options.BinDir, "probe")); err != nil {
@@ -43,7 +59,7 @@ func (c *Cluster) importProbe(ctx context.Context) error {
 }
 
 func (c *Cluster) importImages(ctx context.Context, r io.Reader) error {
-	conn, err := client.New(c.machine.path("/run/containerd/containerd.sock"), client.WithDefaultNamespace("k8s.io"))
+	conn, err := c.connect()
 	if err != nil {
 		return err
 	}
@@ -58,4 +74,8 @@ func (c *Cluster) importImages(ctx context.Context, r io.Reader) error {
 		}
 	}
 	return nil
+}
+
+func (c *Cluster) connect() (*client.Client, error) {
+	return client.New(c.machine.path("/run/containerd/containerd.sock"), client.WithDefaultNamespace("k8s.io"))
 }

@@ -6,7 +6,7 @@
 #   unshare --mount --net --pid --fork --kill-child sh -c "$script" nodegate-cluster DIR BIN
 #
 # Its files are this machine's under an overlay, so that all that is written on the node
-# can be listed, and is gone with it: below DIR/mem/upper is what differs. What the
+# can be listed, and is gone with it: below DIR/upper is what differs. What the
 # node's programs write in bulk has a folder of the disk below DIR/disk, since one
 # overlay does not lie on another.
 #
@@ -37,6 +37,8 @@ done
 mkdir -p "$root$bin" "$root$dir" "$root/tmp/old"
 mount --bind "$bin" "$root$bin"
 mount --bind "$dir" "$root$dir"
+mkdir -p "$dir/upper"
+mount --bind "$dir/mem/upper" "$root$dir/upper"
 cd "$root"
 pivot_root . tmp/old
 umount -l /tmp/old
