@@ -125,8 +125,8 @@ func (c *Cluster) Close() error {
 	return err
 }
 
-// Log is what a component has written: "kubelet", "containerd", "kube-apiserver", ….
-func (c *Cluster) Log(component string) string {
+// LogOf is what a component has written: "kubelet", "containerd", "kube-apiserver", ….
+func (c *Cluster) LogOf(component string) string {
 	text, err := os.ReadFile(c.logFile(component))
 	if err != nil {
 		return err.Error()

@@ -115,7 +115,7 @@ func (c *Cluster) waitReady(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for the node to be ready: %w\nkubelet:\n%s", last, end(c.Log("kubelet")))
+			return fmt.Errorf("waiting for the node to be ready: %w\nkubelet:\n%s", last, end(c.LogOf("kubelet")))
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

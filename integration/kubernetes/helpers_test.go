@@ -296,6 +296,8 @@ type containerStatus struct {
 	}
 }
 
+func (p pod) restarts() int { return p.Status.ContainerStatuses[0].RestartCount }
+
 func (k *kube) pods(namespace, labels string) []pod {
 	k.Helper()
 	var list struct{ Items []pod }

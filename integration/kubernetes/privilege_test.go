@@ -1,0 +1,69 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kubernetes
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/nodegate/nodegate/integration/node"
+)
+
+// leastPrivilege plays an agent that was taken over: a pod with all that the agent's has,
+// but for its program, tries to do more.
+func leastPrivilege(k *kube) {
+	spec := k.template()
+	containers := spec["containers"].([]any)
+	agent := containers[0].(map[string]any)
+	if len(containers) != 1 || agent["name"] != "agent" {
+		k.Fatalf("%v", containers)
+	}
+	for _, key := range []string{"args", "command", "ports", "livenessProbe", "readinessProbe", "startupProbe"} {
+		delete(agent, key)
+	}
+	agent["image"], agent["imagePullPolicy"] = node.Image, "Never"
+	delete(spec, "initContainers") // which end before an agent starts
+	text, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "Pod", "spec": spec,
+		"metadata": map[string]any{"name": "taken", "namespace": namespace}})
+	if err != nil {
+		k.Fatal(err)
+	}
+	k.apply(string(text))
+	defer k.do("-n", namespace, "delete", "pod", "taken", "--timeout=60s")
+	k.ready(namespace, "taken")
+	for _, try := range []struct{ question, want string }{
+		// What it is there for.
+		{"cat /host/proc/1/gid_map", "0 0 4294967295"},
+		{"mkdir /host/dev/.udev/nodegate/x", "ok"},
+		{"mknod c /host/dev/.udev/nodegate/x/0 10 229", "ok"},
+		// The node's devices and processes.
+		{"open /host/dev/kvm rw", "EPERM"}, // by the device cgroup
+		{"open /host/dev/.udev/nodegate/x/0 rw", "EPERM"},
+		{"mknod c /host/dev/none 1 3", "EROFS"},
+		{"write /host/proc/sys/kernel/core_pattern |/evil", "EROFS"},
+		{"write /host/proc/sys/vm/panic_on_oom 1", "EROFS"},
+		{"ls /host/proc/1/root", "EACCES"},
+		{"cat /host/proc/1/environ", "EACCES"},
+		{"write /host/sys/fs/cgroup/memory/release_agent /evil", "EPERM"},
+		// Its own container.
+		{"write /tmp/x y", "EROFS"},
+		{"mount tmpfs /tmp", "EPERM"},
+		{"write /etc/nodegate/config.toml y", "EACCES"},
+		{"ls /host/etc", "ENOENT"},
+		{"ls /var/run/secrets", "ENOENT"},
+		{"ls /host/sys/kernel", "ENOENT"},
+	} {
+		got := k.probe(namespace, "taken", try.question)
+		if strings.Contains(got, "\n") || strings.Contains(got, "\t") || strings.Contains(got, "  ") {
+			got = strings.Join(strings.Fields(got), " ")
+		}
+		if got != try.want {
+			k.Errorf("%s: %s, want %s", try.question, got, try.want)
+		}
+	}
+	const few = "0000000008000009" // CHOWN is 0, FOWNER 3, MKNOD 27
+	if got := k.probe(namespace, "taken", "caps"); strings.Count(got, few) != 3 || !strings.Contains(got, `"bounding":"`+few) {
+		k.Errorf("capabilities %s", got)
+	}
+}
