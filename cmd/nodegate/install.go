@@ -152,7 +152,6 @@ func takeUp(ctx context.Context, s *systemd, plan *install.Plan, units []string)
 	if undo := plan.Undo(); undo != nil {
 		return fmt.Errorf("containerd does not start with this configuration: %w\nand it could not be put back: %w", err, undo)
 	}
-	s.forgive(ctx, units)
 	if again := s.restartRuntime(ctx, plan, units); again != nil {
 		return fmt.Errorf("containerd did not start with this configuration, and does not with its former one, which it has again: %w", errors.Join(err, again))
 	}

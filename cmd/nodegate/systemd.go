@@ -156,6 +156,8 @@ func (s *systemd) restartRuntime(ctx context.Context, p *install.Plan, units []s
 	before := p.Listening()
 	for _, unit := range units {
 		fmt.Fprintf(s.w, "systemctl restart %s\n", unit)
+		// Or systemd leaves it stopped where it was started often of late.
+		_ = s.bus.ResetFailedUnitContext(ctx, service(unit)) // starting it says what is wrong
 		if err := job(ctx, s.bus.RestartUnitContext, unit); err != nil {
 			return err
 		}
@@ -186,11 +188,4 @@ func (s *systemd) active(ctx context.Context, units []string) (string, bool) {
 		said, states = append(said, unit+" is "+state), append(states, state)
 	}
 	return strings.Join(said, ", "), !slices.ContainsFunc(states, func(state string) bool { return state != "active" })
-}
-
-// forgive lets units start again that have failed too often of late.
-func (s *systemd) forgive(ctx context.Context, units []string) {
-	for _, unit := range units {
-		_ = s.bus.ResetFailedUnitContext(ctx, service(unit)) // starting it says what is wrong
-	}
 }
