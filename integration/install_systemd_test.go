@@ -139,6 +139,7 @@ func installUnderSystemd(t *testing.T) {
 	shell(t, "nodegate uninstall")
 	gone(t, before)
 	must(t, n.WaitReady(t.Context()))
+	t.Run("from a pod", func(t *testing.T) { installFromPod(t, n) })
 }
 
 // usedUnderSystemd is the way to a pod that gets what it asks for.

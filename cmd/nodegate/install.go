@@ -50,10 +50,11 @@ error: nothing is changed then, unless it says otherwise.`,
 			if !o.NoAgent && o.Agent != (install.AgentDirs{}) {
 				return &usageError{cmd.CommandPath(), "--state-dir and --shadow-dir are about an agent that runs as a pod: give --no-agent too, or write dir and shadow_dir under [state] in the policy"}
 			}
-			s, err := newSystemd(cmd.OutOrStdout(), o.Root, restart, dryRun)
+			s, err := newSystemd(cmd.Context(), cmd.OutOrStdout(), o.Root, restart, dryRun)
 			if err != nil {
 				return err
 			}
+			defer s.close()
 			plan, err := install.NewPlan(cmd.Context(), o)
 			if err != nil {
 				return err
@@ -151,7 +152,6 @@ func takeUp(ctx context.Context, s *systemd, plan *install.Plan, units []string)
 	if undo := plan.Undo(); undo != nil {
 		return fmt.Errorf("containerd does not start with this configuration: %w\nand it could not be put back: %w", err, undo)
 	}
-	_, _ = s.output(ctx, append([]string{"reset-failed"}, units...)...) // or it may not start again so soon
 	if again := s.restartRuntime(ctx, plan, units); again != nil {
 		return fmt.Errorf("containerd did not start with this configuration, and does not with its former one, which it has again: %w", errors.Join(err, again))
 	}
@@ -160,16 +160,16 @@ func takeUp(ctx context.Context, s *systemd, plan *install.Plan, units []string)
 
 // startAgent has systemd run the agent, and this one only where a restart is wanted.
 func startAgent(ctx context.Context, s *systemd, plan *install.Plan, byDefault, restart bool) {
-	s.run(ctx, "daemon-reload")
-	s.run(ctx, "enable", "nodegate")
+	s.reload(ctx)
+	s.enable(ctx, "nodegate")
 	switch {
 	case restart:
-		s.run(ctx, "restart", "--no-block", "nodegate")
+		s.restart(ctx, "nodegate")
 	case byDefault && (plan.Reread || plan.Owed):
 		// An agent that takes the default handler for the wrapper's would refuse it.
 		fmt.Fprintln(s.w, "Then start the agent: systemctl restart nodegate. One that runs refuses every pod until containerd is restarted.")
 	default:
-		s.run(ctx, "start", "--no-block", "nodegate")
+		s.start(ctx, "nodegate")
 		fmt.Fprintln(s.w, "An agent that ran before goes on as it is until: systemctl restart nodegate")
 	}
 }

@@ -8,58 +8,113 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/dbus"
+
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/install"
 )
 
-// systemd runs the host's systemctl on a machine that systemd runs, and otherwise says
-// what to run there.
+// systemd has the host's systemd do what systemctl would, and otherwise says what to run
+// there.
+//
+// It speaks to systemd itself: systemctl refuses to where it cannot see the process at
+// the other end, as in a container with PIDs of its own.
 type systemd struct {
 	w    io.Writer
-	host install.Tree
-	live bool
+	bus  *dbus.Conn // nil: nothing is done
+	root string
 	err  error
 }
 
 // newSystemd acts on this machine, and with --restart also on one whose root is
 // elsewhere, as a container sees its host.
-func newSystemd(w io.Writer, root string, restart, dryRun bool) (*systemd, error) {
-	s := &systemd{w: w, host: install.At(root)}
-	runs := s.host.RunsSystemd()
-	if restart && !dryRun && !runs {
+func newSystemd(ctx context.Context, w io.Writer, root string, restart, dryRun bool) (*systemd, error) {
+	s := &systemd{w: w, root: root}
+	runs := install.At(root).RunsSystemd()
+	switch {
+	case dryRun, !restart && (root != "/" || !runs):
+		return s, nil
+	case !runs:
 		return nil, fmt.Errorf("--restart: %s is not the root of a machine that systemd runs (it has no /run/systemd/system): leave --restart out, and restart there what runs containerd", root)
 	}
-	s.live = runs && (restart || root == "/")
+	var err error
+	if s.bus, err = install.At(root).Systemd(ctx); err != nil && restart {
+		return nil, fmt.Errorf("--restart: systemd of the host at %s does not answer: %w", root, err)
+	}
 	return s, nil
 }
 
-func (s *systemd) run(ctx context.Context, args ...string) {
-	line := "systemctl " + strings.Join(args, " ")
-	if !s.live {
-		fmt.Fprintf(s.w, "On the node: %s\n", line)
-		return
-	}
-	fmt.Fprintln(s.w, line)
-	if _, err := s.output(ctx, args...); err != nil {
-		s.err = errors.Join(s.err, err)
+func (s *systemd) close() {
+	if s.bus != nil {
+		s.bus.Close()
 	}
 }
 
-func (s *systemd) output(ctx context.Context, args ...string) (string, error) {
-	cmd, err := s.host.Command(ctx, []string{"systemctl"}, args...)
-	if err != nil {
-		return "", fmt.Errorf("looking for systemctl on the host: %w", err)
+// run prints what it does as a command line, and does it.
+func (s *systemd) run(line string, do func(bus *dbus.Conn) error) {
+	if s.bus == nil {
+		fmt.Fprintf(s.w, "On the node: systemctl %s\n", line)
+		return
 	}
-	out, err := cmd.CombinedOutput()
-	text := strings.TrimSpace(string(out))
-	if err != nil {
-		err = fmt.Errorf("systemctl %s: %w: %s", strings.Join(args, " "), err, text)
+	fmt.Fprintf(s.w, "systemctl %s\n", line)
+	if err := do(s.bus); err != nil {
+		s.err = errors.Join(s.err, fmt.Errorf("systemctl %s: %w", line, err))
 	}
-	return text, err
+}
+
+func service(unit string) string { return unit + ".service" }
+
+func (s *systemd) reload(ctx context.Context) {
+	s.run("daemon-reload", func(bus *dbus.Conn) error { return bus.ReloadContext(ctx) })
+}
+
+func (s *systemd) enable(ctx context.Context, unit string) {
+	s.run("enable "+unit, func(bus *dbus.Conn) error {
+		_, _, err := bus.EnableUnitFilesContext(ctx, []string{service(unit)}, false, true)
+		return err
+	})
+}
+
+func (s *systemd) disable(ctx context.Context, unit string) {
+	s.run("disable --now "+unit, func(bus *dbus.Conn) error {
+		_, err := bus.DisableUnitFilesContext(ctx, []string{service(unit)}, false)
+		return errors.Join(err, job(ctx, bus.StopUnitContext, unit))
+	})
+}
+
+// start and restart wait for nothing: an agent is ready when containerd is.
+func (s *systemd) start(ctx context.Context, unit string) {
+	s.run("start --no-block "+unit, func(bus *dbus.Conn) error {
+		_, err := bus.StartUnitContext(ctx, service(unit), "replace", nil)
+		return err
+	})
+}
+
+func (s *systemd) restart(ctx context.Context, unit string) {
+	s.run("restart --no-block "+unit, func(bus *dbus.Conn) error {
+		_, err := bus.RestartUnitContext(ctx, service(unit), "replace", nil)
+		return err
+	})
+}
+
+// job has systemd do something, and waits until it is done.
+func job(ctx context.Context, do func(ctx context.Context, name, mode string, ch chan<- string) (int, error), unit string) error {
+	done := make(chan string, 1)
+	if _, err := do(ctx, service(unit), "replace", done); err != nil {
+		return err
+	}
+	select {
+	case result := <-done:
+		if result != "done" {
+			return fmt.Errorf("%s: %s, and journalctl -u %s says why", service(unit), result, unit)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%s: %w", service(unit), ctx.Err())
+	}
 }
 
 // running returns those of the units that are to be restarted, or why systemd cannot do
@@ -68,13 +123,13 @@ func (s *systemd) output(ctx context.Context, args ...string) (string, error) {
 func (s *systemd) running(ctx context.Context, units []string) ([]string, error) {
 	var loaded, running []string
 	for _, unit := range units {
-		out, err := s.output(ctx, "show", "-p", "LoadState", "-p", "ActiveState", "--value", unit)
+		all, err := s.bus.GetUnitPropertiesContext(ctx, service(unit))
 		if err != nil {
-			return nil, fmt.Errorf("--restart: %w (in a container this takes the capability SYS_CHROOT, and the host's /run)", err)
+			return nil, fmt.Errorf("--restart: asking systemd for %s: %w", service(unit), err)
 		}
-		if state := strings.Fields(out); slices.Contains(state, "loaded") {
+		if all["LoadState"] == "loaded" {
 			loaded = append(loaded, unit)
-			if !slices.Contains(state, "inactive") {
+			if all["ActiveState"] != "inactive" {
 				running = append(running, unit)
 			}
 		}
@@ -99,9 +154,13 @@ func (s *systemd) restartRuntime(ctx context.Context, p *install.Plan, units []s
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	before := p.Listening()
-	fmt.Fprintf(s.w, "systemctl restart %s\n", strings.Join(units, " "))
-	if _, err := s.output(ctx, append([]string{"restart"}, units...)...); err != nil {
-		return err
+	for _, unit := range units {
+		fmt.Fprintf(s.w, "systemctl restart %s\n", unit)
+		// Or systemd leaves it stopped where it was started often of late.
+		_ = s.bus.ResetFailedUnitContext(ctx, service(unit)) // starting it says what is wrong
+		if err := job(ctx, s.bus.RestartUnitContext, unit); err != nil {
+			return err
+		}
 	}
 	for {
 		state, up := s.active(ctx, units)
@@ -118,16 +177,15 @@ func (s *systemd) restartRuntime(ctx context.Context, p *install.Plan, units []s
 	}
 }
 
-// active tells each unit's state, and whether one is up.
+// active tells each unit's state, and whether all are up.
 func (s *systemd) active(ctx context.Context, units []string) (string, bool) {
-	out, err := s.output(ctx, append([]string{"is-active"}, units...)...)
-	var exit *exec.ExitError // of a unit that is not
-	if states := strings.Fields(out); (err == nil || errors.As(err, &exit)) && len(states) == len(units) {
-		var said []string
-		for i, unit := range units {
-			said = append(said, unit+" is "+states[i])
+	var said, states []string
+	for _, unit := range units {
+		state := "unknown"
+		if p, err := s.bus.GetUnitPropertyContext(ctx, service(unit), "ActiveState"); err == nil {
+			state, _ = p.Value.Value().(string) // as its interface says
 		}
-		return strings.Join(said, ", "), slices.Contains(states, "active")
+		said, states = append(said, unit+" is "+state), append(states, state)
 	}
-	return fmt.Sprintf("%s: %v", strings.Join(units, " "), err), false
+	return strings.Join(said, ", "), !slices.ContainsFunc(states, func(state string) bool { return state != "active" })
 }

@@ -38,10 +38,11 @@ changed because of an error.`,
 			if err := checkRoot(&o.Root, dryRun); err != nil {
 				return err
 			}
-			s, err := newSystemd(cmd.OutOrStdout(), o.Root, o.Restart, dryRun)
+			s, err := newSystemd(cmd.Context(), cmd.OutOrStdout(), o.Root, o.Restart, dryRun)
 			if err != nil {
 				return err
 			}
+			defer s.close()
 			r, err := install.NewRemoval(o)
 			if err != nil {
 				return err
@@ -75,17 +76,18 @@ func remove(ctx context.Context, s *systemd, r *install.Removal, o install.Remov
 		}
 	}
 	if r.Unit {
-		s.run(ctx, "disable", "--now", "nodegate")
+		s.disable(ctx, "nodegate")
 	}
 	if err := r.Apply(); err != nil {
 		if r.Unit {
-			s.run(ctx, "enable", "--now", "--no-block", "nodegate")
+			s.enable(ctx, "nodegate")
+			s.start(ctx, "nodegate")
 		}
 		return errors.Join(fmt.Errorf("nothing was changed: %w", err), s.err)
 	}
 	changed(s.w, &r.Plan)
 	if r.Unit {
-		s.run(ctx, "daemon-reload")
+		s.reload(ctx)
 	}
 	return errors.Join(s.err, forget(ctx, s, r, due, units, o.Restart), stays(r))
 }

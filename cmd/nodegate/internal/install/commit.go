@@ -122,7 +122,9 @@ func (s *staged) write() error {
 	f := os.NewFile(uintptr(fd), path.Join(s.dir.path, s.temp))
 	_, err = f.Write(s.After.Data)
 	if err == nil && (int(s.After.UID) != os.Geteuid() || int(s.After.GID) != os.Getegid()) {
-		err = f.Chown(int(s.After.UID), int(s.After.GID))
+		if err = f.Chown(int(s.After.UID), int(s.After.GID)); err != nil {
+			err = fmt.Errorf("%w (in a container this takes the capability CHOWN)", err)
+		}
 	}
 	if err == nil {
 		err = unix.Fchmod(fd, s.After.Mode) // after chown, which clears set-id bits; past the umask

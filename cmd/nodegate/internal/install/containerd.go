@@ -65,7 +65,7 @@ func parseRelease(s string) (release, error) {
 func (t Tree) containerdVersion(ctx context.Context, programs []string) (release, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	cmd, err := t.Command(ctx, programs, "--version")
+	cmd, err := t.command(ctx, programs, "--version")
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return release{}, fmt.Errorf("there is no containerd in %s: say which it is by --containerd-version", strings.Join(programs, ", "))

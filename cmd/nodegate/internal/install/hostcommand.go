@@ -17,58 +17,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hostPath is where a host's programs are looked for by name.
-const hostPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin"
-
-// Command is one of a host's programs, to be run in the host's root: the first of the
-// names that there is, found in the usual folders unless it has a path. It runs as root,
-// so only a program that nobody else can exchange will do.
-func (t Tree) Command(ctx context.Context, names []string, args ...string) (*exec.Cmd, error) {
-	for _, name := range names {
-		candidates := []string{name}
-		if !path.IsAbs(name) {
-			candidates = nil
-			for folder := range strings.SplitSeq(hostPath, ":") {
-				candidates = append(candidates, path.Join(folder, name))
-			}
+// command is the first of a host's programs that there is, to be run in the host's root.
+// It runs as root, so only a program that nobody else can exchange will do.
+func (t Tree) command(ctx context.Context, programs []string, args ...string) (*exec.Cmd, error) {
+	for _, name := range programs {
+		program, err := t.program(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
-		for _, candidate := range candidates {
-			program, err := t.program(candidate)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
-			return t.command(ctx, program, args), nil
+		if err != nil {
+			return nil, err
 		}
+		cmd := exec.CommandContext(ctx, program, args...)
+		if t.root != "/" {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: t.root}
+			cmd.Dir = "/"
+		}
+		return cmd, nil
 	}
-	return nil, &fs.PathError{Op: "find", Path: strings.Join(names, ", "), Err: fs.ErrNotExist}
-}
-
-func (t Tree) command(ctx context.Context, program string, args []string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, program, args...)
-	if t.root != "/" {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: t.root}
-		cmd.Dir = "/"
-		// The container's environment says nothing of the host. systemctl does nothing in
-		// a chroot unless it is told that this one is the host.
-		cmd.Env = []string{"PATH=" + hostPath, "LC_ALL=C", "SYSTEMD_IGNORE_CHROOT=1"}
-	}
-	return cmd
-}
-
-// At is the host whose root is there.
-func At(root string) Tree { return Tree{root} }
-
-// RunsSystemd is what sd_booted(3) tests.
-func (t Tree) RunsSystemd() bool {
-	d, err := t.open("/run/systemd/system", nil)
-	if err != nil {
-		return false
-	}
-	d.close()
-	return true
+	return nil, &fs.PathError{Op: "find", Path: strings.Join(programs, ", "), Err: fs.ErrNotExist}
 }
 
 // program finds a program that root alone can have put there.

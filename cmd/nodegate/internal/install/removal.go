@@ -86,7 +86,7 @@ func (r *Removal) containers(m *Manifest) {
 		return slices.ContainsFunc(all, func(c container) bool { return c.id == id })
 	}
 	for _, c := range all {
-		if c.program != m.Binary {
+		if m.Binary == "" || c.program != m.Binary {
 			continue
 		}
 		r.Containers = append(r.Containers, c.id)
