@@ -87,6 +87,39 @@ func TestManifestsApply(t *testing.T) {
 	}
 }
 
+// The overlay that docs/kubernetes.md shows does what it is for.
+func TestOverlay(t *testing.T) {
+	c := needServer(t)
+	page, err := os.ReadFile("../../docs/kubernetes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\napiVersion: kustomize.config.k8s.io")
+	text, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("docs/kubernetes.md shows no overlay")
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir+"/nodegate/config/deploy/manifests", os.DirFS("../../config/deploy/manifests")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/kustomization.yaml", []byte("apiVersion: kustomize.config.k8s.io"+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.kubectl("", "kustomize", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"image: registry.example/nodegate:", `namespaces = ["ci"]`, "50-daemonset.toml: |", "pod-security.kubernetes.io/enforce: privileged"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("there is no %s in\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "#[[grants]]") {
+		t.Error("the policy is not replaced")
+	}
+}
+
 // A new policy changes the ConfigMap and the admission policies, and no pod.
 func TestUpgradeOfThePolicy(t *testing.T) {
 	c := needServer(t)
