@@ -21,11 +21,13 @@ import (
 
 const granting = "version = 1\n[[grants]]\nprofiles = [\"fuse\"]\nnamespaces = [\"ci\", \"iot-*\"]\n"
 
-// everything are the flags that switch all of the chart on.
+const defaultRuntime = "nri.runtime.patchConfig=true,nri.runtime.restart=true,nri.runtime.defaultRuntime=true"
+
+// everything are the flags that switch on all of the chart that goes together.
 func everything(t *testing.T) []string {
 	return []string{"--set-file", "policy=" + file(t, granting), "--set", strings.Join([]string{
 		"nri.runtime.patchConfig=true", "nri.runtime.layout=k3s", "nri.runtime.config=/etc/c.toml", "nri.runtime.restart=true",
-		"nri.runtime.defaultRuntime=true", "nri.runtime.undoOnUninstall=true",
+		"nri.runtime.undoOnUninstall=true",
 		"serviceMonitor.enabled=true", "prometheusRule.enabled=true", "grafana.dashboard.enabled=true",
 		"log.audit=/var/log/nodegate/audit.log", "imagePullSecrets[0].name=registry", "podLabels.a=b", "podAnnotations.c=d",
 		"serviceMonitor.interval=30s", "serviceMonitor.labels.release=x", "networkPolicy.from[0].podSelector.matchLabels.app=prometheus",
@@ -76,6 +78,7 @@ func TestChartRefuses(t *testing.T) {
 		{set: "nri.runtime.layout=k3s", want: `value must be 'true, since nri.runtime.layout is set, `},
 		{set: "nri.runtime.config=/etc/containerd/config.toml", want: `value must be 'true, since nri.runtime.config is set, `},
 		{set: "nri.runtime.patchConfig=true,nri.runtime.defaultRuntime=true", want: `at '/nri/runtime/restart': value must be 'true, since nri.runtime.defaultRuntime is set: the agent refuses`},
+		{set: defaultRuntime + ",nri.runtime.undoOnUninstall=true", want: `at '/nri/runtime/undoOnUninstall': value must be 'false, since nri.runtime.defaultRuntime is set: every pod`},
 		{set: "nri.runtime.patchConfig=true,nri.runtime.config=config.toml", want: `value must be 'the absolute path of a file on the node, `},
 		{set: "nri.socket=/etc/nri.sock", want: `at '/nri/socket': value must be 'the path of a socket in a folder below /run`},
 		{set: "nri.socket=/run/nri.sock", want: `at '/nri/socket': value must be 'the path of a socket in a folder below /run`},
@@ -97,7 +100,7 @@ func TestChartRefuses(t *testing.T) {
 		{file: policy("version = "), want: `policy is not TOML: `},
 		{file: policy("version = 1\n[state]\ndir = \"/x\"\n"), want: `policy has [state], which the chart writes: leave it out, the chart's paths are fixed`},
 		{file: policy("version = 1\n[log]\nlevel = \"debug\"\n"), want: `policy has [log], which the chart writes: leave it out, and set the values log.* instead`},
-		{file: policy("version = 1\n[runtime]\nhandlers = []\n"), set: "nri.runtime.patchConfig=true,nri.runtime.defaultRuntime=true,nri.runtime.restart=true",
+		{file: policy("version = 1\n[runtime]\nhandlers = []\n"), set: defaultRuntime,
 			want: `policy has [runtime], which the chart writes with nri.runtime.defaultRuntime: leave it out`},
 		{file: policy("version = 1\n[[grants]]\nprofiles = [\"fuse\"]\nnamespaces = [\"a'b\"]\n"), want: `namespaces has "a'b", which is no glob on names of namespaces: `},
 		{set: "policyConfigMap=mine,admission.namespaces={ci-[a}", want: `namespaces has "ci-[a", which is no glob `},
@@ -144,8 +147,11 @@ func TestChartSettings(t *testing.T) {
 		!slices.Equal(c.Server.Listen, []string{"unix:///run/nodegate/nodegate.sock"}) || !slices.Equal(c.Runtime.Handlers, []string{"mine"}) {
 		t.Errorf("by values: %+v", c)
 	}
-	if c = settings(t, everything(t)...); !slices.Equal(c.Runtime.Handlers, []string{"", "nodegate"}) || c.Log.Audit != "/var/log/nodegate/audit.log" {
+	if c = settings(t, everything(t)...); len(c.Grants) != 1 || c.Log.Audit != "/var/log/nodegate/audit.log" {
 		t.Errorf("with everything: %+v", c)
+	}
+	if c = settings(t, "--set", defaultRuntime); !slices.Equal(c.Runtime.Handlers, []string{"", "nodegate"}) {
+		t.Errorf("with defaultRuntime: %+v", c)
 	}
 	if data := find(render(t, "--set", "policyConfigMap=mine,admission.enabled=false"), "ConfigMap", "nodegate").in("data"); data["config.toml"] != nil {
 		t.Error("there is a policy beside policyConfigMap's")

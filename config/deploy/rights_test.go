@@ -42,7 +42,7 @@ func rights(pod, container object) []string {
 // more on a cluster.
 func TestChartRights(t *testing.T) {
 	agent := []string{"/dev ro", "/dev/.udev/nodegate rw", "/proc ro", "/run/nodegate rw", "/sys/fs/cgroup rw", "/var/run/nri rw", "CAP_CHOWN", "CAP_FOWNER", "CAP_MKNOD"}
-	node := []string{"/ rw", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SYS_CHROOT"}
+	node := []string{"/ rw", "CAP_CHOWN", "CAP_SYS_CHROOT"}
 	noCgroups := slices.Clone(agent)
 	noCgroups[slices.Index(noCgroups, "/sys/fs/cgroup rw")] = "/sys/fs/cgroup ro"
 	for _, tc := range []struct {

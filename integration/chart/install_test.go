@@ -52,14 +52,15 @@ func TestObjects(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, args := range map[string][]string{
-		"default":     nil,
-		"a policy":    {"--set-file", policy(t, grants)},
-		"a ConfigMap": {"--set", "policyConfigMap=mine,admission.namespaces={ci}"},
-		"least":       {"--set", "metrics.enabled=false,networkPolicy.enabled=false,delegation.enabled=false,seLinuxOptions=null,resources=null,tolerations=null,nodeSelector=null,priorityClassName="},
-		"OnDelete":    {"--set", "updateStrategy.type=OnDelete"},
-		"a digest":    {"--set", "image.tag=x,image.digest=sha256:" + strings.Repeat("0", 64)},
+		"default":        nil,
+		"a policy":       {"--set-file", policy(t, grants)},
+		"a ConfigMap":    {"--set", "policyConfigMap=mine,admission.namespaces={ci}"},
+		"least":          {"--set", "metrics.enabled=false,networkPolicy.enabled=false,delegation.enabled=false,seLinuxOptions=null,resources=null,tolerations=null,nodeSelector=null,priorityClassName="},
+		"OnDelete":       {"--set", "updateStrategy.type=OnDelete"},
+		"defaultRuntime": {"--set", "nri.runtime.patchConfig=true,nri.runtime.restart=true,nri.runtime.defaultRuntime=true"},
+		"a digest":       {"--set", "image.tag=x,image.digest=sha256:" + strings.Repeat("0", 64)},
 		"everything": {"--set-file", policy(t, grants), "--set", strings.Join([]string{"nri.runtime.patchConfig=true", "nri.runtime.layout=k3s",
-			"nri.runtime.config=/etc/c.toml", "nri.runtime.restart=true", "nri.runtime.defaultRuntime=true", "nri.runtime.undoOnUninstall=true",
+			"nri.runtime.config=/etc/c.toml", "nri.runtime.restart=true", "nri.runtime.undoOnUninstall=true",
 			"serviceMonitor.enabled=true", "prometheusRule.enabled=true", "grafana.dashboard.enabled=true", "log.audit=/var/log/nodegate/audit.log",
 			"imagePullSecrets[0].name=registry", "podLabels.a=b", "podAnnotations.c=d", "networkPolicy.from[0].podSelector.matchLabels.app=prometheus"}, ",")},
 	} {
