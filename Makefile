@@ -75,6 +75,11 @@ image: ## Build the container image for all platforms into bin/release
 		-epoch $$(git -C $(CURDIR) log -1 --format=%ct 2>/dev/null || echo 0)
 	@cat $(BIN)/release/digests.txt
 
+# The values' file and table, the manifests: each has one source.
+.PHONY: manifests
+manifests: ## Write anew what is made from the chart's schema and templates
+	NODEGATE_REQUIRE=1 $(GO) test -count=1 ./config/deploy -run '^Test(Values|Chart|Manifests)' -update
+
 .PHONY: lint
 lint: ## Run the pinned golangci-lint
 	@hack/runtimes.sh golangci-lint

@@ -39,7 +39,7 @@ func (h *Host) DelegateCgroup(d *policy.CgroupDelegation) error {
 	var files []string
 	switch magic(dir) {
 	case unix.CGROUP2_SUPER_MAGIC:
-		files = h.delegated()
+		files = delegated()
 	case unix.CGROUP_SUPER_MAGIC:
 		files = filesV1
 	default:
@@ -61,20 +61,15 @@ func (h *Host) DelegateCgroup(d *policy.CgroupDelegation) error {
 	return nil
 }
 
-// delegated returns what the kernel lists as safe to hand over.
-func (h *Host) delegated() []string {
-	fd, err := h.open(delegateList, unix.O_RDONLY)
-	if err != nil {
-		return filesV2
-	}
-	defer closeFD(fd)
-	var text [4096]byte
-	n, err := unix.Read(fd, text[:])
-	if err != nil || n <= 0 {
+// delegated returns what the kernel lists as safe to hand over. The list is the
+// kernel's and not the node's: an agent in a container finds it in its own /sys.
+func delegated() []string {
+	text, err := os.ReadFile(delegateList)
+	if err != nil || len(text) == 0 {
 		return filesV2
 	}
 	var names []string
-	for _, name := range strings.Fields(string(text[:n])) {
+	for _, name := range strings.Fields(string(text)) {
 		if !strings.Contains(name, "/") {
 			names = append(names, name)
 		}

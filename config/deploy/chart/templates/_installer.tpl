@@ -41,10 +41,8 @@ securityContext:
   capabilities:
     drop: [ALL]
     add:
-      - SYS_CHROOT   # runs the node's own containerd and systemctl in the node's root
-      - CHOWN        # files that are replaced keep their owner
-      - DAC_OVERRIDE # reaches files whose owner is not root
-      - FOWNER       # and keeps their mode
+      - SYS_CHROOT # asks the node's own containerd, in the node's root, for its version
+      - CHOWN      # keeps the group of a configuration that is not root's alone
 volumeMounts:
   - name: host
     mountPath: /host

@@ -35,7 +35,7 @@ audit = {{ .Values.log.audit | quote }}
 {{- if .Values.metrics.enabled }}
 listen = ["unix:///run/nodegate/nodegate.sock", "tcp://0.0.0.0:{{ .Values.metrics.port }}"]
 {{- else }}
-listen = "unix:///run/nodegate/nodegate.sock"
+listen = ["unix:///run/nodegate/nodegate.sock"]
 {{- end }}
 {{- end -}}
 

@@ -1,0 +1,174 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package chart
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func policy(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "policy.toml")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "policy=" + name
+}
+
+const grants = "version = 1\n[[grants]]\nprofiles = [\"fuse\"]\nnamespaces = [\"ci\", \"iot-*\"]\n"
+
+// operator stands for the Prometheus operator's kinds. They are not its own definitions,
+// so this says nothing about their fields.
+const operator = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: %[1]s.monitoring.coreos.com}
+spec:
+  group: monitoring.coreos.com
+  scope: Namespaced
+  names: {kind: %[2]s, plural: %[1]s}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+---`
+
+// The API server takes each object that the chart makes, with no field that it does not
+// know.
+func TestObjects(t *testing.T) {
+	c := needServer(t)
+	c.namespace(t, "objects")
+	crds := fmt.Sprintf(operator, "servicemonitors", "ServiceMonitor") + fmt.Sprintf(operator, "prometheusrules", "PrometheusRule")
+	if _, err := c.kubectl(crds, "apply", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.kubectl("", "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"); err != nil {
+		t.Fatal(err)
+	}
+	for name, args := range map[string][]string{
+		"default":        nil,
+		"a policy":       {"--set-file", policy(t, grants)},
+		"a ConfigMap":    {"--set", "policyConfigMap=mine,admission.namespaces={ci}"},
+		"least":          {"--set", "metrics.enabled=false,networkPolicy.enabled=false,delegation.enabled=false,seLinuxOptions=null,resources=null,tolerations=null,nodeSelector=null,priorityClassName="},
+		"OnDelete":       {"--set", "updateStrategy.type=OnDelete"},
+		"defaultRuntime": {"--set", "nri.runtime.patchConfig=true,nri.runtime.restart=true,nri.runtime.defaultRuntime=true"},
+		"a digest":       {"--set", "image.tag=x,image.digest=sha256:" + strings.Repeat("0", 64)},
+		"everything": {"--set-file", policy(t, grants), "--set", strings.Join([]string{"nri.runtime.patchConfig=true", "nri.runtime.layout=k3s",
+			"nri.runtime.config=/etc/c.toml", "nri.runtime.restart=true", "nri.runtime.undoOnUninstall=true",
+			"serviceMonitor.enabled=true", "prometheusRule.enabled=true", "grafana.dashboard.enabled=true", "log.audit=/var/log/nodegate/audit.log",
+			"imagePullSecrets[0].name=registry", "podLabels.a=b", "podAnnotations.c=d", "networkPolicy.from[0].podSelector.matchLabels.app=prometheus"}, ",")},
+	} {
+		objects, err := c.helm(append([]string{"template", "nodegate", "../../config/deploy/chart", "--namespace", "objects"}, args...)...)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if out, err := c.kubectl(objects, "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+	}
+}
+
+// kubectl apply -k installs the same without Helm.
+func TestManifestsApply(t *testing.T) {
+	c := needServer(t)
+	c.namespace(t, "nodegate") // a dry run makes none
+	out, err := c.kubectl("", "apply", "--server-side", "--dry-run=server", "--validate=strict", "-k", "../../config/deploy/manifests")
+	if err != nil || !strings.Contains(out, "daemonset.apps/nodegate serverside-applied") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := c.kubectl("", "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "../../config/deploy/manifests/admission.yaml"); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// The overlay that docs/kubernetes.md shows does what it is for.
+func TestOverlay(t *testing.T) {
+	c := needServer(t)
+	page, err := os.ReadFile("../../docs/kubernetes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\napiVersion: kustomize.config.k8s.io")
+	text, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("docs/kubernetes.md shows no overlay")
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir+"/nodegate/config/deploy/manifests", os.DirFS("../../config/deploy/manifests")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/kustomization.yaml", []byte("apiVersion: kustomize.config.k8s.io"+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.kubectl("", "kustomize", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"image: registry.example/nodegate:", `namespaces = ["ci"]`, "50-daemonset.toml: |", "pod-security.kubernetes.io/enforce: privileged"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("there is no %s in\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "#[[grants]]") {
+		t.Error("the policy is not replaced")
+	}
+}
+
+// A new policy changes the ConfigMap and the admission policies, and no pod.
+func TestUpgradeOfThePolicy(t *testing.T) {
+	c := needServer(t)
+	c.install(t, "upgrade", "--set-file", policy(t, grants))
+	get := func(what ...string) string {
+		out, err := c.kubectl("", append([]string{"-n", "upgrade", "get", "-o"}, what...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	before := get("jsonpath={.metadata.generation}", "daemonset", "nodegate")
+	if _, err := c.helm("upgrade", "nodegate", "../../config/deploy/chart", "-n", "upgrade", "--reuse-values", "--set-file",
+		policy(t, strings.ReplaceAll(grants, "iot-", "edge-"))); err != nil {
+		t.Fatal(err)
+	}
+	if after := get("jsonpath={.metadata.generation}", "daemonset", "nodegate"); before != "1" || after != "1" {
+		t.Errorf("the DaemonSet was at generation %s, and is at %s", before, after)
+	}
+	if data := get(`jsonpath={.data.config\.toml}`, "configmap", "nodegate"); !strings.Contains(data, "edge-*") {
+		t.Errorf("the policy is\n%s", data)
+	}
+	if match := get("jsonpath={.spec.matchConditions}", "mutatingadmissionpolicy", "nodegate"); !strings.Contains(match, "edge-.*") {
+		t.Errorf("admission goes by %s", match)
+	}
+	// One that grants nothing requires nothing.
+	if _, err := c.helm("upgrade", "nodegate", "../../config/deploy/chart", "-n", "upgrade", "--reuse-values", "--set-file", policy(t, "version = 1\n")); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := c.kubectl("", "get", "mutatingadmissionpolicies,validatingadmissionpolicies", "-o", "name"); err != nil || out != "" {
+		t.Errorf("%v: there are\n%s", err, out)
+	}
+}
+
+// The agent's pods need a namespace at the level privileged, for their host paths.
+func TestPodSecurityOfTheAgent(t *testing.T) {
+	c := needServer(t)
+	objects, err := c.helm("template", "nodegate", "../../config/deploy/chart", "--show-only", "templates/daemonset.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, spec, _ := strings.Cut(objects, "\n    spec:\n")
+	pod := "apiVersion: v1\nkind: Pod\nmetadata: {name: agent}\nspec:\n" + spec
+	for level, allowed := range map[string]bool{"privileged": true, "baseline": false, "restricted": false} {
+		c.namespace(t, "level-"+level, "pod-security.kubernetes.io/enforce="+level)
+		_, err := c.kubectl(pod, "-n", "level-"+level, "create", "--dry-run=server", "-f", "-")
+		if (err == nil) != allowed || err != nil && !strings.Contains(err.Error(), "hostPath") {
+			t.Errorf("%s: %v", level, err)
+		}
+	}
+}
