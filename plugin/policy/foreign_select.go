@@ -5,8 +5,8 @@ package policy
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -140,7 +140,7 @@ func (p *Policy) notOffered(r *Request, a *ask) *Refusal {
 					}
 					whom = append(whom, n.words(p, g))
 				}
-				there = append(there, e.offered(a, name)...)
+				there = append(there, e.offered(a)...)
 			}
 		}
 	}
@@ -155,15 +155,15 @@ func (p *Policy) notOffered(r *Request, a *ask) *Refusal {
 }
 
 // offered lists what could be asked for instead.
-func (e *effects) offered(a *ask, profile string) []string {
+func (e *effects) offered(a *ask) []string {
 	var all []string
 	for _, d := range e.devices {
 		if at, ok := d.rule.Offers(); ok && a.device != nil {
-			all = append(all, fmt.Sprintf("%s by %q", at, profile))
+			all = append(all, at)
 		}
 	}
 	return all
 }
 
 // quote shows what a pod's author wrote, cut.
-func quote(s string) string { return fmt.Sprintf("%q", clip(s, maxName)) }
+func quote(s string) string { return strconv.Quote(clip(s, maxName)) }
