@@ -45,9 +45,8 @@ func (s *Selection) answer(p *Policy, r *Request, asks []ask) error {
 				return cmp.Compare(x.profile.effects.besides(asks), y.profile.effects.besides(asks))
 			})
 			at = len(s.picks)
-			s.picks = append(s.picks, pick{profile: least.profile, grant: least.grant})
+			s.picks = append(s.picks, pick{profile: least.profile, grant: least.grant, requested: true})
 		}
-		s.picks[at].requested = true
 		s.picks[at].asks = append(s.picks[at].asks, *a)
 	}
 	return refusal

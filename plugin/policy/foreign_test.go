@@ -291,3 +291,23 @@ func TestForeignUnacceptedAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// What is given always stays so when an annotation asks for a part of it: a sysctl that
+// the pod did not ask for is left out of a pod with the node's network, and no refusal.
+func TestForeignPartOfAlways(t *testing.T) {
+	p := compile(t, Source{Devices: jsonDevices{}, Profiles: []Profile{
+		{Name: "a", Devices: []DeviceRule{{Path: "/dev/kvm", Access: "rw"}}, Sysctls: map[string]string{"net.a": "1"}},
+	}, Grants: []Grant{
+		{Source: "1", Profiles: []string{"a"}, Namespaces: []string{"*"}, Always: true},
+		{Source: "2", Profiles: []string{"a"}, Namespaces: []string{"ci"}, Accept: allFamilies},
+	}})
+	f := facts()
+	usualNode(f)
+	f.Container.HostNamespaces.Value = append(f.Container.HostNamespaces.Value, "network")
+	f.Request.Annotations = map[string]string{"devices.nri.io": paths("/dev/kvm")}
+	d, refusal := decide(t, p, f)
+	checkRefusal(t, refusal, "", "")
+	if want := `granted always by 1: annotation "devices.nri.io" asks for device "/dev/kvm"`; d.Reasons[0].Text != want || len(d.Adjustment.Sysctls) != 0 {
+		t.Errorf("got %q, %v", d.Reasons, d.Adjustment.Sysctls)
+	}
+}

@@ -22,7 +22,7 @@ type pick struct {
 	profile   *profile
 	grant     *grant
 	requested bool  // the pod asked for it; else an always grant gave it
-	asks      []ask // by others' annotations, that it is the answer to
+	asks      []ask // of others' annotations, that it is the answer to
 }
 
 // asked returns the profile's name if the pod asked for it.
