@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nodegate/nodegate/plugin/foreign"
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
@@ -58,7 +59,8 @@ func (b *builder) spread() {
 // compile hands what was read to the engine, and puts what the engine says
 // against it to the lines that it is about.
 func (b *builder) compile() {
-	src := policy.Source{Hash: b.config.Hash, Audit: b.audit, Handlers: b.config.Runtime.Handlers, ShadowDir: b.config.State.ShadowDir}
+	src := policy.Source{Hash: b.config.Hash, Audit: b.audit, Handlers: b.config.Runtime.Handlers, ShadowDir: b.config.State.ShadowDir,
+		Devices: foreign.YAML{}}
 	where := places{files: b.docs[1:], profiles: map[string]origin{}}
 	for _, p := range b.profiles {
 		src.Profiles = append(src.Profiles, p.Profile)

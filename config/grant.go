@@ -4,7 +4,10 @@
 package config
 
 import (
+	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/nodegate/nodegate/plugin/policy"
 )
@@ -39,7 +42,25 @@ func (g *grant) read() {
 	g.UserNamespace = policy.UserNamespaceRule(t.choice("user_namespace", string(policy.AnyUserNamespace),
 		string(policy.RequiredUserNamespace), string(policy.ForbiddenUserNamespace)))
 	g.Always = t.choice("apply", "on_request", "always") == "always"
+	g.accept()
 	t.finish()
+}
+
+// accept reads which annotations of other tools are requests too.
+func (g *grant) accept() {
+	var known []string
+	for _, f := range policy.Families() {
+		known = append(known, string(f))
+	}
+	for _, it := range g.table.list("accept", fmt.Sprintf("%q", known[0])) {
+		if !slices.Contains(known, it.value) {
+			// The form for one container or for the pod is the pod's to choose.
+			name, _, _ := strings.Cut(it.value, "/")
+			g.table.doc.bad(it.path, "is %q, which is no annotation that nodegate reads: %s", it.value, suggest(name, known))
+			continue
+		}
+		g.Accept = append(g.Accept, policy.Family(it.value))
+	}
 }
 
 // pods leaves out a selector that selects every pod: it narrows nothing, and

@@ -52,6 +52,10 @@ namespaces = ["user"]
 [[grants]]
 profiles = ["high"]
 namespaces = ["unmapped"]
+[[grants]]
+profiles = ["fuse"]
+namespaces = ["moved"]
+accept = ["devices.nri.io"]
 `
 
 // The refusals that troubleshooting.md shows are those that the engine makes.
@@ -62,6 +66,9 @@ func TestSentences(t *testing.T) {
 		t.Fatal(err)
 	}
 	none := func(*policy.Facts) {}
+	moved := func(value string) func(*policy.Facts) {
+		return func(f *policy.Facts) { f.Request.Annotations = map[string]string{"devices.nri.io": value} }
+	}
 	for _, tc := range []struct {
 		code           policy.Code
 		namespace, ask string
@@ -86,6 +93,9 @@ func TestSentences(t *testing.T) {
 		{policy.HostNamespace, "host", "ping", func(f *policy.Facts) {
 			f.Container.HostNamespaces = policy.Is([]specs.LinuxNamespaceType{specs.NetworkNamespace})
 		}},
+		{policy.NotGranted, "moved", "", moved("- path: /dev/kvm")},
+		{policy.Conflict, "moved", "", moved("[{path: /dev/fuse, type: c, major: 1, minor: 1}]")},
+		{policy.BadRequest, "moved", "", moved("- paht: /dev/fuse")},
 		{policy.BadRequest, "ci", "", func(f *policy.Facts) {
 			f.Request.Annotations = map[string]string{policy.AnnotationBare + "/pods": "fuse"}
 		}},

@@ -14,6 +14,7 @@ import (
 	"github.com/containerd/log"
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/nri/pkg/stub"
+	"golang.org/x/sys/unix"
 )
 
 // How long the agent waits before it tries to connect again. While it is not
@@ -68,11 +69,20 @@ func (p *Plugin) Run(ctx context.Context, to Endpoint) error {
 func (p *Plugin) connect(ctx context.Context, to Endpoint) error {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", to.Socket)
 	if err != nil {
-		return fmt.Errorf("connecting to NRI: %w", err)
+		return fmt.Errorf("connecting to NRI: %w%s", err, absent(err))
 	}
 	defer func() { _ = conn.Close() }() // the stub closes it as well
 	c := &connection{Plugin: p}
 	return c.serve(ctx, stub.WithPluginName(Name), stub.WithPluginIdx(to.Index), stub.WithConnection(conn))
+}
+
+// absent says what to look at where nobody listens: a runtime without NRI looks like one
+// that does not run.
+func absent(err error) string {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ECONNREFUSED) {
+		return ": is NRI switched on, in a containerd of 1.7 or later that runs? (nodegate install does that)"
+	}
+	return ""
 }
 
 // Launched reports whether a runtime started this process as one of its own

@@ -198,7 +198,7 @@ func TestLiveIsCompact(t *testing.T) {
 }
 
 // Nor can a pod's author make it large: a pod's labels are kept once, and of keys that
-// mean nothing one is.
+// mean nothing one is, and of other tools' annotations what a policy may come to accept.
 func TestLiveIsBounded(t *testing.T) {
 	p := newTestPlugin(t, t.TempDir())
 	p.SetPolicy(t.Context(), parsed(t, "mode = \"audit\"\n"+testPolicy))
@@ -209,7 +209,13 @@ func TestLiveIsBounded(t *testing.T) {
 	for i := range count {
 		pod := testPod("")
 		pod.Labels = map[string]string{}
+		for _, family := range policy.Families() {
+			for _, form := range []string{"", "/pod", fmt.Sprint("/container.c", i)} {
+				pod.Annotations[string(family)+form] = strings.Repeat("x", 16<<10)
+			}
+		}
 		for j := range 2000 {
+			pod.Annotations[fmt.Sprint("devices.nri.io/odd-", j)] = strings.Repeat("x", 60)
 			pod.Labels[fmt.Sprint("label-", j)] = strings.Repeat("x", 60)
 			pod.Annotations[fmt.Sprint("profiles.nodegate.dev/odd-", j)] = strings.Repeat("x", 60)
 		}

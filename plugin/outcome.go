@@ -110,7 +110,7 @@ func (w *work) outcome(pol *policy.Policy, err error) *Outcome {
 func newOutcome(pol *policy.Policy, r *policy.Request, podID, containerID string) *Outcome {
 	return &Outcome{Time: time.Now(), Audit: pol.Audit(), Policy: pol.Hash(),
 		Namespace: shorten(r.Namespace, maxName), Pod: shorten(r.Pod, maxName), Container: shorten(r.Container, maxName),
-		PodID: shorten(podID, maxName), ContainerID: shorten(containerID, maxName), Handler: shorten(r.Handler, maxName), Asked: r.Asked()}
+		PodID: shorten(podID, maxName), ContainerID: shorten(containerID, maxName), Handler: shorten(r.Handler, maxName), Asked: pol.Asked(r)}
 }
 
 func (o *Outcome) fail(result Result, err error) {

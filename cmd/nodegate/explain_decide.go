@@ -52,6 +52,10 @@ func (e *explainer) decide(s *subject) (outcome, error) {
 	for _, m := range pol.Explain(req) {
 		out.explained.Grants = append(out.explained.Grants, grantReport{m.Grant.Source, m.Profile, m.Verdict, m.Why})
 	}
+	for _, key := range pol.Unread(req) {
+		out.explained.Reasons = append(out.explained.Reasons,
+			fmt.Sprintf("annotation %q: it is for another tool, and no grant accepts it in namespace %q", key, req.Namespace))
+	}
 	sel, err := pol.Select(req)
 	if err != nil || sel.Empty() {
 		return out, out.explained.refused(err)

@@ -84,6 +84,23 @@ func (l *linter) deniedOnRequest(g *view) {
 	}
 }
 
+// accepted finds others' annotations that no profile of the grant can be the answer to.
+func (l *linter) accepted(g *view) {
+	offersDevice := g.has(func(p *config.Profile) bool {
+		return slices.ContainsFunc(p.Devices, func(d policy.DeviceRule) bool { _, ok := d.Offers(); return ok })
+	})
+	offersCgroup := g.has(func(p *config.Profile) bool { return p.CgroupWritable })
+	for i, family := range g.Accept {
+		what, write, offers := "a device at a path", "write devices without a glob, or with container_path", offersDevice
+		if family == policy.WritableCgroups {
+			what, write, offers = `cgroup = "writable"`, `write a profile with cgroup = "writable"`, offersCgroup
+		}
+		if !offers {
+			l.add("accept_nothing", g.at(fmt.Sprintf("accept[%d]", i)), fmt.Sprintf("grants[%d].accept has %q, and none of the grant's profiles has %s", g.index, family, what), write)
+		}
+	}
+}
+
 // handlers are the runtime handlers that a grant reaches; "" is the default one. crun's
 // is left out where the policy does not name it: a node need not have it.
 func (l *linter) handlers(g *view) []string {

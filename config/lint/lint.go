@@ -110,6 +110,7 @@ func (l *linter) grant(g *view) {
 	l.unmeetable(g)
 	l.always(g)
 	l.deniedOnRequest(g)
+	l.accepted(g)
 }
 
 // add reports a finding. What is there, and what to write, are about this very one;

@@ -92,6 +92,9 @@ var All = []Kind{
 	{"denial_on_request", Warning, "a grant that only takes away, on request",
 		"it takes away from those who ask for it, and from nobody else",
 		"Write `apply = \"always\"`."},
+	{"accept_nothing", Warning, "a grant that accepts others' annotations and offers nothing that they can ask for",
+		"every pod of the namespaces that is so annotated is refused, unless another grant has what it asks for",
+		"Write a profile with the very paths that the annotations have, or leave the annotation out of `accept`."},
 	// Seccomp and sysctls.
 	{"unknown_syscall", Warning, "the name of a system call that no architecture has",
 		"the runtime passes over names that it does not know, without a word",

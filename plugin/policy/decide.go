@@ -18,6 +18,7 @@ func (p *Policy) Decide(s Selection, f *Facts) (Decision, error) {
 	}
 	d := decider{policy: p, facts: f, profiles: s.Profiles(), reasons: s.reasons()}
 	for _, k := range s.picks {
+		d.asks = append(d.asks, k.asks...)
 		if conflict := d.effects.merge(&k.profile.effects, k.asked()); conflict != nil {
 			return Decision{}, d.refuse(Conflict, "would get profiles that do not go together: %s", conflict)
 		}
@@ -43,6 +44,7 @@ type decider struct {
 	facts    *Facts
 	profiles []string // the selected ones
 	effects  effects  // theirs together
+	asks     []ask    // of others' annotations
 	out      Adjustment
 	reasons  []Reason
 }

@@ -122,6 +122,9 @@ func (d *decider) place(n node) error {
 	if n.rule.Mode.OK {
 		mode = n.rule.Mode.Value
 	}
+	if err := d.asked(n, mode, [2]string{idWords(uid, unknown.UID), idWords(gid, unknown.GID)}); err != nil {
+		return err
+	}
 	have := d.deviceAt(n.target)
 	if have != nil && !n.host.sameDevice(have.Type, have.Major, have.Minor) {
 		return d.refuse(Occupied, "would get device %q of profile %q, but has another device of its own at that path: give that another path",

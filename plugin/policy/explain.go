@@ -3,7 +3,10 @@
 
 package policy
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // Verdict says what came of one profile of one grant. The set is closed.
 type Verdict string
@@ -37,6 +40,9 @@ func (p *Policy) Explain(r *Request) []Match {
 	s, _ := p.Select(&always)
 	for _, name := range asked {
 		_ = s.addRequested(p, r, name) // what is refused adds nothing
+	}
+	if asks, refusal := p.asks(r, p.accepted(r.Namespace)); refusal == nil {
+		_ = s.answer(p, r, asks) // the same
 	}
 	var out []Match
 	for _, g := range p.grants {
@@ -79,7 +85,7 @@ func (p *Policy) match(g *grant, r *Request, name string, by *pick) Match {
 	case g.Always:
 		m.Verdict, m.Why = Gives, "always"
 	default:
-		m.Verdict, m.Why = Gives, "asked for"
+		m.Verdict, m.Why = Gives, cmp.Or(by.askedBy(), "asked for")
 	}
 	return m
 }

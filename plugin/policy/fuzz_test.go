@@ -81,7 +81,7 @@ func (r random) world() (Source, *Facts) {
 		return from[len(from)-n:]
 	}
 	chance := func() bool { return r.IntN(3) == 0 }
-	src := Source{ShadowDir: "/s", Handlers: some("nodegate")}
+	src := Source{ShadowDir: "/s", Handlers: some("nodegate"), Devices: jsonDevices{}}
 	for _, name := range []string{"a", "b", "c"} {
 		p := Profile{Name: name, AdoptDevices: chance(), CgroupWritable: chance(), Tmpfs: some("/run", "/tmp"),
 			Requires:     Requires{UserNamespace: r.IntN(16) == 0, Cgroup: pickOf(r, "", "", "", CgroupV2)},
@@ -105,6 +105,9 @@ func (r random) world() (Source, *Facts) {
 			UserNamespace: pickOf(r, "", "", "", AnyUserNamespace, RequiredUserNamespace, ForbiddenUserNamespace)}
 		if chance() {
 			g.Pods = pickOf[Selector](r, hasLabel{"app", "gw"}, lacksLabel("app"))
+		}
+		if !g.Always {
+			g.Accept = families[r.IntN(len(families)+1):]
 		}
 		src.Grants = append(src.Grants, g)
 	}
@@ -136,6 +139,11 @@ func (r random) world() (Source, *Facts) {
 	if names := some("c", "b", "a"); chance() {
 		f.Request.Annotations[AnnotationContainer+"app"] = strings.Join(names, ",")
 	}
+	if chance() {
+		f.Request.Annotations["devices.nri.io"] = paths(some("/dev/ttyUSB0", "/dev/kvm", "/dev/fuse")...)
+		f.Request.Annotations["devices.gke.io/container.app"] = paths(some("/dev/fuse", "/dev/kvm")...)
+		f.Request.Annotations["writable-cgroups.noderesource.dev"] = pickOf(r, "false", "true")
+	}
 	return src, f
 }
 
@@ -163,7 +171,23 @@ func checkWorld(t testing.TB, src Source, f *Facts) (decided, refused bool) {
 		return false, true
 	}
 	checkWithin(t, src, f, d)
+	checkByName(t, p, f, d)
 	return !d.Adjustment.Empty(), false
+}
+
+// checkByName asserts that a pod gets nothing for others' annotations that it
+// would not get for the names of profiles.
+func checkByName(t testing.TB, p *Policy, f *Facts, d Decision) {
+	t.Helper()
+	named := *f
+	named.Request.Annotations = map[string]string{AnnotationContainer + "app": strings.Join(d.Profiles, ",")}
+	same, refusal := decide(t, p, &named)
+	if refusal != nil && refusal.Code == HostNamespace {
+		return // of what is given always and was not asked for
+	}
+	if refusal != nil || dump(same.Adjustment) != dump(d.Adjustment) {
+		t.Fatalf("asked for by name: %v %s\nelse: %s", refusal, dump(same.Adjustment), dump(d.Adjustment))
+	}
 }
 
 // checkWithin asserts that a decision gives nothing beyond the profiles that

@@ -35,6 +35,8 @@ type globBucket struct {
 type bucket struct {
 	always    grantSet
 	byProfile map[string]*grantSet
+	accepting grantSet  // those that accept others' annotations
+	accepts   familySet // and which, all together
 }
 
 // grantSet splits grants once more: those whose selector implies a label are
@@ -92,6 +94,10 @@ func (a *affixIndex) add(affix string, b *globBucket) {
 func (b *bucket) add(g *grant) {
 	if g.Always {
 		b.always.add(g)
+	}
+	if g.accepts != 0 {
+		b.accepting.add(g)
+		b.accepts |= g.accepts
 	}
 	if b.byProfile == nil {
 		b.byProfile = map[string]*grantSet{}

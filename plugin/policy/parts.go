@@ -108,13 +108,14 @@ func (d *Device) words() string {
 
 // ownerWords reads as chown takes it; an id that the wrapper finds is "user".
 func ownerWords(uid, gid uint32, of Process) string {
-	word := func(id uint32, ofProcess bool) string {
-		if ofProcess {
-			return "user"
-		}
-		return strconv.FormatUint(uint64(id), 10)
+	return idWords(uid, of.UID) + ":" + idWords(gid, of.GID)
+}
+
+func idWords(id uint32, ofProcess bool) string {
+	if ofProcess {
+		return "user"
 	}
-	return word(uid, of.UID) + ":" + word(gid, of.GID)
+	return strconv.FormatUint(uint64(id), 10)
 }
 
 // RuleText writes what a rule is about as a policy and "docker run

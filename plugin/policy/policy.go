@@ -18,6 +18,10 @@ type Source struct {
 	ShadowDir string   // host directory of shadow nodes, absolute
 	Profiles  []Profile
 	Grants    []Grant // in the order in which they apply
+
+	// Devices reads others' annotations that list devices. Without it those
+	// are refused where a grant accepts them.
+	Devices DeviceReader
 }
 
 // Policy answers what a container gets. It is immutable and safe for
@@ -30,6 +34,7 @@ type Policy struct {
 	profiles  map[string]*profile
 	grants    []*grant
 	index     *grantIndex
+	devices   DeviceReader
 }
 
 // profile is a Profile with its includes resolved.
@@ -67,6 +72,7 @@ func New(src Source) (*Policy, error) {
 		audit:     src.Audit,
 		handlers:  slices.Clone(src.Handlers),
 		shadowDir: src.ShadowDir,
+		devices:   src.Devices,
 	}
 	var problems []error
 	p.profiles, problems = compileProfiles(src.Profiles)
@@ -104,7 +110,7 @@ func (p *Policy) Wrapped(handler string) bool { return slices.Contains(p.handler
 func (p *Policy) Handlers() []string { return slices.Clone(p.handlers) }
 
 func (p *Policy) compileGrant(i int, in Grant) (*grant, []error) {
-	g := &grant{Grant: in, order: i}
+	g := &grant{Grant: in, order: i, accepts: setOf(in.Accept)}
 	var problems []error
 	bad := func(key, format string, args ...any) {
 		problems = append(problems, &Problem{Grant: i, Key: key, Text: fmt.Sprintf(format, args...)})
@@ -117,6 +123,14 @@ func (p *Policy) compileGrant(i int, in Grant) (*grant, []error) {
 	}
 	badGlobs(in.Namespaces, "namespaces", bad)
 	badGlobs(in.Containers, "containers", bad)
+	if in.Always && len(in.Accept) > 0 {
+		bad("accept", `the grant gives its profiles without being asked, so no annotation makes a difference: write apply = "on_request", or leave accept out`)
+	}
+	for j, f := range in.Accept {
+		if !slices.Contains(families[:], f) {
+			bad(fmt.Sprintf("accept[%d]", j), "%q is no annotation that can be accepted", f)
+		}
+	}
 	var sum effects
 	for _, name := range in.Profiles {
 		prof := p.profiles[name]

@@ -84,6 +84,8 @@ type Grant struct {
 	Handlers      []string // empty for the default set
 	UserNamespace UserNamespaceRule
 	Always        bool // without being asked
+
+	Accept []Family // others' annotations that are read as requests
 }
 
 // UserNamespaceRule narrows a grant by the pod's user namespace.

@@ -23,33 +23,32 @@ const maxRequest = 4096
 // maxName bounds what a refusal repeats of a name, in bytes.
 const maxName = 80
 
-// maxAsked bounds what is kept of a request for logs, in bytes.
-const maxAsked = 256
-
-// Asked is the value of the annotation that holds for the container, as it was
-// written and cut; "" where there is none.
-func (r *Request) Asked() string {
-	_, value, _, _ := r.annotation()
-	return clip(value, maxAsked)
-}
-
 // Compact returns the request with those annotations alone that can be part of
-// one: what Select answers stays the same, and a pod may carry much else.
+// one: what Select answers stays the same, by whatever policy, and a pod may
+// carry much else.
 func (r *Request) Compact() Request {
 	out := *r
 	out.Annotations = nil
-	_, _, _, odd := r.annotation() // one is enough to be refused for
-	for k, v := range r.Annotations {
-		if rank := r.rank(k); rank == 0 || rank == meansNothing && k != odd {
-			continue
+	keep := func(key, value string) {
+		if key == "" {
+			return
 		}
 		if out.Annotations == nil {
 			out.Annotations = map[string]string{}
 		}
-		if len(v) > maxRequest { // refused whatever else it says
-			v = strings.Clone(v[:maxRequest+1])
+		if len(value) > maxRequest { // refused whatever else it says
+			value = strings.Clone(value[:maxRequest+1])
 		}
-		out.Annotations[k] = v
+		out.Annotations[key] = value
+	}
+	keepOf := func(base string) {
+		found := r.find(base)
+		keep(found.key, found.value)
+		keep(found.odd, "") // one is enough to be refused for
+	}
+	keepOf(AnnotationBare)
+	for _, family := range families {
+		keepOf(string(family))
 	}
 	return out
 }
@@ -58,32 +57,41 @@ func (r *Request) Compact() Request {
 // container: trimmed, without duplicates, in the order written. It allocates
 // nothing for a pod that asks for nothing.
 func (r *Request) requested() ([]string, *Refusal) {
-	key, value, rank, odd := r.annotation()
-	if odd != "" {
+	found := r.find(AnnotationBare)
+	if found.odd != "" {
 		return nil, r.Refuse(BadRequest, "has the annotation %q, which means nothing: write %q, or %q and the container's name",
-			clip(odd, maxName), AnnotationPod, AnnotationContainer)
+			clip(found.odd, maxName), AnnotationPod, AnnotationContainer)
 	}
-	if rank == 0 {
+	if found.rank == 0 {
 		return nil, nil
 	}
-	return r.parse(key, value)
+	return r.parse(found.key, found.value)
 }
 
-// annotation finds the most specific request, and a key that only looks like
-// one.
-func (r *Request) annotation() (key, value string, rank int, odd string) {
+// annotation is the most specific one of a name that concerns the container;
+// rank is 0 where there is none.
+type annotation struct {
+	key, value string
+	rank       int
+	odd        string // a key that only looks like one, or ""
+}
+
+// find looks for the annotations of a name: profiles.nodegate.dev, or that of
+// another tool.
+func (r *Request) find(base string) annotation {
+	var found annotation
 	for k, v := range r.Annotations {
-		got := r.rank(k)
+		got := r.rank(base, k)
 		switch {
 		case got == meansNothing:
-			if odd == "" || k < odd {
-				odd = k
+			if found.odd == "" || k < found.odd {
+				found.odd = k
 			}
-		case got > rank:
-			key, value, rank = k, v, got
+		case got > found.rank:
+			found.key, found.value, found.rank = k, v, got
 		}
 	}
-	return key, value, rank, odd
+	return found
 }
 
 // meansNothing is the rank of a key that looks like a request and is none.
@@ -91,21 +99,26 @@ const meansNothing = -1
 
 // rank tells how specific a request with this key is: the higher wins, and 0
 // is none that concerns the container.
-func (r *Request) rank(key string) int {
-	rest, ok := strings.CutPrefix(key, AnnotationBare)
-	switch {
-	case !ok || rest != "" && rest[0] != '/':
+func (r *Request) rank(base, key string) int {
+	rest, ok := strings.CutPrefix(key, base)
+	if !ok || rest != "" && rest[0] != '/' {
 		return 0 // also some other domain that starts alike
+	}
+	name, ofContainer := strings.CutPrefix(rest, "/container.")
+	switch {
+	case ofContainer && canBeName(name):
+		if name == r.Container {
+			return 3
+		}
+		return 0 // another container's
+	case base == string(DevicesGKE):
+		return meansNothing // it has no other form
+	case rest == "/pod":
+		return 2
 	case rest == "":
 		return 1
-	case key == AnnotationPod:
-		return 2
-	case !strings.HasPrefix(key, AnnotationContainer) || !canBeName(key[len(AnnotationContainer):]):
-		return meansNothing
-	case key[len(AnnotationContainer):] == r.Container:
-		return 3
 	}
-	return 0 // another container's
+	return meansNothing
 }
 
 // canBeName reports whether a container can be called so: Kubernetes allows

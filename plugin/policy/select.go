@@ -21,7 +21,8 @@ type Selection struct {
 type pick struct {
 	profile   *profile
 	grant     *grant
-	requested bool // the pod asked for it; else an always grant gave it
+	requested bool  // the pod asked for it; else an always grant gave it
+	asks      []ask // of others' annotations, that it is the answer to
 }
 
 // asked returns the profile's name if the pod asked for it.
@@ -99,7 +100,9 @@ func (p *Policy) Select(r *Request) (Selection, error) {
 		return Selection{}, refusal
 	}
 	var always []*grant
+	var accepts familySet
 	for b := range p.index.buckets(r.Namespace) {
+		accepts |= b.accepts
 		for g := range b.always.candidates(r.Labels) {
 			switch p.narrow(g, r) {
 			case fits:
@@ -109,6 +112,10 @@ func (p *Policy) Select(r *Request) (Selection, error) {
 					"falls under a grant that depends on the pod's user namespace, which the runtime does not tell")
 			}
 		}
+	}
+	asks, refusal := p.asks(r, accepts)
+	if refusal != nil {
+		return Selection{}, refusal
 	}
 	// The index knows no order; the policy does.
 	slices.SortFunc(always, byOrder)
@@ -120,6 +127,9 @@ func (p *Policy) Select(r *Request) (Selection, error) {
 		if err := s.addRequested(p, r, name); err != nil {
 			return Selection{}, err
 		}
+	}
+	if err := s.answer(p, r, asks); err != nil {
+		return Selection{}, err
 	}
 	return s, nil
 }
@@ -236,8 +246,27 @@ func (s Selection) reasons() []Reason {
 		if k.requested {
 			how = "on request"
 		}
-		reasons[i] = Reason{Code: Granted, Profile: k.profile.Name,
-			Text: fmt.Sprintf("granted %s by %s", how, k.grant.Source)}
+		text := fmt.Sprintf("granted %s by %s", how, k.grant.Source)
+		if by := k.askedBy(); by != "" {
+			text += ": " + by
+		}
+		reasons[i] = Reason{Code: Granted, Profile: k.profile.Name, Text: text}
 	}
 	return reasons
+}
+
+// askedBy says which annotations of others ask for what the pick is the answer
+// to; "" for none.
+func (k *pick) askedBy() string {
+	things := map[string][]string{}
+	for _, a := range k.asks {
+		if what := a.what(); !slices.Contains(things[a.key], what) {
+			things[a.key] = append(things[a.key], what)
+		}
+	}
+	var all []string
+	for _, key := range sortedKeys(things) {
+		all = append(all, fmt.Sprintf("annotation %q asks for %s", key, listNames(things[key])))
+	}
+	return strings.Join(all, ", and ")
 }

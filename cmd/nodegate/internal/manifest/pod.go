@@ -73,7 +73,7 @@ func (d *document) pod(n *yaml.Node, kind string) {
 func (d *document) workload(n *yaml.Node, o *object, t *template) {
 	p := Pod{Kind: string(o.Kind), Name: string(o.Metadata.Name) + "-…", Namespace: string(o.Metadata.Namespace)}
 	for _, key := range slices.Sorted(maps.Keys(o.Metadata.Annotations)) {
-		if strings.HasPrefix(string(key), policy.AnnotationBare) {
+		if isRequest(string(key)) {
 			p.Hints = append(p.Hints, fmt.Sprintf("the annotation %q stands on the %s, where it asks for nothing: move it to the metadata of the pod's template", key, o.Kind))
 		}
 	}
@@ -157,7 +157,7 @@ func (d *document) add(p Pod, n *yaml.Node, meta *metadata, spec *podSpec, raw *
 		}
 	}
 	for key, value := range p.Annotations {
-		if strings.HasPrefix(key, policy.AnnotationBare) && strings.Contains(key+value, "{{") {
+		if isRequest(key) && strings.Contains(key+value, "{{") {
 			d.unreadable(errTemplate)
 			return
 		}
@@ -186,12 +186,19 @@ func (d *document) notName(at *yaml.Node, name string) {
 	d.bad(d.line(at.Line), "%q is no name: write letters, digits and dashes", name)
 }
 
+// isRequest reports whether a key is that of a request, or of another tool's
+// annotation that a policy may take for one.
+func isRequest(key string) bool {
+	base, _, _ := strings.Cut(key, "/")
+	return base == policy.AnnotationBare || slices.Contains(policy.Families(), policy.Family(base))
+}
+
 // strayRequests finds requests on behalf of containers that the pod has not.
 func strayRequests(p *Pod) []string {
 	var hints []string
 	for _, key := range slices.Sorted(maps.Keys(p.Annotations)) {
-		name, ok := strings.CutPrefix(key, policy.AnnotationContainer)
-		if ok && name != "" && !slices.ContainsFunc(p.Containers, func(c Container) bool { return c.Name == name }) {
+		_, name, ok := strings.Cut(key, "/container.")
+		if ok && isRequest(key) && name != "" && !slices.ContainsFunc(p.Containers, func(c Container) bool { return c.Name == name }) {
 			hints = append(hints, fmt.Sprintf("the annotation %q asks for a container that the pod has not", key))
 		}
 	}

@@ -1,0 +1,168 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// offer is a profile that has what is asked for, and the grant that gives it.
+type offer struct {
+	grant   *grant
+	profile *profile
+}
+
+// answer adds the profiles by which the container gets what it asks for by
+// others' annotations. It goes on after something that no profile offers, and
+// returns the refusal of the first.
+func (s *Selection) answer(p *Policy, r *Request, asks []ask) error {
+	grants := p.accepting(r)
+	offers := make([][]offer, len(asks))
+	order := make([]int, len(asks))
+	for i := range asks {
+		order[i] = i
+		offers[i] = p.offers(grants, &asks[i], r.Handler)
+	}
+	// What fewest profiles offer comes first: what it brings may be asked for
+	// too, and another profile for that would bring more.
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(offers[a]), len(offers[b])) })
+	var refusal error
+	for _, i := range order {
+		a := &asks[i]
+		at := slices.IndexFunc(s.picks, func(k pick) bool { return k.profile.effects.offers(a) })
+		if at < 0 && len(offers[i]) == 0 {
+			if refusal == nil {
+				refusal = p.notOffered(r, a)
+			}
+			continue
+		}
+		if at < 0 {
+			least := slices.MinFunc(offers[i], func(x, y offer) int { // the first of equals
+				return cmp.Compare(x.profile.effects.besides(asks), y.profile.effects.besides(asks))
+			})
+			at = len(s.picks)
+			s.picks = append(s.picks, pick{profile: least.profile, grant: least.grant, requested: true})
+		}
+		s.picks[at].asks = append(s.picks[at].asks, *a)
+	}
+	return refusal
+}
+
+// accepting returns the grants that accept others' annotations and fit the
+// container, in the order of the policy.
+func (p *Policy) accepting(r *Request) []*grant {
+	var grants []*grant
+	for b := range p.index.buckets(r.Namespace) {
+		for g := range b.accepting.candidates(r.Labels) {
+			if p.narrow(g, r) == fits && !slices.Contains(grants, g) {
+				grants = append(grants, g)
+			}
+		}
+	}
+	slices.SortFunc(grants, byOrder)
+	return grants
+}
+
+func (p *Policy) offers(grants []*grant, a *ask, handler string) []offer {
+	var offers []offer
+	for _, g := range grants {
+		if !g.accepts.has(a.family) {
+			continue
+		}
+		for _, name := range g.Profiles {
+			if prof := p.profiles[name]; prof.effects.offers(a) && p.reaches(g, prof, handler) {
+				offers = append(offers, offer{g, prof})
+			}
+		}
+	}
+	return offers
+}
+
+// offers reports whether the effects hold the very thing that is asked for.
+func (e *effects) offers(a *ask) bool {
+	if a.device == nil {
+		return e.cgroupWritableBy != ""
+	}
+	return slices.ContainsFunc(e.devices, func(d sourcedDevice) bool {
+		at, ok := d.rule.Offers()
+		return ok && at == a.device.Path
+	})
+}
+
+// Offers returns the one container path at which the rule gives a device, as far
+// as the policy alone tells. A glob may stand for any number of them.
+func (r *DeviceRule) Offers() (containerPath string, ok bool) {
+	if _, _, whole := literalEnds(r.Path); !whole && r.ContainerPath == "" {
+		return "", false
+	}
+	return r.target(), true
+}
+
+// besides counts what the effects give beside what is asked for.
+func (e *effects) besides(asks []ask) int {
+	n := len(e.deviceRules) + len(e.cdiDevices) + len(e.seccomp) + len(e.sysctls) + len(e.env) + len(e.tmpfs) +
+		len(e.capabilities.Add) + len(e.capabilities.Drop)
+	for _, d := range e.devices {
+		at, ok := d.rule.Offers()
+		if !ok || !slices.ContainsFunc(asks, func(a ask) bool { return a.device != nil && a.device.Path == at }) {
+			n++
+		}
+	}
+	for _, given := range []bool{e.procUnmasked, e.adoptDevicesBy != "",
+		e.cgroupWritableBy != "" && !slices.ContainsFunc(asks, func(a ask) bool { return a.device == nil })} {
+		if given {
+			n++
+		}
+	}
+	return n
+}
+
+// notOffered words the refusal of what no profile offers to the container: whom
+// it is offered to where a grant nearly fits, and else what there is.
+func (p *Policy) notOffered(r *Request, a *ask) *Refusal {
+	var whom, there []string
+	for b := range p.index.buckets(r.Namespace) {
+		for g := range b.accepting.all() {
+			if !g.accepts.has(a.family) {
+				continue
+			}
+			for _, name := range g.Profiles {
+				e := &p.profiles[name].effects
+				if e.offers(a) {
+					n := p.narrow(g, r)
+					if n == fits {
+						n = otherHandlers // fits for what else it gives: see reaches
+					}
+					whom = append(whom, n.words(p, g))
+				}
+				there = append(there, e.offered(a)...)
+			}
+		}
+	}
+	if len(whom) > 0 {
+		slices.Sort(whom)
+		return r.Refuse(NotGranted, "asks by its annotation %q for %s, which is offered in namespace %q %s",
+			a.key, a.what(), r.Namespace, clip(strings.Join(slices.Compact(whom), ", or "), maxWhom))
+	}
+	slices.Sort(there)
+	return r.Refuse(NotGranted, "asks by its annotation %q for %s, which no profile offers that is granted in namespace %q to such annotations (offered there: %s)",
+		a.key, a.what(), r.Namespace, clip(listNames(slices.Compact(there)), maxWhom))
+}
+
+// offered lists what could be asked for instead.
+func (e *effects) offered(a *ask) []string {
+	var all []string
+	for _, d := range e.devices {
+		if at, ok := d.rule.Offers(); ok && a.device != nil {
+			all = append(all, at)
+		}
+	}
+	return all
+}
+
+// quote shows what a pod's author wrote, cut.
+func quote(s string) string { return strconv.Quote(clip(s, maxName)) }
