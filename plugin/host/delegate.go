@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
+	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -45,7 +48,7 @@ func (h *Host) DelegateCgroup(d *policy.CgroupDelegation) error {
 	default:
 		return fmt.Errorf("%s is not a cgroup: something else is mounted there", d.Path)
 	}
-	if err := populated(dir, d.Path); err != nil {
+	if err := h.populated(dir, d.Path); err != nil {
 		return err
 	}
 	for _, name := range files {
@@ -78,9 +81,8 @@ func delegated() []string {
 }
 
 // populated makes sure that a process is in the cgroup: an empty one is none
-// that the runtime put its container into. Seen from another PID namespace the
-// process's number is 0.
-func populated(dir int, name string) error {
+// that the runtime put its container into.
+func (h *Host) populated(dir int, name string) error {
 	fd, err := unix.Openat(dir, "cgroup.procs", unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: name + "/cgroup.procs", Err: err}
@@ -91,8 +93,46 @@ func populated(dir int, name string) error {
 	if err != nil {
 		return &os.PathError{Op: "read", Path: name + "/cgroup.procs", Err: err}
 	}
-	if n == 0 {
+	// Of a process that this one's PID namespace does not have, as in a DaemonSet,
+	// cgroup v2 says 0, and v1 says nothing.
+	if n == 0 && !(magic(dir) == unix.CGROUP_SUPER_MAGIC && h.inhabited(path.Base(name))) {
 		return fmt.Errorf("%s is empty: the container's process is in another cgroup", name)
 	}
 	return nil
+}
+
+// inhabited tells whether a process of the node is in the cgroup of this name in a
+// hierarchy of v1 without controllers, which is systemd's; the names of containers' cgroups
+// are unique. What is above it depends on the cgroup namespace that this process is in.
+// The process that is looked for is young: the highest numbers come first.
+func (h *Host) inhabited(name string) bool {
+	fd, err := h.open("/proc", unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return false
+	}
+	proc := os.NewFile(uintptr(fd), "/proc")
+	defer closeFile(proc)
+	entries, err := proc.Readdirnames(-1)
+	if err != nil {
+		return false
+	}
+	pids := make([]int, 0, len(entries))
+	for _, entry := range entries {
+		if pid, err := strconv.Atoi(entry); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	slices.Sort(pids)
+	for _, pid := range slices.Backward(pids) {
+		text, err := h.read("/proc/" + strconv.Itoa(pid) + "/cgroup")
+		if err != nil {
+			continue // it has ended
+		}
+		for line := range strings.Lines(text) {
+			if _, rest, _ := strings.Cut(line, ":name=systemd:"); path.Base(strings.TrimSuffix(rest, "\n")) == name {
+				return true
+			}
+		}
+	}
+	return false
 }

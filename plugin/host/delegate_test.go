@@ -113,3 +113,26 @@ func wantError(t *testing.T, err error, part string) {
 		t.Errorf("got %v, want %q", err, part)
 	}
 }
+
+// An agent in a PID namespace of its own finds no process in a cgroup of v1, and asks the
+// node's /proc.
+func TestDelegateCgroupFromAPIDNamespace(t *testing.T) {
+	ownThread(t)
+	root := t.TempDir()
+	mkdir(t, root+"/proc")
+	must(t, unix.Mount("/proc", root+"/proc", "", unix.MS_BIND, ""))
+	t.Cleanup(func() { _ = unix.Unmount(root+"/proc", unix.MNT_DETACH) })
+	mkdir(t, root+"/sys/fs/cgroup/systemd")
+	mount(t, "cgroup", root+"/sys/fs/cgroup/systemd", 0, "none,name=systemd")
+	name := fmt.Sprintf("nodegate-test-%d", os.Getpid())
+	h, dir := newHost(t, root), root+"/sys/fs/cgroup/systemd/"+name
+	mkdir(t, dir)
+	t.Cleanup(func() { must(t, unix.Rmdir(dir)) })
+	if h.inhabited(name) {
+		t.Error("an empty cgroup counts as inhabited")
+	}
+	inhabit(t, dir)
+	if !h.inhabited(name) || h.inhabited(name[1:]) || h.inhabited("") {
+		t.Error("the process in a cgroup is not found there, or elsewhere")
+	}
+}
