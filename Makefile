@@ -60,12 +60,16 @@ test: runtimes images build ## Run all tests, those on a real containerd include
 	$(GO) vet ./...
 	NODEGATE_REQUIRE=1 $(GO) test -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -vE '/integration(/|$$)')
 	cd hack/release && $(GO) vet ./... && $(GO) test ./...
-	$(MAKE) --no-print-directory integration
+	$(MAKE) --no-print-directory integration test-kubernetes
 
 # -count=1: go's cache of results does not know of the programs that a test starts.
 .PHONY: integration
 integration: runtimes images build ## Run the tests on a real containerd alone (as root)
-	NODEGATE_REQUIRE=1 $(GO) test -count=1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./integration/...
+	NODEGATE_REQUIRE=1 $(GO) test -count=1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./integration/... | grep -vE '/integration/(cluster|kubernetes)$$')
+
+.PHONY: test-kubernetes
+test-kubernetes: runtimes images build image ## Run the chart's tests on a real Kubernetes alone (as root)
+	NODEGATE_REQUIRE=1 $(GO) test -count=1 -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./integration/cluster ./integration/kubernetes
 
 # A release's program has a go.mod of its own. The time of all that it writes is that of
 # the last commit, so that a clean tree gives the same image everywhere.
