@@ -17,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/config/lint"
 )
 
 const granting = "version = 1\n[[grants]]\nprofiles = [\"fuse\"]\nnamespaces = [\"ci\", \"iot-*\"]\n"
@@ -138,6 +139,11 @@ func TestChartSettings(t *testing.T) {
 		c.State != (config.State{Dir: "/run/nodegate", ShadowDir: "/dev/.udev/nodegate", HostRoot: "/host"}) ||
 		!slices.Equal(c.Server.Listen, []string{"unix:///run/nodegate/nodegate.sock", "tcp://0.0.0.0:9464"}) || !slices.Equal(c.Runtime.Handlers, []string{"nodegate"}) {
 		t.Errorf("by default: %+v", c)
+	}
+	for _, f := range lint.Check(c) {
+		if f.Accepted == "" {
+			t.Errorf("nodegate check says of the chart's own settings: %s", f)
+		}
 	}
 	// Written as somebody indents it, and with what YAML takes for its own.
 	odd := "   # a: b\n" + granting + "[runtime]\nhandlers = [\"mine\"]\n[profiles.x]\ndescription = \"---\\n: {{ }}\"\ntmpfs = [\"/run\"]\n\n\n"

@@ -38,8 +38,7 @@ func rights(pod, container object) []string {
 	return out
 }
 
-// Every right of every container is one that is listed here. TestKubernetes… tries to do
-// more on a cluster.
+// Every right of every container is one that is listed here.
 func TestChartRights(t *testing.T) {
 	agent := []string{"/dev ro", "/dev/.udev/nodegate rw", "/proc ro", "/run/nodegate rw", "/sys/fs/cgroup rw", "/var/run/nri rw", "CAP_CHOWN", "CAP_FOWNER", "CAP_MKNOD"}
 	node := []string{"/ rw", "CAP_CHOWN", "CAP_SYS_CHROOT"}

@@ -94,7 +94,7 @@ func TestAttackRequiredPlugins(t *testing.T) {
 	// containerd's validator reads YAML, of which a list of plain strings in JSON is a part.
 	for _, value := range []string{`[nodegate]`, `{}`, `["a\u0022nodegate\u0022"]`, `["a"] # "nodegate"`, "- a\n- b", `["a", "b"`, `["nodegate" "a"]`, `{"nodegate": []}`, `"nodegate"`, "[\n# \"nodegate\"\n]"} {
 		_, err := c.create(t, "ci-3", map[string]string{required: value})
-		refused(value, err, `must be a JSON list that has "nodegate", as in ["nodegate"]: leave it out, and it is set`)
+		refused(value, err, `must be a JSON list that has "nodegate", as in ["nodegate"]: leave it out`)
 	}
 	if _, err := c.kubectl(pod(t, "p", nil), "-n", "ci-3", "create", "-f", "-"); err != nil {
 		t.Fatal(err)
@@ -117,6 +117,39 @@ func TestAttackRequiredPlugins(t *testing.T) {
 	}
 	if err := patch(`{"status":{"phase":"Running"}}`, "--subresource=status"); err != nil {
 		t.Error(err)
+	}
+}
+
+// Who may bind a pod to a node sets annotations of it, past all rules for pods.
+func TestAttackRequiredPluginsByABinding(t *testing.T) {
+	c := granting(t, "attack-binding", "ci-5", "elsewhere")
+	bind := func(namespace, path, annotations string) error {
+		_, err := c.kubectl(`{"apiVersion":"v1","kind":"Binding","metadata":{"name":"p","annotations":{`+annotations+`}},"target":{"kind":"Node","name":"n"}}`,
+			"create", "--raw", "/api/v1/namespaces/"+namespace+path, "-f", "-")
+		return err
+	}
+	for _, namespace := range []string{"ci-5", "elsewhere"} {
+		if _, err := c.kubectl(pod(t, "p", nil), "-n", namespace, "create", "-f", "-"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const empty, more = `"` + required + `":"[]"`, `"` + required + `/pod":"[]"`
+	for _, path := range []string{"/pods/p/binding", "/bindings"} {
+		for _, annotations := range []string{empty, more} {
+			if err := bind("ci-5", path, annotations); err == nil || !strings.Contains(err.Error(), "nodegate: the annotation "+required) {
+				t.Errorf("%s with %s: %v", path, annotations, err)
+			}
+		}
+	}
+	if err := bind("ci-5", "/pods/p/binding", `"a":"b"`); err != nil {
+		t.Error(err)
+	}
+	// It would have gone through.
+	if err := bind("elsewhere", "/pods/p/binding", more); err != nil {
+		t.Error(err)
+	}
+	if out, err := c.kubectl("", "-n", "elsewhere", "get", "pod", "p", "-o", "jsonpath={.metadata.annotations}"); err != nil || !strings.Contains(out, required+"/pod") {
+		t.Errorf("the API server ignores annotations of a binding, so that the rule is not needed: %s, %v", out, err)
 	}
 }
 

@@ -33,6 +33,7 @@ audit = {{ .Values.log.audit | quote }}
 
 [server]
 {{- if .Values.metrics.enabled }}
+# nodegate:accept open_server the address is the pod's own, in the cluster's network
 listen = ["unix:///run/nodegate/nodegate.sock", "tcp://0.0.0.0:{{ .Values.metrics.port }}"]
 {{- else }}
 listen = ["unix:///run/nodegate/nodegate.sock"]
