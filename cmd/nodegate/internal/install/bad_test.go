@@ -173,6 +173,33 @@ func TestReadOnly(t *testing.T) {
 	})
 }
 
+// Where /opt cannot be written either, or is not there on a read-only root, the
+// administrator says where else.
+func TestNowhereForPrograms(t *testing.T) {
+	requireRoot(t)
+	for _, opt := range []bool{false, true} {
+		h := newHost(t, "")
+		h.mount("/")
+		for _, name := range []string{"/etc/containerd", "/usr/local/bin", "/var"} {
+			h.must(os.MkdirAll(h.at(name), 0o755))
+		}
+		if opt {
+			h.must(os.Mkdir(h.at("/opt"), 0o755))
+		}
+		h.mount("/etc")
+		h.mount("/var")
+		h.must(os.MkdirAll(h.at("/etc/containerd"), 0o755))
+		h.readOnly("/")
+		h.refused("neither /usr/local/bin nor /opt/nodegate/bin can be written, the file systems are read-only: name a folder for the programs by --prefix")
+		before := h.tree()
+		h.o.Prefix = "/var/nodegate/bin"
+		h.install()
+		h.again()
+		h.uninstall()
+		h.same(before, "another prefix")
+	}
+}
+
 func (h *host) mount(name string) {
 	h.Helper()
 	h.must(unix.Mount("tmpfs", h.at(name), "tmpfs", 0, "mode=0755"))

@@ -296,6 +296,8 @@ func TestGenerated(t *testing.T) {
 		{"k3s-v2", "1.7.35", "k3s", "config.toml.tmpl", "", false},
 		{"k3s-v3", "2.0.14", "k3s", "config-v3.toml.tmpl", "", false},
 		{"k3s-v3", "2.2.9", "k3s", "config-v3.toml.tmpl", "{{ template \"base\" . }}\n\n# ours\n[proxy_plugins.x]\n  type = \"snapshot\"", true},
+		{"k3s-v2-imports", "1.7.35", "k3s", "config.toml.tmpl", "", false}, // an import there would replace what k3s says
+		{"k3s-v3-imports", "2.2.9", "k3s", "", "", false},
 		{"rke2-v3-imports", "2.2.9", "rke2", "", "", true},
 	} {
 		name := tc.name + "-" + tc.version
