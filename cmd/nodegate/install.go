@@ -30,8 +30,8 @@ What is there already and right stays; what it does not understand it refuses,
 with what to write by hand. Either all of it is done or nothing.
 
 It starts the agent, and restarts containerd only with --restart, and only if
-containerd has not read its configuration since it was changed. nodegate uninstall
-takes all of it away again. Install again to upgrade.
+containerd has not read its configuration since it was changed. nodegate
+uninstall takes all of it away again. Install again to upgrade.
 
 From a container that has the host's root at FOLDER, --root FOLDER does the same
 there; --no-agent is for an agent that is a pod itself.
