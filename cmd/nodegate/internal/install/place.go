@@ -135,7 +135,7 @@ func (l *loaded) template(t Tree, layout Layout, generated []byte) (*place, erro
 		result, err := tomledit.Parse(append(bytes.Clone(generated), "\n"+block...))
 		if err != nil || len(tomledit.Missing(result, wants)) > 0 {
 			err := fmt.Errorf("the template cannot change tables that are there already: %w", tomledit.ErrByHand)
-			return nil, nil, fmt.Errorf("%w\nFor the default runtime, write default-runtime: %s into /etc/rancher/%s/config.yaml and leave --default-runtime out", byHand(p.path, err, wants), Handler, layout.Name)
+			return nil, nil, fmt.Errorf("%w\nOr upgrade to a %s whose configuration imports a folder. For the default runtime, leave --default-runtime out, and let pods name the handler by a RuntimeClass; %s itself takes no default-runtime that it has not found by itself", byHand(p.path, err, wants), layout.Name, layout.Name)
 		}
 		if old == nil {
 			return []byte(dropInHead + "{{ template \"base\" . }}\n" + block), nil, nil
