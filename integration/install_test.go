@@ -83,7 +83,7 @@ func testInstall(t *testing.T, version, handler, flag string) {
 	if _, ok := i.run("", nodegate, install...); !ok {
 		t.Fatal("not installed")
 	}
-	if out, ok := i.run("", nodegate, install...); !ok || out != "nothing to do\n" {
+	if out, ok := i.run("", nodegate, install...); !ok || out != "nothing to do, but containerd has not been restarted since: systemctl restart containerd\n" {
 		t.Errorf("again: %s", out)
 	}
 	must(t, n.RestartContainerd(t.Context()))

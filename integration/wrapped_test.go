@@ -162,10 +162,19 @@ func TestWrappedAudit(t *testing.T) {
 	}
 }
 
-// The wrapper alone cuts the range of a sandbox that an older k3s would make.
+// The wrapper alone cuts the range of a sandbox that an older k3s would make, which does
+// not start without it. k3s writes the same option of containerd, which is on by default.
 func TestWrappedClamp(t *testing.T) {
-	n, _ := wrappedNode(t, node.Options{})
-	c := run(t, n, node.PodConfig{Namespace: "kube-system", Handler: wrapped, UserNamespace: true,
-		Sysctls: map[string]string{"net.ipv4.ping_group_range": "0 2147483647"}}, node.ContainerConfig{})
-	expect(t, c, "sysctl net.ipv4.ping_group_range", "0 65535")
+	n, _ := wrappedNode(t, node.Options{ExtraConfig: `[plugins.'io.containerd.cri.v1.runtime']
+enable_unprivileged_icmp = true
+`})
+	pod := node.PodConfig{Name: "full-range", Namespace: "kube-system", UserNamespace: true, Sysctls: map[string]string{pingRange: "0 2147483647"}}
+	if _, err := n.RunPod(t.Context(), pod); err == nil || !strings.Contains(err.Error(), "ping_group_range") {
+		t.Errorf("without the wrapper: %v", err)
+	}
+	pod.Handler, pod.Name = wrapped, ""
+	c := run(t, n, pod, pinger)
+	expectEach(t, c, []qa{{"sysctl " + pingRange, "0 65535"}, {"ping 127.0.0.1", "reply from 127.0.0.1"}})
+	pod.UserNamespace = false // there it is what it says
+	expect(t, run(t, n, pod, pinger), "sysctl "+pingRange, "0 2147483647")
 }

@@ -30,8 +30,8 @@ What is there already and right stays; what it does not understand it refuses,
 with what to write by hand. Either all of it is done or nothing.
 
 It starts the agent, and restarts containerd only with --restart, and only if
-containerd has not read its configuration since it was changed. nodegate uninstall
-takes all of it away again. Install again to upgrade.
+containerd has not read its configuration since it was changed. nodegate
+uninstall takes all of it away again. Install again to upgrade.
 
 From a container that has the host's root at FOLDER, --root FOLDER does the same
 there; --no-agent is for an agent that is a pod itself.
@@ -108,7 +108,11 @@ func checkRoot(root *string, dryRun bool) error {
 }
 
 func carryOut(ctx context.Context, s *systemd, plan *install.Plan, o install.Options, dryRun, restart bool) error {
-	if plan.Empty() && (dryRun || !plan.Owed && !(restart && o.Unit)) {
+	if plan.Empty() && (dryRun || !restart || !plan.Owed && !o.Unit) {
+		if plan.Owed {
+			fmt.Fprintf(s.w, "nothing to do, but containerd has not been restarted since: systemctl restart %s\n", strings.Join(plan.Units, " "))
+			return nil
+		}
 		fmt.Fprintln(s.w, "nothing to do")
 		return nil
 	}
@@ -134,8 +138,8 @@ func carryOut(ctx context.Context, s *systemd, plan *install.Plan, o install.Opt
 	} else if plan.Reread || plan.Owed {
 		fmt.Fprintf(s.w, "For containerd to take this up: systemctl restart %s\n", strings.Join(plan.Units, " "))
 	}
-	if o.Unit && (restart || !plan.Empty()) {
-		startAgent(ctx, s, plan, o.DefaultRuntime, restart)
+	if !o.NoAgent {
+		startAgent(ctx, s, plan, o, restart)
 	}
 	return s.err
 }
@@ -158,17 +162,20 @@ func takeUp(ctx context.Context, s *systemd, plan *install.Plan, units []string)
 	return fmt.Errorf("all is as it was before: containerd did not start with this configuration, and runs with its former one again: %w", err)
 }
 
-// startAgent has systemd run the agent, and this one only where a restart is wanted.
-func startAgent(ctx context.Context, s *systemd, plan *install.Plan, byDefault, restart bool) {
-	s.reload(ctx)
-	s.enable(ctx, "nodegate")
+// startAgent has systemd run the agent. One that runs goes on unless a restart is wanted.
+func startAgent(ctx context.Context, s *systemd, plan *install.Plan, o install.Options, restart bool) {
+	if o.Unit {
+		s.reload(ctx)
+		s.enable(ctx, "nodegate")
+	}
 	switch {
-	case restart:
+	case o.Unit && restart:
 		s.restart(ctx, "nodegate")
-	case byDefault && (plan.Reread || plan.Owed):
+	case restart:
+	case o.DefaultRuntime && plan.Reread:
 		// An agent that takes the default handler for the wrapper's would refuse it.
 		fmt.Fprintln(s.w, "Then start the agent: systemctl restart nodegate. One that runs refuses every pod until containerd is restarted.")
-	default:
+	case o.Unit:
 		s.start(ctx, "nodegate")
 		fmt.Fprintln(s.w, "An agent that ran before goes on as it is until: systemctl restart nodegate")
 	}

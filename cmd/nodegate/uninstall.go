@@ -23,8 +23,8 @@ func uninstallCommand() *cobra.Command {
 		Long: `Puts every file back as it was before nodegate install, byte for byte. Where
 somebody has changed the rest of a file since, only what nodegate added is taken
 out; where that cannot be told apart, it refuses and says what to do. The policy
-and runc.toml stay if they were changed; --purge removes them, and the agent's
-state.
+and runc.toml stay if they were changed; --purge removes them, and what the
+agent left in its directories.
 
 The wrapper stays while containers run under it, as containerd needs it to stop
 them; uninstall again when they are gone.

@@ -106,7 +106,7 @@ func TestRefuses(t *testing.T) {
 		{"an unknown layout", with(func(o *Options) { o.Layout = "docker" }), `there is no layout "docker": write one of auto, containerd, k3s, rke2`},
 		{"k3s that never ran", with(func(o *Options) { o.Layout = "k3s" }), "start k3s once"},
 		{"a template of another version", then(with(func(o *Options) { o.Layout = "k3s" }), file("/var/lib/rancher/k3s/agent/etc/containerd/config.toml", v3), file("/var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl", "")), "which is for another version"},
-		{"a table that the template has", then(with(func(o *Options) { o.Layout = "rke2"; o.DefaultRuntime = true }), file("/var/lib/rancher/rke2/agent/etc/containerd/config.toml", v3+"[plugins.'io.containerd.cri.v1.runtime'.containerd]\n")), "write default-runtime: nodegate into /etc/rancher/rke2/config.yaml"},
+		{"a table that the template has", then(with(func(o *Options) { o.Layout = "rke2"; o.DefaultRuntime = true }), file("/var/lib/rancher/rke2/agent/etc/containerd/config.toml", v3+"[plugins.'io.containerd.cri.v1.runtime'.containerd]\n")), "For the default runtime, leave --default-runtime out, and let pods name the handler by a RuntimeClass; rke2 itself takes no default-runtime"},
 		{"a relative path", with(func(o *Options) { o.Config = "config.toml" }), "is not an absolute path"},
 		{"a relative prefix", with(func(o *Options) { o.Prefix = "bin" }), "is not an absolute path"},
 		{"no programs", with(func(o *Options) { o.From = "/etc" }), "name the folder of nodegate and nodegate-runc by --from"},
@@ -171,6 +171,33 @@ func TestReadOnly(t *testing.T) {
 		h.uninstall()
 		h.same(before, "read-only /usr")
 	})
+}
+
+// Where /opt cannot be written either, or is not there on a read-only root, the
+// administrator says where else.
+func TestNowhereForPrograms(t *testing.T) {
+	requireRoot(t)
+	for _, opt := range []bool{false, true} {
+		h := newHost(t, "")
+		h.mount("/")
+		for _, name := range []string{"/etc/containerd", "/usr/local/bin", "/var"} {
+			h.must(os.MkdirAll(h.at(name), 0o755))
+		}
+		if opt {
+			h.must(os.Mkdir(h.at("/opt"), 0o755))
+		}
+		h.mount("/etc")
+		h.mount("/var")
+		h.must(os.MkdirAll(h.at("/etc/containerd"), 0o755))
+		h.readOnly("/")
+		h.refused("neither /usr/local/bin nor /opt/nodegate/bin can be written, the file systems are read-only: name a folder for the programs by --prefix")
+		before := h.tree()
+		h.o.Prefix = "/var/nodegate/bin"
+		h.install()
+		h.again()
+		h.uninstall()
+		h.same(before, "another prefix")
+	}
 }
 
 func (h *host) mount(name string) {

@@ -296,6 +296,8 @@ func TestGenerated(t *testing.T) {
 		{"k3s-v2", "1.7.35", "k3s", "config.toml.tmpl", "", false},
 		{"k3s-v3", "2.0.14", "k3s", "config-v3.toml.tmpl", "", false},
 		{"k3s-v3", "2.2.9", "k3s", "config-v3.toml.tmpl", "{{ template \"base\" . }}\n\n# ours\n[proxy_plugins.x]\n  type = \"snapshot\"", true},
+		{"k3s-v2-imports", "1.7.35", "k3s", "config.toml.tmpl", "", false}, // an import there would replace what k3s says
+		{"k3s-v3-imports", "2.2.9", "k3s", "", "", false},
 		{"rke2-v3-imports", "2.2.9", "rke2", "", "", true},
 	} {
 		name := tc.name + "-" + tc.version
@@ -336,6 +338,41 @@ func TestGenerated(t *testing.T) {
 			h.same(before, name)
 		})
 	}
+}
+
+// A k3s that came with containerd 1.7 and has 2 by now goes on with version 2, because of
+// the template: what was installed stays where it is read.
+func TestGeneratedAfterAnUpgrade(t *testing.T) {
+	h := newHost(t, "")
+	h.must(os.Remove(h.at("/etc/containerd")))
+	h.config = layouts[1].config
+	folder := filepath.Dir(h.config)
+	generate := func(name string) {
+		base, err := os.ReadFile("testdata/configs/" + name + ".toml")
+		h.must(err)
+		template := ""
+		if (Tree{h.root}).exists(folder + "/config.toml.tmpl") {
+			_, template, _ = strings.Cut(h.read(folder+"/config.toml.tmpl"), "{{ template \"base\" . }}\n")
+		}
+		h.write(h.config, string(base)+template)
+	}
+	generate("k3s-v2")
+	before := h.tree()
+	h.o.Containerd = "1.7.35"
+	h.install()
+	generate("k3s-v2-imports")
+	h.o.Containerd = "2.2.9"
+	h.install()
+	h.again()
+	if (Tree{h.root}).exists(folder+"/config.toml.d") || !strings.Contains(h.read(folder+"/config.toml.tmpl"), "runtimes.nodegate") {
+		t.Error("moved to where it is not read after the next start")
+	}
+	h.uninstall()
+	generate("k3s-v3-imports")
+	h.install()
+	h.uninstall()
+	generate("k3s-v2")
+	h.same(before, "uninstalled")
 }
 
 // The node's own containerd says which version it is.

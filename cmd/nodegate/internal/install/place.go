@@ -52,6 +52,11 @@ func (l *loaded) place(t Tree, r release, layout Layout, read reader) (*place, e
 	if err != nil {
 		return nil, err
 	}
+	if alone, err := l.byOurTemplate(t, r, layout, read); err != nil {
+		return nil, err
+	} else if alone {
+		return l.template(t, layout, main)
+	}
 	for _, pattern := range patterns {
 		name := path.Join(path.Dir(pattern), dropInName)
 		if ok, _ := path.Match(pattern, name); ok && r.mergesImports() {
@@ -62,6 +67,18 @@ func (l *loaded) place(t Tree, r release, layout Layout, read reader) (*place, e
 		return &place{path: layout.config, toml: true, edit: true, text: edited(layout.config)}, nil
 	}
 	return l.template(t, layout, main)
+}
+
+// byOurTemplate reports whether a k3s that has containerd 2 by now writes version 2 for
+// the sake of a template that is all ours: without it, it would write version 3, and
+// import other drop-ins than those of version 2.
+func (l *loaded) byOurTemplate(t Tree, r release, layout Layout, read reader) (bool, error) {
+	name := path.Join(path.Dir(layout.config), "config.toml.tmpl")
+	if !layout.generated || l.version != 2 || r.before(2, 0) || !t.exists(name) {
+		return false, nil
+	}
+	theirs, err := read(name)
+	return theirs == nil, err
 }
 
 func (l *loaded) knownVersion(r release, doc map[string]any, layout Layout) error {
@@ -118,7 +135,7 @@ func (l *loaded) template(t Tree, layout Layout, generated []byte) (*place, erro
 		result, err := tomledit.Parse(append(bytes.Clone(generated), "\n"+block...))
 		if err != nil || len(tomledit.Missing(result, wants)) > 0 {
 			err := fmt.Errorf("the template cannot change tables that are there already: %w", tomledit.ErrByHand)
-			return nil, nil, fmt.Errorf("%w\nFor the default runtime, write default-runtime: %s into /etc/rancher/%s/config.yaml and leave --default-runtime out", byHand(p.path, err, wants), Handler, layout.Name)
+			return nil, nil, fmt.Errorf("%w\nOr upgrade to a %s whose configuration imports a folder. For the default runtime, leave --default-runtime out, and let pods name the handler by a RuntimeClass; %s itself takes no default-runtime that it has not found by itself", byHand(p.path, err, wants), layout.Name, layout.Name)
 		}
 		if old == nil {
 			return []byte(dropInHead + "{{ template \"base\" . }}\n" + block), nil, nil

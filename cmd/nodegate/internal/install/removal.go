@@ -81,7 +81,7 @@ func NewRemoval(o RemovalOptions) (*Removal, error) {
 
 // containers finds those that the wrapper has to stay for, and those that live at all.
 func (r *Removal) containers(m *Manifest) {
-	all := r.tree.containers(m.State)
+	all := r.tree.containers(m.State, m.Binary)
 	r.lives = func(id string) bool {
 		return slices.ContainsFunc(all, func(c container) bool { return c.id == id })
 	}

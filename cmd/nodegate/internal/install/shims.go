@@ -29,8 +29,9 @@ type container struct {
 // containers returns what containerd has. Shims keep the name of the OCI runtime, which
 // containerd calls to stop and remove a container, beside each one's files.
 //
-// Any process of a pod can look like a shim, so the files may be anybody's.
-func (t Tree) containers(state string) []container {
+// Any process of a pod can look like a shim, so the files may be anybody's. Shims of a
+// node within this one, to which wrapper is another file, are left out.
+func (t Tree) containers(state, wrapper string) []container {
 	var all []container
 	look := func(folder string) {
 		entries, _ := os.ReadDir(folder) // what cannot be read is not there, or no shim's
@@ -51,8 +52,12 @@ func (t Tree) containers(state string) []container {
 	}
 	// A shim's working directory is its first container's. To see it takes root with all
 	// of the shim's capabilities.
+	ours, err := os.Stat(filepath.Join(t.root, wrapper))
 	for _, shim := range t.shims() {
-		look(shim.proc + "/cwd/..")
+		theirs, unseen := os.Stat(shim.proc + "/root" + wrapper)
+		if err != nil || unseen != nil || os.SameFile(ours, theirs) {
+			look(shim.proc + "/cwd/..")
+		}
 	}
 	slices.SortFunc(all, func(a, b container) int { return strings.Compare(a.id, b.id) })
 	return all

@@ -308,7 +308,7 @@ func TestContainersOfAPretender(t *testing.T) {
 	h.must(os.Truncate(h.at("/pod/long/runtime"), 1<<40))
 	h.write("/pod/real/runtime", program)
 	var ids []string
-	for _, c := range (Tree{h.root}).containers("/run/containerd") {
+	for _, c := range (Tree{h.root}).containers("/run/containerd", program) {
 		if c.program == program {
 			ids = append(ids, c.id)
 		}
@@ -358,4 +358,24 @@ func TestRollBack(t *testing.T) {
 		t.Error(err)
 	}
 	h.same(before, "rolled back")
+}
+
+// A node within this one has a wrapper of its own at the same path.
+func TestContainersOfANodeWithin(t *testing.T) {
+	h := newHost(t, "")
+	const program, inner = "/usr/local/bin/nodegate-runc", "/inner/bundles/c0ffee"
+	h.write(program, "\x7fELF wrapper")
+	h.write("/inner/root"+program, "\x7fELF wrapper")
+	h.write(inner+"/runtime", program)
+	h.write("/proc/7/cmdline", "/bin/containerd-shim-runc-v2\x00-address\x00/inner/none/containerd.sock\x00")
+	h.must(os.Symlink(h.at(inner), h.at("/proc/7/cwd")))
+	h.must(os.Symlink(h.at("/inner/root"), h.at("/proc/7/root")))
+	if all := (Tree{h.root}).containers("/run/containerd", program); len(all) != 0 {
+		t.Errorf("the inner node's: %v", all)
+	}
+	h.must(os.Remove(h.at("/proc/7/root")))
+	h.must(os.Symlink(h.root, h.at("/proc/7/root")))
+	if all := (Tree{h.root}).containers("/run/containerd", program); len(all) != 1 {
+		t.Errorf("this node's: %v", all)
+	}
 }
