@@ -32,6 +32,10 @@ type Options struct {
 
 	// Containerd is the version to run. Default: node.DefaultContainerd.
 	Containerd string
+
+	// NoNode leaves the node and the scheduler out: objects can be made, and pods stay as
+	// they were made.
+	NoNode bool
 }
 
 // Cluster is a running cluster.
@@ -105,7 +109,11 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := c.furnish(); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{c.startContainerd, c.startControlPlane, c.startKubelet, c.importProbe, c.waitReady} {
+	steps := []func(context.Context) error{c.startContainerd, c.startControlPlane, c.startScheduler, c.startKubelet, c.importProbe, c.waitReady}
+	if c.options.NoNode {
+		steps = []func(context.Context) error{c.startControlPlane, c.waitReady}
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
 		}

@@ -55,6 +55,8 @@ func (c *Cluster) RestartContainerd(ctx context.Context) error {
 	return c.startContainerd(ctx)
 }
 
+const admin = "--kubeconfig=/etc/kubernetes/admin.conf"
+
 func (c *Cluster) startControlPlane(ctx context.Context) error {
 	etcd, err := c.kubernetes("etcd", "--data-dir=/var/lib/etcd", "--unsafe-no-fsync",
 		"--listen-client-urls=http://127.0.0.1:2379", "--advertise-client-urls=http://127.0.0.1:2379")
@@ -80,13 +82,14 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	const admin = "--kubeconfig=/etc/kubernetes/admin.conf"
-	if _, err := c.kubernetes("kube-controller-manager", admin, "--leader-elect=false", "--kube-api-qps=1000", "--kube-api-burst=1000",
+	_, err = c.kubernetes("kube-controller-manager", admin, "--leader-elect=false", "--kube-api-qps=1000", "--kube-api-burst=1000",
 		"--service-account-private-key-file=/etc/kubernetes/accounts.key", "--root-ca-file=/etc/kubernetes/pki/apiserver.crt",
-		"--cert-dir=/etc/kubernetes/pki-controllers"); err != nil {
-		return err
-	}
-	_, err = c.kubernetes("kube-scheduler", admin, "--leader-elect=false", "--cert-dir=/etc/kubernetes/pki-scheduler")
+		"--cert-dir=/etc/kubernetes/pki-controllers")
+	return err
+}
+
+func (c *Cluster) startScheduler(context.Context) error {
+	_, err := c.kubernetes("kube-scheduler", admin, "--leader-elect=false", "--cert-dir=/etc/kubernetes/pki-scheduler")
 	return err
 }
 
@@ -100,7 +103,10 @@ func (c *Cluster) startKubelet(context.Context) error {
 func (c *Cluster) waitReady(ctx context.Context) error {
 	var last error
 	for {
-		_, node := c.Kubectl(ctx, "wait", "node/"+NodeName, "--for=condition=Ready", "--timeout=2s")
+		var node error
+		if !c.options.NoNode {
+			_, node = c.Kubectl(ctx, "wait", "node/"+NodeName, "--for=condition=Ready", "--timeout=2s")
+		}
 		_, account := c.Kubectl(ctx, "get", "serviceaccount", "default", "-n", "default")
 		if node == nil && account == nil {
 			return nil

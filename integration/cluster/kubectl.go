@@ -21,7 +21,12 @@ func (c *Cluster) Kubectl(ctx context.Context, args ...string) (string, error) {
 
 // Apply makes objects of a manifest, or changes them.
 func (c *Cluster) Apply(ctx context.Context, manifest string) (string, error) {
-	return c.client(ctx, manifest, "kubernetes", "kubectl", "apply", "-f", "-")
+	return c.KubectlWith(ctx, manifest, "apply", "-f", "-")
+}
+
+// KubectlWith is Kubectl with something to read.
+func (c *Cluster) KubectlWith(ctx context.Context, stdin string, args ...string) (string, error) {
+	return c.client(ctx, stdin, "kubernetes", append([]string{"kubectl"}, args...)...)
 }
 
 // Helm runs Helm as the cluster's administrator. Paths are those of this machine.

@@ -4,107 +4,176 @@
 package kubernetes
 
 import (
-	"fmt"
+	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 )
 
 const required = "required-plugins.noderesource.dev"
 
-// requires is what a pod would require once it is admitted.
-func (k *kube) requires(namespace, annotations string) string {
-	k.Helper()
-	out, err := k.dryRun(namespace, annotations)
+// annotated is a manifest of a pod with annotations.
+func annotated(t *testing.T, name string, annotations map[string]string) string {
+	t.Helper()
+	text, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": name, "annotations": annotations},
+		"spec": map[string]any{"containers": []any{map[string]any{"name": "c", "image": "i"}}}})
 	if err != nil {
-		return err.Error()
+		t.Fatal(err)
 	}
-	return out
+	return string(text)
 }
 
-func (k *kube) dryRun(namespace, annotations string) (string, error) {
-	name := k.TempDir() + "/pod.yaml"
-	write(k.T, name, manifest(namespace, "asked", annotations, ""))
-	return k.Kubectl(k.Context(), "create", "--dry-run=server", "-f", name, "-o", `jsonpath={.metadata.annotations.required-plugins\.noderesource\.dev}`)
+// create says what the API server makes of the annotation, in a dry run.
+func (c *api) create(t *testing.T, namespace string, annotations map[string]string) (string, error) {
+	t.Helper()
+	return c.kubectl(t, annotated(t, "p", annotations), "-n", namespace, "create", "--dry-run=server", "-f", "-", "-o",
+		`jsonpath={.metadata.annotations.required-plugins\.noderesource\.dev}`)
 }
 
-// Pods of granted namespaces require the agent, whatever their authors write.
-func TestAdmission(t *testing.T) {
-	k := installed(t)
-	k.namespace("recipes-admission")
-	k.namespace("free-admission")
-	for annotations, want := range map[string]string{
-		"":                                          `["nodegate"]`,
-		required + `: ""`:                           `["nodegate"]`,
-		required + `: "[]"`:                         `["nodegate"]`,
-		required + `: '["other"]'`:                  `["other", "nodegate"]`,
-		required + `: '["other", "nodegate"]'`:      `["other", "nodegate"]`,
-		required + `: '["other", "nodegate\"]'`:     `must be a JSON list that has "nodegate"`,
-		required + `: 'nodegate'`:                   `must be a JSON list that has "nodegate"`,
-		required + `: '[["nodegate"]]'`:             `must be a JSON list that has "nodegate"`,
-		required + `/pod: '[]'`:                     `the annotation ` + required + `/pod would let containers of this namespace run without their adjustment`,
-		required + `/container.app: '[]'`:           `the annotation ` + required + `/container.app would let containers`,
-		required + `/container.app: '["nodegate"]'`: `the annotation ` + required + `/container.app would let containers`,
+// granting installs the chart and waits for the API server to go by its policies.
+func granting(t *testing.T, namespace string, others ...string) *api {
+	t.Helper()
+	c := objects(t)
+	for _, name := range others {
+		c.namespace(t, name)
+	}
+	c.install(t, namespace, "--set-file", policyValue(t, strings.Replace(grants, `"ci"`, `"`+others[0]+`", "`+namespace+`", "kube-system"`, 1)))
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		value, err := c.create(t, others[0], nil)
+		_, refused := c.create(t, others[0], map[string]string{required + "/pod": "[]"})
+		if err == nil && value != "" && refused != nil {
+			return c
+		}
+		if time.Now().After(end) {
+			t.Fatalf("admission does not take it up: %q, %v", value, err)
+		}
+	}
+}
+
+// Pods of granted namespaces require the agent, and what they require besides stays.
+func TestAdmissionRequiresTheAgent(t *testing.T) {
+	c := granting(t, "requires", "ci-1", "iot-2", "other")
+	for _, tc := range []struct{ namespace, have, want string }{
+		{"ci-1", "", `["nodegate"]`},
+		{"iot-2", "", `["nodegate"]`},
+		{"ci-1", `[]`, `["nodegate"]`},
+		{"ci-1", ` [ ] `, `["nodegate"]`},
+		{"ci-1", `["topology"]`, `["topology", "nodegate"]`},
+		{"ci-1", "[ \"a\" ,\n \"b\" ]\n", "[ \"a\" ,\n \"b\" , \"nodegate\"]"},
+		{"ci-1", `["a", "nodegate"]`, `["a", "nodegate"]`},
+		{"ci-1", `["nodegate-2"]`, `["nodegate-2", "nodegate"]`},
+		{"other", "", ""},
+		{"other", `["x"]`, `["x"]`},
+		// The agent's own pods, and the cluster's, must start without an agent.
+		{"requires", "", ""},
+		{"kube-system", "", ""},
 	} {
-		got := k.requires("recipes-admission", annotations)
-		if got != want && (strings.HasPrefix(want, "[") || !strings.Contains(got, "nodegate: ") || !strings.Contains(got, want)) {
-			t.Errorf("%q requires %q, want %q", annotations, got, want)
+		annotations := map[string]string{"a": "b"}
+		if tc.have != "" {
+			annotations[required] = tc.have
 		}
-	}
-	if got := k.requires("free-admission", required+`/pod: '[]'`); got != "" {
-		t.Errorf("a pod of no grant requires %q", got)
-	}
-	if got := k.requires(namespace, ""); got != "" {
-		t.Errorf("a pod beside the agent requires %q", got)
-	}
-
-	k.apply(manifest("recipes-admission", "held", "", ""))
-	k.ready("recipes-admission", "held")
-	for _, change := range []string{required + "-", required + "=[]", required + "/pod=[]"} {
-		if out, err := k.Kubectl(t.Context(), "-n", "recipes-admission", "annotate", "--overwrite", "pod", "held", change); err == nil || !strings.Contains(err.Error(), "nodegate: ") {
-			t.Errorf("%s: %s, %v", change, out, err)
+		if value, err := c.create(t, tc.namespace, annotations); err != nil || value != tc.want {
+			t.Errorf("%s, %q: got %q, %v, want %q", tc.namespace, tc.have, value, err, tc.want)
 		}
 	}
 }
 
-// While no agent is on the node, pods of granted namespaces do not start, and others do.
-func TestAbsentAgent(t *testing.T) {
-	k := installed(t)
-	k.namespace("locked")
-	k.namespace("free-absent")
-	place := func(selector string) {
-		k.do("-n", namespace, "patch", "daemonset", "nodegate", "--type=merge", "-p", `{"spec":{"template":{"spec":{"nodeSelector":`+selector+`}}}}`)
-	}
-	back := func() {
-		place(`{"away":null}`)
-		k.rollout()
-	}
-	place(`{"away":"yes"}`)
-	defer back()
-	k.eventually("the agent to be away", func() error {
-		if n := len(k.agents()); n > 0 {
-			return fmt.Errorf("%d agents", n)
+// Each annotation by which the author of a pod could do without the agent is refused.
+func TestAttackRequiredPlugins(t *testing.T) {
+	c := granting(t, "attack", "ci-3")
+	refused := func(how string, err error, want string) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", how, err, want)
 		}
-		return nil
-	})
-	k.apply(manifest("locked", "app", "", ""))
-	k.apply(manifest("locked", "wrapped", "", "runtimeClassName: nodegate"))
-	k.apply(manifest("free-absent", "app", "", ""))
-	k.ready("free-absent", "app")
-	for pod, want := range map[string]string{"app": "nodegate", "wrapped": "nodegate"} {
-		k.eventually("a reason why "+pod+" does not start", func() error {
-			events := k.get("-n", "locked", "get", "events", "--field-selector", "reason=Failed,involvedObject.name="+pod, "-o", `jsonpath={range .items[*]}{.message}{"\n"}{end}`)
-			if !strings.Contains(events, want) {
-				return fmt.Errorf("events: %s", events)
+	}
+	for key, value := range map[string]string{"/pod": `[]`, "/container.c": `[]`, "/container.any": `["nodegate"]`} {
+		_, err := c.create(t, "ci-3", map[string]string{required + key: value})
+		refused(key, err, "nodegate: the annotation "+required+key+" could let containers of namespace \"ci-3\" run without their adjustment")
+	}
+	// containerd's validator reads YAML, of which a list of plain strings in JSON is a part.
+	for _, value := range []string{`[nodegate]`, `{}`, `["a\u0022nodegate\u0022"]`, `["a"] # "nodegate"`, "- a\n- b", `["a", "b"`, `["nodegate" "a"]`, `{"nodegate": []}`, `"nodegate"`, "[\n# \"nodegate\"\n]"} {
+		_, err := c.create(t, "ci-3", map[string]string{required: value})
+		refused(value, err, `must be a JSON list that has "nodegate", as in ["nodegate"]: leave it out`)
+	}
+	if _, err := c.kubectl(t, annotated(t, "p", nil), "-n", "ci-3", "create", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	patch := func(value string, more ...string) error {
+		_, err := c.kubectl(t, "", append([]string{"-n", "ci-3", "patch", "pod", "p", "--type=merge", "-p", value}, more...)...)
+		return err
+	}
+	annotate := func(key, value string) string { return `{"metadata":{"annotations":{"` + key + `":` + value + `}}}` }
+	for _, more := range [][]string{nil, {"--subresource=status"}} {
+		refused("taken away", patch(annotate(required, "null"), more...), "leave it as it is")
+		refused("emptied", patch(annotate(required, `"[]"`), more...), "leave it as it is")
+		refused("overridden", patch(annotate(required+"/pod", `"[]"`), more...), "write required-plugins.noderesource.dev instead")
+		refused("overridden for one", patch(annotate(required+"/container.c", `"[]"`), more...), "write required-plugins.noderesource.dev instead")
+	}
+	for _, harmless := range []string{annotate("a", `"b"`), annotate(required, `"[\"nodegate\", \"a\"]"`), `{"metadata":{"labels":{"a":"b"}}}`} {
+		if err := patch(harmless); err != nil {
+			t.Errorf("%s: %v", harmless, err)
+		}
+	}
+	if err := patch(`{"status":{"phase":"Running"}}`, "--subresource=status"); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who may bind a pod to a node sets annotations of it, past all rules for pods.
+func TestAttackRequiredPluginsByABinding(t *testing.T) {
+	c := granting(t, "attack-binding", "ci-5", "elsewhere")
+	bind := func(namespace, path, annotations string) error {
+		_, err := c.kubectl(t, `{"apiVersion":"v1","kind":"Binding","metadata":{"name":"p","annotations":{`+annotations+`}},"target":{"kind":"Node","name":"n"}}`,
+			"create", "--raw", "/api/v1/namespaces/"+namespace+path, "-f", "-")
+		return err
+	}
+	for _, namespace := range []string{"ci-5", "elsewhere"} {
+		if _, err := c.kubectl(t, annotated(t, "p", nil), "-n", namespace, "create", "-f", "-"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const empty, more = `"` + required + `":"[]"`, `"` + required + `/pod":"[]"`
+	for _, path := range []string{"/pods/p/binding", "/bindings"} {
+		for _, annotations := range []string{empty, more} {
+			if err := bind("ci-5", path, annotations); err == nil || !strings.Contains(err.Error(), "nodegate: the annotation "+required) {
+				t.Errorf("%s with %s: %v", path, annotations, err)
 			}
-			return nil
-		})
-	}
-	back()
-	// The kubelet tries again, with the agent there.
-	for _, pod := range []string{"app", "wrapped"} {
-		k.ready("locked", pod)
-		if got := k.probe("locked", pod, "mknod c /tmp/null 1 3"); got != "EPERM" {
-			t.Errorf("%s under no-mknod: %s", pod, got)
 		}
+	}
+	if err := bind("ci-5", "/pods/p/binding", `"a":"b"`); err != nil {
+		t.Error(err)
+	}
+	// It would have gone through.
+	if err := bind("elsewhere", "/pods/p/binding", more); err != nil {
+		t.Error(err)
+	}
+	if out, err := c.kubectl(t, "", "-n", "elsewhere", "get", "pod", "p", "-o", "jsonpath={.metadata.annotations}"); err != nil || !strings.Contains(out, required+"/pod") {
+		t.Errorf("the API server ignores annotations of a binding, so that the rule is not needed: %s, %v", out, err)
+	}
+}
+
+// Pods that are older than the policy go on, whatever the kubelet says of them.
+func TestAdmissionLeavesOlderPods(t *testing.T) {
+	c := objects(t)
+	c.namespace(t, "iot-old")
+	// The policies of the test before may hold for a moment.
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		_, err := c.kubectl(t, annotated(t, "p", map[string]string{required + "/pod": "[]"}), "-n", "iot-old", "create", "-f", "-")
+		if err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+	granting(t, "older", "ci-4")
+	for _, more := range [][]string{{"-p", `{"metadata":{"labels":{"a":"b"}}}`}, {"--subresource=status", "-p", `{"status":{"phase":"Running"}}`}} {
+		if _, err := c.kubectl(t, "", append([]string{"-n", "iot-old", "patch", "pod", "p", "--type=merge"}, more...)...); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := c.kubectl(t, "", "-n", "iot-old", "delete", "pod", "p", "--force", "--grace-period=0"); err != nil {
+		t.Error(err)
 	}
 }

@@ -41,8 +41,11 @@ var shared struct {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if shared.cluster != nil {
-		if err := shared.cluster.Close(); err != nil {
+	for _, c := range []*cluster.Cluster{shared.cluster, sharedAPI.cluster} {
+		if c == nil {
+			continue
+		}
+		if err := c.Close(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
@@ -204,10 +207,7 @@ func (k *kube) apply(manifest string) {
 // namespace makes a namespace for the test, with labels, and removes it with the test.
 func (k *kube) namespace(name string, labels ...string) {
 	k.Helper()
-	k.do("create", "namespace", name)
-	for _, label := range labels {
-		k.do("label", "namespace", name, label)
-	}
+	k.makeNamespace(name, labels...)
 	k.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
@@ -215,6 +215,14 @@ func (k *kube) namespace(name string, labels ...string) {
 			k.Error(err)
 		}
 	})
+}
+
+func (k *kube) makeNamespace(name string, labels ...string) {
+	k.Helper()
+	k.do("create", "namespace", name)
+	for _, label := range labels {
+		k.do("label", "namespace", name, label)
+	}
 	// Pods want its account.
 	k.eventually("an account in namespace "+name, func() error {
 		_, err := k.Kubectl(k.Context(), "-n", name, "get", "serviceaccount", "default")

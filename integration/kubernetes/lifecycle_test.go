@@ -65,7 +65,7 @@ func (k *kube) warm() {
 	k.do("-n", "default", "delete", "pods", "--all", "--timeout=60s")
 	k.eventually("their cgroups to be gone", func() error {
 		for path := range k.listing() {
-			if strings.Contains(path, "/kubepods/") && strings.Contains(path, "/pod") || strings.Contains(path, "mount /run/netns/") {
+			if strings.Contains(path, "/kubepods/") && strings.Contains(path, "/pod") || strings.HasPrefix(path, "mount /run/netns/") || strings.Contains(path, "/sandboxes/") {
 				return fmt.Errorf("there is %s", path)
 			}
 		}

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The nodegate authors
 // SPDX-License-Identifier: Apache-2.0
 
-package chart
+package kubernetes
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-func policy(t *testing.T, text string) string {
+func policyValue(t *testing.T, text string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "policy.toml")
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
@@ -42,34 +42,34 @@ spec:
 // The API server takes each object that the chart makes, with no field that it does not
 // know.
 func TestObjects(t *testing.T) {
-	c := needServer(t)
+	c := objects(t)
 	c.namespace(t, "objects")
 	crds := fmt.Sprintf(operator, "servicemonitors", "ServiceMonitor") + fmt.Sprintf(operator, "prometheusrules", "PrometheusRule")
-	if _, err := c.kubectl(crds, "apply", "-f", "-"); err != nil {
+	if _, err := c.kubectl(t, crds, "apply", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.kubectl("", "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"); err != nil {
+	if _, err := c.kubectl(t, "", "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"); err != nil {
 		t.Fatal(err)
 	}
 	for name, args := range map[string][]string{
 		"default":        nil,
-		"a policy":       {"--set-file", policy(t, grants)},
+		"a policy":       {"--set-file", policyValue(t, grants)},
 		"a ConfigMap":    {"--set", "policyConfigMap=mine,admission.namespaces={ci}"},
 		"least":          {"--set", "metrics.enabled=false,networkPolicy.enabled=false,delegation.enabled=false,seLinuxOptions=null,resources=null,tolerations=null,nodeSelector=null,priorityClassName="},
 		"OnDelete":       {"--set", "updateStrategy.type=OnDelete"},
 		"defaultRuntime": {"--set", "nri.runtime.patchConfig=true,nri.runtime.restart=true,nri.runtime.defaultRuntime=true"},
 		"a digest":       {"--set", "image.tag=x,image.digest=sha256:" + strings.Repeat("0", 64)},
-		"everything": {"--set-file", policy(t, grants), "--set", strings.Join([]string{"nri.runtime.patchConfig=true", "nri.runtime.layout=k3s",
+		"everything": {"--set-file", policyValue(t, grants), "--set", strings.Join([]string{"nri.runtime.patchConfig=true", "nri.runtime.layout=k3s",
 			"nri.runtime.config=/etc/c.toml", "nri.runtime.restart=true", "nri.runtime.undoOnUninstall=true",
 			"serviceMonitor.enabled=true", "prometheusRule.enabled=true", "grafana.dashboard.enabled=true", "log.audit=/var/log/nodegate/audit.log",
 			"imagePullSecrets[0].name=registry", "podLabels.a=b", "podAnnotations.c=d", "networkPolicy.from[0].podSelector.matchLabels.app=prometheus"}, ",")},
 	} {
-		objects, err := c.helm(append([]string{"template", "nodegate", "../../config/deploy/chart", "--namespace", "objects"}, args...)...)
+		objects, err := c.helm(t, append([]string{"template", "nodegate", chart, "--namespace", "objects"}, args...)...)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if out, err := c.kubectl(objects, "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"); err != nil {
+		if out, err := c.kubectl(t, objects, "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
 	}
@@ -77,20 +77,20 @@ func TestObjects(t *testing.T) {
 
 // kubectl apply -k installs the same without Helm.
 func TestManifestsApply(t *testing.T) {
-	c := needServer(t)
+	c := objects(t)
 	c.namespace(t, "nodegate") // a dry run makes none
-	out, err := c.kubectl("", "apply", "--server-side", "--dry-run=server", "--validate=strict", "-k", "../../config/deploy/manifests")
+	out, err := c.kubectl(t, "", "apply", "--server-side", "--dry-run=server", "--validate=strict", "-k", "../../config/deploy/manifests")
 	if err != nil || !strings.Contains(out, "daemonset.apps/nodegate serverside-applied") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if out, err := c.kubectl("", "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "../../config/deploy/manifests/admission.yaml"); err != nil {
+	if out, err := c.kubectl(t, "", "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "../../config/deploy/manifests/admission.yaml"); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
 // The overlay that docs/kubernetes.md shows does what it is for.
 func TestOverlay(t *testing.T) {
-	c := needServer(t)
+	c := objects(t)
 	page, err := os.ReadFile("../../docs/kubernetes.md")
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func TestOverlay(t *testing.T) {
 	if err := os.WriteFile(dir+"/kustomization.yaml", []byte("apiVersion: kustomize.config.k8s.io"+text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := c.kubectl("", "kustomize", dir)
+	out, err := c.kubectl(t, "", "kustomize", dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,18 +123,18 @@ func TestOverlay(t *testing.T) {
 
 // A new policy changes the ConfigMap and the admission policies, and no pod.
 func TestUpgradeOfThePolicy(t *testing.T) {
-	c := needServer(t)
-	c.install(t, "upgrade", "--set-file", policy(t, grants))
+	c := objects(t)
+	c.install(t, "upgrade", "--set-file", policyValue(t, grants))
 	get := func(what ...string) string {
-		out, err := c.kubectl("", append([]string{"-n", "upgrade", "get", "-o"}, what...)...)
+		out, err := c.kubectl(t, "", append([]string{"-n", "upgrade", "get", "-o"}, what...)...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return out
 	}
 	before := get("jsonpath={.metadata.generation}", "daemonset", "nodegate")
-	if _, err := c.helm("upgrade", "nodegate", "../../config/deploy/chart", "-n", "upgrade", "--reuse-values", "--set-file",
-		policy(t, strings.ReplaceAll(grants, "iot-", "edge-"))); err != nil {
+	if _, err := c.helm(t, "upgrade", "nodegate", chart, "-n", "upgrade", "--reuse-values", "--set-file",
+		policyValue(t, strings.ReplaceAll(grants, "iot-", "edge-"))); err != nil {
 		t.Fatal(err)
 	}
 	if after := get("jsonpath={.metadata.generation}", "daemonset", "nodegate"); before != "1" || after != "1" {
@@ -147,26 +147,27 @@ func TestUpgradeOfThePolicy(t *testing.T) {
 		t.Errorf("admission goes by %s", match)
 	}
 	// One that grants nothing requires nothing.
-	if _, err := c.helm("upgrade", "nodegate", "../../config/deploy/chart", "-n", "upgrade", "--reuse-values", "--set-file", policy(t, "version = 1\n")); err != nil {
+	if _, err := c.helm(t, "upgrade", "nodegate", chart, "-n", "upgrade", "--reuse-values", "--set-file", policyValue(t, "version = 1\n")); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := c.kubectl("", "get", "mutatingadmissionpolicies,validatingadmissionpolicies", "-o", "name"); err != nil || out != "" {
+	if out, err := c.kubectl(t, "", "get", "mutatingadmissionpolicies,validatingadmissionpolicies", "-o", "name"); err != nil || out != "" {
 		t.Errorf("%v: there are\n%s", err, out)
 	}
 }
 
 // The agent's pods need a namespace at the level privileged, for their host paths.
 func TestPodSecurityOfTheAgent(t *testing.T) {
-	c := needServer(t)
-	objects, err := c.helm("template", "nodegate", "../../config/deploy/chart", "--show-only", "templates/daemonset.yaml")
+	c := objects(t)
+	objects, err := c.helm(t, "template", "nodegate", chart, "--show-only", "templates/daemonset.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, spec, _ := strings.Cut(objects, "\n    spec:\n")
+	spec = strings.Replace(spec, "serviceAccountName: nodegate\n", "serviceAccountName: default\n", 1)
 	pod := "apiVersion: v1\nkind: Pod\nmetadata: {name: agent}\nspec:\n" + spec
 	for level, allowed := range map[string]bool{"privileged": true, "baseline": false, "restricted": false} {
 		c.namespace(t, "level-"+level, "pod-security.kubernetes.io/enforce="+level)
-		_, err := c.kubectl(pod, "-n", "level-"+level, "create", "--dry-run=server", "-f", "-")
+		_, err := c.kubectl(t, pod, "-n", "level-"+level, "create", "--dry-run=server", "-f", "-")
 		if (err == nil) != allowed || err != nil && !strings.Contains(err.Error(), "hostPath") {
 			t.Errorf("%s: %v", level, err)
 		}
