@@ -21,6 +21,7 @@ func awaitCommand() *cobra.Command {
 		Args:  knownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.SuggestionsMinimumDistance = 2
 	cmd.AddCommand(awaitSignalCommand(), awaitDaemonSetCommand())
 	return cmd
 }

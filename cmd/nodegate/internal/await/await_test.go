@@ -154,8 +154,8 @@ func TestDaemonSetIsLate(t *testing.T) {
 		pod("pull", "u-1", "False", `,"initContainerStatuses":[{"name":"uninstall","ready":false,"state":{"waiting":{"reason":"ErrImagePull","message":"no such image"}}}]`),
 		`{"metadata":{"name":"alone","ownerReferences":[{"uid":"u-1"}]},"status":{"conditions":[{"type":"PodScheduled","status":"False","message":"0/1 nodes are available"}]}}`,
 	}, ",") + `]}`}
-	out, err := s.await(50 * time.Millisecond)
-	if err == nil || err.Error() != "after 50ms not all pods of DaemonSet gate/undo are ready: 1 of 4 pods are ready (busy, pull, alone)" {
+	out, err := s.await(time.Second)
+	if err == nil || err.Error() != "after 1s not all pods of DaemonSet gate/undo are ready: 1 of 4 pods are ready (busy, pull, alone)" {
 		t.Error(err)
 	}
 	const want = `1 of 4 pods are ready
@@ -168,11 +168,11 @@ pod alone: 0/1 nodes are available
 	}
 
 	s.answers["/api/v1/namespaces/gate/pods"] = []string{"403 pods is forbidden"}
-	if out, err := s.await(20 * time.Millisecond); err == nil || !strings.Contains(out, "may not list pods") {
+	if out, err := s.await(time.Second); err == nil || !strings.Contains(out, "may not list pods") {
 		t.Error(out, err)
 	}
 	s.answers[undo] = []string{"403 daemonsets.apps \"undo\" is forbidden"}
-	if _, err := s.await(20 * time.Millisecond); err == nil || !strings.HasSuffix(err.Error(), `could not be read within 20ms: GET `+undo+`: 403 Forbidden: daemonsets.apps "undo" is forbidden`) {
+	if _, err := s.await(time.Second); err == nil || !strings.HasSuffix(err.Error(), `could not be read within 1s: GET `+undo+`: 403 Forbidden: daemonsets.apps "undo" is forbidden`) {
 		t.Error(err)
 	}
 }
@@ -201,7 +201,7 @@ func TestAnotherCertificate(t *testing.T) {
 	s.write("ca.crt", unrelated(t))
 	t.Setenv("KUBERNETES_SERVICE_HOST", host)
 	t.Setenv("KUBERNETES_SERVICE_PORT", port)
-	if _, err := s.await(20 * time.Millisecond); err == nil || !strings.Contains(err.Error(), "certificate signed by unknown authority") {
+	if _, err := s.await(time.Second); err == nil || !strings.Contains(err.Error(), "certificate signed by unknown authority") {
 		t.Error(err)
 	}
 }
@@ -234,4 +234,19 @@ func TestNotInAPod(t *testing.T) {
 	if _, err := InCluster(s.account); err == nil || !strings.Contains(err.Error(), "run this in a pod") {
 		t.Error(err)
 	}
+}
+
+// Whatever a pod says of itself, it is one line, and steers no terminal.
+func FuzzHindrance(f *testing.F) {
+	f.Add([]byte(`{"metadata":{"name":"busy"},"status":{"initContainerStatuses":[{"name":"x","state":{"waiting":{"reason":"a","message":"b\nc\u001b[2J"}}}]}}`))
+	f.Add([]byte(`{"metadata":{"name":"a\nb"},"spec":{"nodeName":"n"},"status":{"message":"\u0007"}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var p pod
+		if json.Unmarshal(data, &p) != nil {
+			return
+		}
+		if line := p.hindrance(); line == "" || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			t.Errorf("%q", line)
+		}
+	})
 }

@@ -88,13 +88,13 @@ func (p *pod) hindrance() string {
 	for i, all := range [][]container{p.Status.InitContainers, p.Status.Containers} {
 		for _, c := range all {
 			if why := c.hindrance(); why != "" {
-				return fmt.Sprintf("%s: %s %s %s", where, kinds[i], c.Name, why)
+				return plain(fmt.Sprintf("%s: %s %s %s", where, kinds[i], c.Name, why))
 			}
 		}
 	}
 	_, unscheduled := p.condition("PodScheduled")
 	why := cmp.Or(plain(p.Status.Message), plain(unscheduled), plain(p.Status.Reason), "is not ready yet")
-	return where + ": " + why
+	return plain(where + ": " + why)
 }
 
 // hindrance is "" for a container that ended well, or runs.

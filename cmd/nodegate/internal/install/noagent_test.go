@@ -260,3 +260,20 @@ func TestOlderContainerd(t *testing.T) {
 	}
 	h.refused("containerd 1.6 is not supported, for it has no NRI that plugins can connect to: upgrade it to 1.7 or later")
 }
+
+// Only names that Kubernetes gives are told, whatever lies in a bundle.
+func FuzzPodIn(f *testing.F) {
+	f.Add([]byte(`{"annotations": {"io.kubernetes.cri.sandbox-name": "web-1", "io.kubernetes.cri.sandbox-namespace": "ci"}}`))
+	f.Add([]byte(`{"annotations": {"io.kubernetes.cri.sandbox-name": "web\n", "io.kubernetes.cri.sandbox-namespace": "../ci"}}`))
+	f.Add([]byte(`{"annotations": []`))
+	name := f.TempDir() + "/config.json"
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		namespace, pod, ok := strings.Cut(podIn(name), "/")
+		if (ok || namespace != "") && (!namespaceName.MatchString(namespace) || !containerID.MatchString(pod)) {
+			t.Errorf("%q/%q", namespace, pod)
+		}
+	})
+}
