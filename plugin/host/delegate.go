@@ -95,7 +95,7 @@ func (h *Host) populated(dir int, name string) error {
 	}
 	// Of a process that this one's PID namespace does not have, as in a DaemonSet,
 	// cgroup v2 says 0, and v1 says nothing.
-	if n == 0 && !(magic(dir) == unix.CGROUP_SUPER_MAGIC && h.inhabited(path.Base(name))) {
+	if n == 0 && (magic(dir) != unix.CGROUP_SUPER_MAGIC || !h.inhabited(path.Base(name))) {
 		return fmt.Errorf("%s is empty: the container's process is in another cgroup", name)
 	}
 	return nil

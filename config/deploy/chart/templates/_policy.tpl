@@ -32,12 +32,12 @@ format = {{ .Values.log.format | quote }}
 audit = {{ .Values.log.audit | quote }}
 
 [server]
+# The socket is the node's: of two agents in a rollout the newer one has it. Over TCP each
+# answers for itself, in its pod's own network.
 {{- if .Values.metrics.enabled }}
 # nodegate:accept open_server the address is the pod's own, in the cluster's network
-listen = ["unix:///run/nodegate/nodegate.sock", "tcp://0.0.0.0:{{ .Values.metrics.port }}"]
-{{- else }}
-listen = ["unix:///run/nodegate/nodegate.sock"]
 {{- end }}
+listen = ["unix:///run/nodegate/nodegate.sock", "tcp://{{ ternary "0.0.0.0" "127.0.0.1" .Values.metrics.enabled }}:{{ .Values.metrics.port }}"]
 {{- end -}}
 
 {{/*
