@@ -7,8 +7,9 @@
 #   images.sh           all of hack/images
 #   images.sh NAME...   these
 #
-# hack/images/NAME.packages lists what is in one beside Debian's minimal system. The
-# packages come from where this machine's own apt has them, as root.
+# hack/images/NAME.packages lists what is in one beside Debian's minimal system; NAME.sh,
+# where there is one, runs in it at the end. The packages come from where this machine's
+# own apt has them, as root.
 #
 # mmdebstrap, not debootstrap: it resolves the whole list by apt, from several sources
 # (Debian's security updates too), in one go.
@@ -33,13 +34,16 @@ done
 # build NAME builds one image unless its stamp says that it is built already.
 build() {
 	local name=$1 stamp=$bin/.stamps/image-$1 list=$lists/$1.packages want packages dir proxy started=$SECONDS
+	local script=$lists/$1.sh more=()
 	if [ ! -f "$list" ]; then
 		echo "images: no $name.packages in hack/images" >&2
 		exit 1
 	fi
 	packages=$(sed 's/#.*//' "$list" | xargs | tr ' ' ,)
+	[ ! -f "$script" ] || more+=(--customize-hook="chroot \"\$1\" sh -eu <'$script'")
 	want=$(
 		echo "${ID-} ${VERSION_CODENAME-} $packages ${options[*]}"
+		[ ! -f "$script" ] || cat "$script"
 		sha256sum <"$root/hack/image/main.go"
 	)
 	# Two makes at the same time build it once.
@@ -63,7 +67,7 @@ build() {
 	rm -rf "$bin/images/.$name".*
 	dir=$(mktemp -d "$bin/images/.$name.XXXXXX")
 	eval "$(apt-config shell proxy Acquire::http::Proxy)"
-	sources "$ID" | nice mmdebstrap "${options[@]}" ${proxy:+--aptopt="Acquire::http::Proxy \"$proxy\""} \
+	sources "$ID" | nice mmdebstrap "${options[@]}" "${more[@]}" ${proxy:+--aptopt="Acquire::http::Proxy \"$proxy\""} \
 		--include="$packages" "$VERSION_CODENAME" "$dir/root.tar" - 9>&-
 	(cd "$root" && CGO_ENABLED=0 go run -buildvcs=false ./hack/image "$name" "$dir/root.tar" "$dir/image.tar" 9>&-)
 	mv -f "$dir/image.tar" "$bin/images/$name.tar"

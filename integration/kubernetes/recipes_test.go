@@ -1,0 +1,154 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/nodegate/nodegate/integration/cluster"
+	"github.com/nodegate/nodegate/integration/node"
+)
+
+// The recipes of docs/recipes.md do what the page says: their pods as they are there, under
+// the Pod Security level that the page names, print what the page shows.
+func TestRecipes(t *testing.T) {
+	cluster.Require(t, recipeImages...)
+	needDevices(t)
+	all := recipes(t)
+	samePolicies(t, all)
+	k := installed(t)
+	for _, name := range recipeImages {
+		if _, err := k.Import(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for title, r := range all {
+		t.Run(title, func(t *testing.T) {
+			t.Parallel()
+			k := &kube{T: t, Cluster: k.Cluster}
+			k.cook(r)
+			k.apply(r.manifest(t, append(named("without"), noAsking...)...))
+			for _, c := range r.console {
+				k.shows(c)
+			}
+			k.strictest(r)
+		})
+	}
+}
+
+// needDevices ends a test on a machine without the devices of the recipes.
+func needDevices(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"/dev/fuse", "/dev/kvm", "/dev/net/tun"} {
+		f, err := os.OpenFile(name, os.O_RDWR, 0)
+		if err != nil {
+			if os.Getenv("CI") != "" || os.Getenv(node.RequireEnv) != "" {
+				t.Fatal(err)
+			}
+			t.Skip(err)
+		}
+		f.Close()
+	}
+}
+
+// samePolicies makes sure that the cluster has the policies of the page, and grants nothing
+// else to their namespaces.
+func samePolicies(t *testing.T, all map[string]*recipe) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/policy.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := string(text)
+	for _, r := range all {
+		body, ok := strings.CutPrefix(r.policy, "version = 1\n\n")
+		if !ok || !strings.Contains(rest, body) {
+			t.Errorf("testdata/policy.toml does not have the policy of %q:\n%s", r.title, r.policy)
+		}
+		rest = strings.Replace(rest, body, "", 1)
+	}
+	for _, r := range all {
+		if strings.Contains(rest, `"`+r.namespace+`"`) {
+			t.Errorf("testdata/policy.toml grants more in namespace %q than the page", r.namespace)
+		}
+	}
+}
+
+// cook makes the objects of a recipe, and removes them with the test.
+func (k *kube) cook(r *recipe) {
+	k.Helper()
+	k.apply(r.objects[0])
+	k.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		// Process 1 of a pod may be deaf to SIGTERM.
+		_, err := k.Kubectl(ctx, "-n", r.namespace, "delete", "pods", "--all", "--grace-period=1", "--timeout=60s")
+		if err == nil {
+			_, err = k.Kubectl(ctx, "delete", "namespace", r.namespace, "--timeout=60s")
+		}
+		if err != nil {
+			k.Error(err)
+		}
+	})
+	k.eventually("an account in namespace "+r.namespace, func() error {
+		_, err := k.Kubectl(k.Context(), "-n", r.namespace, "get", "serviceaccount", "default")
+		return err
+	})
+	for _, object := range r.objects[1 : len(r.objects)-1] {
+		k.apply(object)
+	}
+	k.apply(r.manifest(k.T))
+}
+
+// shows runs a command of the page until it prints what the page shows.
+func (k *kube) shows(c transcript) {
+	k.Helper()
+	args, want := words(k.T, c.command), pattern(c.want)
+	if args[0] != "kubectl" {
+		k.Fatalf("%q is not kubectl", c.command)
+	}
+	k.eventually("what the page shows of "+c.command, func() error {
+		if got := printed(k.Kubectl(k.Context(), args[1:]...)); !want.MatchString(got + "\n") {
+			return fmt.Errorf("it printed\n%s\nand the page shows\n%s", got, c.want)
+		}
+		return nil
+	})
+}
+
+// strictest makes sure that no stricter level admits a recipe's pod, and that a level that
+// wants users other than root lets root of a user namespace in.
+func (k *kube) strictest(r *recipe) {
+	k.Helper()
+	if r.level != "restricted" {
+		stricter := map[string]string{"privileged": "baseline", "baseline": "restricted"}[r.level]
+		k.do("label", "--overwrite", "namespace", r.namespace, "pod-security.kubernetes.io/enforce="+stricter)
+		k.violates(r.manifest(k.T, named("stricter")...), stricter, "")
+		return
+	}
+	root := append(named("root"), `(?m)^    runAs.*\n`, "")
+	if _, err := k.admits(r.manifest(k.T, root...)); err != nil {
+		k.Errorf("root of a user namespace: %v", err)
+	}
+	k.violates(r.manifest(k.T, append(root, `(?m)^  hostUsers: false\n`, "")...), r.level, "runAsNonRoot != true")
+}
+
+// admits asks the API whether it would admit a manifest.
+func (k *kube) admits(manifest string) (string, error) {
+	k.Helper()
+	name := k.TempDir() + "/pod.yaml"
+	write(k.T, name, manifest)
+	return k.Kubectl(k.Context(), "apply", "--dry-run=server", "-f", name)
+}
+
+func (k *kube) violates(manifest, level, why string) {
+	k.Helper()
+	_, err := k.admits(manifest)
+	if want := `violates PodSecurity "` + level + `:latest": `; err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), why) {
+		k.Errorf("level %s answers %v", level, err)
+	}
+}
