@@ -344,3 +344,10 @@ func (k *kube) probe(namespace, pod, question string) string {
 	k.Helper()
 	return k.exec(namespace, pod, append([]string{node.ProbePath}, strings.Fields(question)...)...)
 }
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -31,12 +31,14 @@ func leastPrivilege(k *kube) {
 	}
 	k.apply(string(text))
 	defer k.do("-n", namespace, "delete", "pod", "taken", "--timeout=60s")
+	defer k.Command("rmdir", "/run/nodegate/x").Run()
 	k.ready(namespace, "taken")
 	for _, try := range []struct{ question, want string }{
 		// What it is there for.
 		{"cat /host/proc/1/gid_map", "0 0 4294967295"},
 		{"mkdir /host/dev/.udev/nodegate/x", "ok"},
 		{"mknod c /host/dev/.udev/nodegate/x/0 10 229", "ok"},
+		{"mkdir /run/nodegate/x", "ok"},
 		// The node's devices and processes.
 		{"open /host/dev/kvm rw", "EPERM"}, // by the device cgroup
 		{"open /host/dev/.udev/nodegate/x/0 rw", "EPERM"},
