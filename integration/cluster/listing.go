@@ -52,7 +52,8 @@ func (c *Cluster) Listing() (Listing, error) {
 		return nil, err
 	}
 	for line := range strings.Lines(string(mounts)) {
-		if fields := strings.Fields(line); len(fields) > 5 {
+		// containerd's own come and go with sandboxes, which the kubelet keeps for a while.
+		if fields := strings.Fields(line); len(fields) > 5 && !strings.HasPrefix(fields[4], "/run/containerd/") && !strings.HasPrefix(fields[4], "/run/netns/") {
 			all["mount "+fields[4]] += fields[5] + " "
 		}
 	}

@@ -78,6 +78,7 @@ func installed(t *testing.T) *kube {
 type kube struct {
 	*testing.T
 	*cluster.Cluster
+	own bool // it ends with the test, and nothing has to be taken out of it
 }
 
 // start starts a cluster that has nodegate's image, and nothing else of it.
@@ -99,6 +100,7 @@ func own(t *testing.T) *kube {
 	t.Helper()
 	cluster.Require(t)
 	k := start(t)
+	k.own = true
 	t.Cleanup(func() {
 		if err := k.Close(); err != nil {
 			t.Error(err)
@@ -204,10 +206,14 @@ func (k *kube) apply(manifest string) {
 	}
 }
 
-// namespace makes a namespace for the test, with labels, and removes it with the test.
+// namespace makes a namespace for the test, with labels; of a shared cluster it is removed
+// with the test.
 func (k *kube) namespace(name string, labels ...string) {
 	k.Helper()
 	k.makeNamespace(name, labels...)
+	if k.own {
+		return
+	}
 	k.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()

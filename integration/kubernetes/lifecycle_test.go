@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nodegate/nodegate/integration/cluster"
 )
@@ -65,7 +66,7 @@ func (k *kube) warm() {
 	k.do("-n", "default", "delete", "pods", "--all", "--timeout=60s")
 	k.eventually("their cgroups to be gone", func() error {
 		for path := range k.listing() {
-			if strings.Contains(path, "/kubepods/") && strings.Contains(path, "/pod") || strings.HasPrefix(path, "mount /run/netns/") || strings.Contains(path, "/sandboxes/") {
+			if strings.Contains(path, "/kubepods/") && strings.Contains(path, "/pod") {
 				return fmt.Errorf("there is %s", path)
 			}
 		}
@@ -140,9 +141,11 @@ func settingsRestart(k *kube) {
 // undone uninstalls the chart, and compares the node with what it was before.
 func (k *kube) undone(before cluster.Listing) {
 	k.Helper()
+	began := time.Now()
 	if out, err := k.Helm(k.Context(), "uninstall", "nodegate", "--namespace", namespace, "--wait", "--timeout=3m"); err != nil {
 		k.Fatalf("%v\n%s\n%s\n%s", err, out, k.get("-n", namespace, "describe", "pods"), k.get("-n", namespace, "logs", "--all-containers", "--prefix", "-l", "app.kubernetes.io/name=nodegate"))
 	}
+	k.T.Log("uninstalled after ", time.Since(began))
 	k.do("delete", "namespace", namespace, "--timeout=60s")
 	for _, kind := range []string{"mutatingadmissionpolicies", "mutatingadmissionpolicybindings", "validatingadmissionpolicies", "validatingadmissionpolicybindings", "runtimeclasses", "clusterroles,clusterrolebindings -l app.kubernetes.io/name=nodegate"} {
 		if left := k.do(append([]string{"get", "-o", "name"}, strings.Fields(kind)...)...); left != "" {

@@ -72,7 +72,7 @@ func TestMigratedOnKubernetes(t *testing.T) {
 			t.Errorf("in %s: %s, want %s", tc.namespace, got, tc.want)
 		}
 	}
-	const want = `asks by its annotation "devices.gke.io/container.app" for device "/dev/kvm", which no profile granted in namespace "moved" offers`
+	const want = `asks by its annotation "devices.gke.io/container.app" for device "/dev/kvm", which no profile offers that is granted in namespace "moved" to such annotations (offered there: /dev/fuse)`
 	if got := k.refused("moved", "gke"); !strings.Contains(got, want) {
 		t.Errorf("refused with %s", got)
 	}
