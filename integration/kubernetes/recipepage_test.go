@@ -4,6 +4,7 @@
 package kubernetes
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -152,12 +153,11 @@ func words(t *testing.T, command string) []string {
 // printed is what a terminal shows of a command's output and errors.
 func printed(out string, err error) string {
 	if err != nil {
-		if _, text, ok := strings.Cut(err.Error(), ": exit status "); ok {
-			_, text, _ = strings.Cut(text, ": ")
-			out += "\n" + text
-		} else {
-			out += err.Error()
+		text := err.Error()
+		if _, after, ok := strings.Cut(text, ": exit status "); ok {
+			_, text, _ = strings.Cut(after, ": ")
 		}
+		out = strings.TrimRight(out, "\r\n") + "\n" + text
 	}
 	out = regexp.MustCompile(`\x1b(c|\[[0-9;?]*[A-Za-z])|\r`).ReplaceAllString(out, "")
 	return strings.Trim(out, "\n")
@@ -175,4 +175,33 @@ func pattern(want string) *regexp.Regexp {
 		b.WriteString(strings.ReplaceAll(regexp.QuoteMeta(line), "…", ".*"))
 	}
 	return regexp.MustCompile(`\A` + b.String() + `\z`)
+}
+
+// What the page shows is compared whole.
+func TestPattern(t *testing.T) {
+	for _, tc := range []struct {
+		want, got string
+		match     bool
+	}{
+		{"hello", "hello", true},
+		{"hello", "hello\nworld", false},
+		{"hello", "world\nhello", false},
+		{"hello", "", false},
+		{"1.0", "1x0", false},
+		{"a … c", "a b c", true},
+		{"a … c", "a b\nc", false},
+		{"…\nlast", "one\ntwo\nlast", true},
+		{"…\nlast", "last", true},
+		{"first\n…", "first\nlast", true},
+		{"first\n…", "last", false},
+		{"first\n…\nlast", "first\nlast", true},
+	} {
+		if got := pattern(tc.want).MatchString(tc.got + "\n"); got != tc.match {
+			t.Errorf("%q shown for %q: %v", tc.want, tc.got, got)
+		}
+	}
+	err := fmt.Errorf("kubernetes kubectl exec: %w: %s", errors.New("exit status 1"), "sh: no\ncommand terminated with exit code 1")
+	if got := printed("\x1bc\x1b[?7l\x1b[2Jout\r\n", err); got != "out\nsh: no\ncommand terminated with exit code 1" {
+		t.Errorf("%q", got)
+	}
 }
