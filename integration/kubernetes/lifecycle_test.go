@@ -145,7 +145,7 @@ func (k *kube) undone(before cluster.Listing) {
 	if out, err := k.Helm(k.Context(), "uninstall", "nodegate", "--namespace", namespace, "--wait", "--timeout=3m"); err != nil {
 		k.Fatalf("%v\n%s\n%s\n%s", err, out, k.get("-n", namespace, "describe", "pods"), k.get("-n", namespace, "logs", "--all-containers", "--prefix", "-l", "app.kubernetes.io/name=nodegate"))
 	}
-	k.T.Log("uninstalled after ", time.Since(began))
+	k.Log("uninstalled after ", time.Since(began))
 	k.do("delete", "namespace", namespace, "--timeout=60s")
 	for _, kind := range []string{"mutatingadmissionpolicies", "mutatingadmissionpolicybindings", "validatingadmissionpolicies", "validatingadmissionpolicybindings", "runtimeclasses", "clusterroles,clusterrolebindings -l app.kubernetes.io/name=nodegate"} {
 		if left := k.do(append([]string{"get", "-o", "name"}, strings.Fields(kind)...)...); left != "" {
