@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -116,25 +115,26 @@ func (k *kube) importNodegate() error {
 	if err != nil {
 		return err
 	}
-	ctx := k.Context()
-	if err := k.ImportFile(ctx, filepath.Join(bin, "release", "nodegate-linux-"+runtime.GOARCH+".tar")); err != nil {
-		return fmt.Errorf("%w: run make image", err)
-	}
-	version, err := os.ReadFile(filepath.Join(bin, "release", "version.txt"))
+	text, err := os.ReadFile(filepath.Join(bin, "release", "version.txt"))
 	if err != nil {
 		return fmt.Errorf("%w: run make image", err)
 	}
-	text, err := os.ReadFile(chart + "/Chart.yaml")
+	version := strings.TrimSpace(string(text))
+	ctx := k.Context()
+	if err := k.ImportFile(ctx, filepath.Join(bin, "release", "nodegate-"+version+"-oci.tar")); err != nil {
+		return err
+	}
+	text, err = os.ReadFile(chart + "/Chart.yaml")
 	if err != nil {
 		return err
 	}
 	_, rest, _ := strings.Cut(string(text), "\nappVersion: ")
 	app, _, _ := strings.Cut(rest, "\n")
 	const name = "docker.io/nodegate/nodegate:"
-	if app = strings.Trim(app, `"`); app == strings.TrimSpace(string(version)) {
+	if app = strings.Trim(app, `"`); app == version {
 		return nil
 	}
-	return k.Tag(ctx, name+strings.TrimSpace(string(version)), name+app)
+	return k.Tag(ctx, name+version, name+app)
 }
 
 // install installs the chart, and restarts containerd as its notes say, since no systemd

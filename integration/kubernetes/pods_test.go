@@ -31,6 +31,9 @@ func TestPods(t *testing.T) {
 	if got := k.refused("ci", "greedy"); got != want {
 		t.Errorf("refused with\n%s, want\n%s", got, want)
 	}
+	if got := k.do("-n", "ci", "get", "pod", "greedy", "-o", "jsonpath={.status.containerStatuses[0].state.waiting.reason}"); got != "CreateContainerError" {
+		t.Errorf("the pod shows as %s", got)
+	}
 }
 
 // Whoever may add an ephemeral container to a pod is its author: the container gets what
