@@ -4,8 +4,10 @@
 package kubernetes
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,30 +24,37 @@ func policyValue(t *testing.T, text string) string {
 
 const grants = "version = 1\n[[grants]]\nprofiles = [\"fuse\"]\nnamespaces = [\"ci\", \"iot-*\"]\n"
 
-// operator stands for the Prometheus operator's kinds. They are not its own definitions,
-// so this says nothing about their fields.
-const operator = `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: %[1]s.monitoring.coreos.com}
-spec:
-  group: monitoring.coreos.com
-  scope: Namespaced
-  names: {kind: %[2]s, plural: %[1]s}
-  versions:
-    - name: v1
-      served: true
-      storage: true
-      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
----`
+// operatorKinds returns the definitions of the Prometheus operator's kinds that the chart
+// makes objects of, from the operator's own module.
+func operatorKinds(t *testing.T) string {
+	t.Helper()
+	cmd := exec.Command("go", "mod", "download", "-json", "github.com/prometheus-operator/prometheus-operator")
+	cmd.Dir = "../../hack/pins/monitoring"
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var module struct{ Dir string }
+	if err := json.Unmarshal(out, &module); err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, kind := range []string{"servicemonitors", "prometheusrules"} {
+		text, err := os.ReadFile(filepath.Join(module.Dir, "example/prometheus-operator-crd/monitoring.coreos.com_"+kind+".yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&all, "%s\n---\n", text)
+	}
+	return all.String()
+}
 
 // The API server takes each object that the chart makes, with no field that it does not
 // know.
 func TestObjects(t *testing.T) {
 	c := objects(t)
 	c.namespace(t, "objects")
-	crds := fmt.Sprintf(operator, "servicemonitors", "ServiceMonitor") + fmt.Sprintf(operator, "prometheusrules", "PrometheusRule")
-	if _, err := c.kubectl(t, crds, "apply", "-f", "-"); err != nil {
+	if _, err := c.kubectl(t, operatorKinds(t), "apply", "--server-side", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.kubectl(t, "", "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"); err != nil {
