@@ -71,6 +71,8 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 		"--service-cluster-ip-range=10.96.0.0/24", "--endpoint-reconciler-type=none",
 		"--kubelet-preferred-address-types=InternalIP", "--token-auth-file=/etc/kubernetes/tokens.csv", "--authorization-mode=Node,RBAC", "--allow-privileged",
 		"--enable-admission-plugins=NodeRestriction",
+		// As on older clusters, beside v1.
+		"--runtime-config=admissionregistration.k8s.io/v1beta1=true",
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 		"--service-account-key-file=/etc/kubernetes/accounts.key", "--service-account-signing-key-file=/etc/kubernetes/accounts.key")
 	if err != nil {

@@ -61,11 +61,13 @@ func TestObjects(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, args := range map[string][]string{
-		"default":        nil,
-		"a policy":       {"--set-file", policyValue(t, grants)},
-		"a ConfigMap":    {"--set", "policyConfigMap=mine,admission.namespaces={ci}"},
-		"least":          {"--set", "metrics.enabled=false,networkPolicy.enabled=false,delegation.enabled=false,seLinuxOptions=null,resources=null,tolerations=null,nodeSelector=null,priorityClassName="},
-		"OnDelete":       {"--set", "updateStrategy.type=OnDelete"},
+		"default":     nil,
+		"a policy":    {"--set-file", policyValue(t, grants)},
+		"a ConfigMap": {"--set", "policyConfigMap=mine,admission.namespaces={ci}"},
+		"least":       {"--set", "metrics.enabled=false,networkPolicy.enabled=false,delegation.enabled=false,seLinuxOptions=null,resources=null,tolerations=null,nodeSelector=null,priorityClassName="},
+		"OnDelete":    {"--set", "updateStrategy.type=OnDelete"},
+		"v1beta1": {"--set-file", policyValue(t, grants), "--kube-version=1.34.0",
+			"--api-versions=apps/v1/DaemonSet", "--api-versions=admissionregistration.k8s.io/v1beta1/MutatingAdmissionPolicy"},
 		"defaultRuntime": {"--set", "nri.runtime.patchConfig=true,nri.runtime.restart=true,nri.runtime.defaultRuntime=true"},
 		"a digest":       {"--set", "image.tag=x,image.digest=sha256:" + strings.Repeat("0", 64)},
 		"everything": {"--set-file", policyValue(t, grants), "--set", strings.Join([]string{"nri.runtime.patchConfig=true", "nri.runtime.layout=k3s",
@@ -77,6 +79,9 @@ func TestObjects(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
+		}
+		if name == "v1beta1" && !strings.Contains(objects, "apiVersion: admissionregistration.k8s.io/v1beta1\nkind: MutatingAdmissionPolicy\n") {
+			t.Errorf("%s: another one is used:\n%s", name, objects)
 		}
 		if out, err := c.kubectl(t, objects, "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)
