@@ -87,9 +87,11 @@ func TestAttackRequiredPlugins(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", how, err, want)
 		}
 	}
-	for key, value := range map[string]string{"/pod": `[]`, "/container.c": `[]`, "/container.any": `["nodegate"]`} {
-		_, err := c.create(t, "ci-3", map[string]string{required + key: value})
-		refused(key, err, "nodegate: the annotation "+required+key+" could let containers of namespace \"ci-3\" run without their adjustment")
+	for key, values := range map[string][]string{"/pod": {`[]`, ""}, "/container.c": {`[]`, ""}, "/container.any": {`["nodegate"]`}} {
+		for _, value := range values {
+			_, err := c.create(t, "ci-3", map[string]string{required + key: value})
+			refused(key+"="+value, err, "nodegate: the annotation "+required+key+" could let containers of namespace \"ci-3\" run without their adjustment")
+		}
 	}
 	// containerd's validator reads YAML, of which a list of plain strings in JSON is a part.
 	for _, value := range []string{`[nodegate]`, `{}`, `["a\u0022nodegate\u0022"]`, `["a"] # "nodegate"`, "- a\n- b", `["a", "b"`, `["nodegate" "a"]`, `{"nodegate": []}`, `"nodegate"`, "[\n# \"nodegate\"\n]"} {
@@ -109,6 +111,14 @@ func TestAttackRequiredPlugins(t *testing.T) {
 		refused("emptied", patch(annotate(required, `"[]"`), more...), "leave it as it is")
 		refused("overridden", patch(annotate(required+"/pod", `"[]"`), more...), "write required-plugins.noderesource.dev instead")
 		refused("overridden for one", patch(annotate(required+"/container.c", `"[]"`), more...), "write required-plugins.noderesource.dev instead")
+		refused("overridden by nothing", patch(annotate(required+"/pod", `""`), more...), "write required-plugins.noderesource.dev instead")
+	}
+	// These change no annotation, whoever asks for it.
+	for _, subresource := range []string{"ephemeralcontainers", "resize"} {
+		_ = patch(annotate(required+"/pod", `"[]"`), "--subresource="+subresource)
+		if out, err := c.kubectl(t, "", "-n", "ci-3", "get", "pod", "p", "-o", "jsonpath={.metadata.annotations}"); err != nil || strings.Contains(out, required+"/") {
+			t.Errorf("by %s: %s, %v", subresource, out, err)
+		}
 	}
 	for _, harmless := range []string{annotate("a", `"b"`), annotate(required, `"[\"nodegate\", \"a\"]"`), `{"metadata":{"labels":{"a":"b"}}}`} {
 		if err := patch(harmless); err != nil {
@@ -133,9 +143,9 @@ func TestAttackRequiredPluginsByABinding(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const empty, more = `"` + required + `":"[]"`, `"` + required + `/pod":"[]"`
+	const empty, more, nothing = `"` + required + `":"[]"`, `"` + required + `/pod":"[]"`, `"` + required + `/pod":""`
 	for _, path := range []string{"/pods/p/binding", "/bindings"} {
-		for _, annotations := range []string{empty, more} {
+		for _, annotations := range []string{empty, more, nothing} {
 			if err := bind("ci-5", path, annotations); err == nil || !strings.Contains(err.Error(), "nodegate: the annotation "+required) {
 				t.Errorf("%s with %s: %v", path, annotations, err)
 			}
