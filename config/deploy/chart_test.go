@@ -137,7 +137,7 @@ func TestChartSettings(t *testing.T) {
 	c := settings(t)
 	if len(c.Grants) != 0 || c.NRI != (config.NRI{Socket: "/var/run/nri/nri.sock", Index: "90"}) || c.Log != (config.Log{Level: "info", Format: "text"}) ||
 		c.State != (config.State{Dir: "/run/nodegate", ShadowDir: "/dev/.udev/nodegate", HostRoot: "/host"}) ||
-		!slices.Equal(c.Server.Listen, []string{"unix:///run/nodegate/nodegate.sock", "tcp://0.0.0.0:9464"}) || !slices.Equal(c.Runtime.Handlers, []string{"nodegate"}) {
+		!slices.Equal(c.Server.Listen, []string{"unix:///run/nodegate/nodegate.sock", "tcp://127.0.0.1:9465", "tcp://0.0.0.0:9464"}) || !slices.Equal(c.Runtime.Handlers, []string{"nodegate"}) {
 		t.Errorf("by default: %+v", c)
 	}
 	for _, f := range lint.Check(c) {
@@ -150,7 +150,7 @@ func TestChartSettings(t *testing.T) {
 	c = settings(t, "--set-file", "policy="+file(t, odd), "--set",
 		"nri.plugin.index=5,nri.socket=/run/other/nri.sock,log.level=debug,log.format=json,log.audit=stderr,metrics.enabled=false")
 	if len(c.Grants) != 1 || c.NRI != (config.NRI{Socket: "/run/other/nri.sock", Index: "05"}) || c.Log != (config.Log{Level: "debug", Format: "json", Audit: "stderr"}) ||
-		!slices.Equal(c.Server.Listen, []string{"unix:///run/nodegate/nodegate.sock", "tcp://127.0.0.1:9464"}) || !slices.Equal(c.Runtime.Handlers, []string{"mine"}) {
+		!slices.Equal(c.Server.Listen, []string{"unix:///run/nodegate/nodegate.sock", "tcp://127.0.0.1:9465"}) || !slices.Equal(c.Runtime.Handlers, []string{"mine"}) {
 		t.Errorf("by values: %+v", c)
 	}
 	if c = settings(t, everything(t)...); len(c.Grants) != 1 || c.Log.Audit != "/var/log/nodegate/audit.log" {

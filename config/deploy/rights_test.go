@@ -80,6 +80,23 @@ func TestChartRights(t *testing.T) {
 	}
 }
 
+// Nobody in the cluster's network ends an agent, or makes it unready: the metrics' port can
+// be kept busy, and no probe goes by it.
+func TestChartProbes(t *testing.T) {
+	for _, set := range []string{"metrics.enabled=true", "metrics.enabled=false", "metrics.port=65534"} {
+		listen := settings(t, "--set", set).Server.Listen
+		agent := pods(render(t, "--set", set))["DaemonSet/nodegate"].list("containers")[0]
+		if agent["livenessProbe"] != nil || agent["startupProbe"] != nil {
+			t.Errorf("%s: %v, %v", set, agent["livenessProbe"], agent["startupProbe"])
+		}
+		command := fmt.Sprint(agent.in("readinessProbe").in("exec")["command"])
+		_, address, _ := strings.Cut(strings.TrimSuffix(command, "]"), "--address=")
+		if !strings.HasPrefix(address, "tcp://127.0.0.1:") || !slices.Contains(listen, address) {
+			t.Errorf("%s: %s does not ask at one of %v that is the pod's alone", set, command, listen)
+		}
+	}
+}
+
 // checkHardened is what all containers have in common.
 func checkHardened(t *testing.T, where string, pod, container object) {
 	t.Helper()

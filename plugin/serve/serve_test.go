@@ -154,13 +154,13 @@ func TestCardinalityIsBounded(t *testing.T) {
 }
 
 // running serves at an address until the test, or stop, ends it.
-func running(t *testing.T, address string) (stop func()) {
+func running(t *testing.T, addresses ...string) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		testServer(t, nil).Run(ctx, address)
+		testServer(t, nil).Run(ctx, addresses...)
 	}()
 	stop = func() { cancel(); <-done }
 	t.Cleanup(stop)
@@ -342,5 +342,39 @@ func TestConnectionsAreBounded(t *testing.T) {
 	must(t, late.SetReadDeadline(time.Now().Add(10*time.Second)))
 	if text, err := io.ReadAll(late); !strings.HasSuffix(string(text), "ok\n") || err != nil {
 		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// One address that is kept busy does not keep another from answering: the chart's agents
+// are probed at one of their own.
+func TestAddressesDoNotShareConnections(t *testing.T) {
+	var addresses []string
+	for range 2 {
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		must(t, err)
+		addresses = append(addresses, "tcp://"+free.Addr().String())
+		must(t, free.Close())
+	}
+	running(t, addresses...)
+	for range 2 * maxConnections {
+		for try := 0; ; try++ {
+			c, err := net.Dial("tcp", strings.TrimPrefix(addresses[0], "tcp://"))
+			if err == nil {
+				t.Cleanup(func() { c.Close() })
+				break
+			}
+			if try == 100 {
+				t.Fatal(err)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	busy, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if r, err := AskReady(busy, addresses[0]); err == nil {
+		t.Errorf("the address is not kept busy, so that this proves nothing: %v", r)
+	}
+	if _, err := AskReady(t.Context(), addresses[1]); err != nil {
+		t.Error(err)
 	}
 }

@@ -33,11 +33,17 @@ audit = {{ .Values.log.audit | quote }}
 
 [server]
 # The socket is the node's: of two agents in a rollout the newer one has it. Over TCP each
-# answers for itself, in its pod's own network.
+# answers for itself, in its pod's own network: to the readiness probe where nobody else
+# can take its place in the queue.
 {{- if .Values.metrics.enabled }}
 # nodegate:accept open_server the address is the pod's own, in the cluster's network
 {{- end }}
-listen = ["unix:///run/nodegate/nodegate.sock", "tcp://{{ ternary "0.0.0.0" "127.0.0.1" .Values.metrics.enabled }}:{{ .Values.metrics.port }}"]
+listen = ["unix:///run/nodegate/nodegate.sock", "{{ include "nodegate.probed" . }}"{{ if .Values.metrics.enabled }}, "tcp://0.0.0.0:{{ .Values.metrics.port }}"{{ end }}]
+{{- end -}}
+
+{{/* Where an agent answers its own pod alone. */}}
+{{- define "nodegate.probed" -}}
+tcp://127.0.0.1:{{ add .Values.metrics.port 1 }}
 {{- end -}}
 
 {{/*
