@@ -22,6 +22,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 )
 
 // server stands for the API server: it answers as that does, over TLS, to who has the
@@ -239,13 +240,14 @@ func TestNotInAPod(t *testing.T) {
 // Whatever a pod says of itself, it is one line, and steers no terminal.
 func FuzzHindrance(f *testing.F) {
 	f.Add([]byte(`{"metadata":{"name":"busy"},"status":{"initContainerStatuses":[{"name":"x","state":{"waiting":{"reason":"a","message":"b\nc\u001b[2J"}}}]}}`))
+	f.Add([]byte(`{"metadata":{"name":"c"},"status":{"message":"\u009b2J \u202e evil"}}`))
 	f.Add([]byte(`{"metadata":{"name":"a\nb"},"spec":{"nodeName":"n"},"status":{"message":"\u0007"}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var p pod
 		if json.Unmarshal(data, &p) != nil {
 			return
 		}
-		if line := p.hindrance(); line == "" || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		if line := p.hindrance(); line == "" || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%q", line)
 		}
 	})

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Account is where a pod has its service account's token and the cluster's certificate.
@@ -105,7 +106,7 @@ func (e *answerError) Error() string { return strings.TrimSuffix(e.text, ": ") }
 // plain makes one line of a text that is somebody else's.
 func plain(s string) string {
 	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if !unicode.IsPrint(r) { // a terminal's commands, and marks that turn the direction of a text
 			return ' '
 		}
 		return r

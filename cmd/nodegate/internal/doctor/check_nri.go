@@ -138,6 +138,9 @@ func checkRequired(f *Facts) []Finding {
 	switch {
 	case !f.Containerd.OK():
 		return cannotTell(check, f.Containerd.Unknown)
+	case v != nil && v.Enabled && len(v.Required) == 0 && v.Tolerate != "":
+		return one(check, Warning, fmt.Sprintf("none for all pods, and whoever writes %q: true on a pod has it start unadjusted while the agent is away, whatever the pod requires", v.Tolerate),
+			fmt.Sprintf("take tolerate_missing_plugins_annotation out of [plugins.'io.containerd.nri.v1.nri'.default_validator] in %s and restart containerd", where(f)))
 	case v == nil || !v.Enabled || len(v.Required) == 0:
 		return one(check, OK, "none for all pods; a pod says so by its annotation", "")
 	}

@@ -178,6 +178,8 @@ var cases = []struct {
 	{"required for all but some", func(f *Facts) {
 		f.Containerd.Value.NRI.Validator.Required, f.Containerd.Value.NRI.Validator.Tolerate = []string{"nodegate"}, "let.me"
 	}, "required-plugins", Warning, `"let.me"`, "required_plugins = []"},
+	{"required by annotation, and by another not", func(f *Facts) { f.Containerd.Value.NRI.Validator.Tolerate = "let.me" },
+		"required-plugins", Warning, `"let.me": true on a pod`, "take tolerate_missing_plugins_annotation out"},
 	{"no such handler", func(f *Facts) { f.unhandle("nodegate") },
 		"handler nodegate", Problem, "no such handler: what NRI cannot carry (capabilities) is refused", "nodegate install"},
 	{"no such handler, and none needed", func(f *Facts) { f.unhandle("nodegate"); f.Policy.Wrapped = nil },
