@@ -100,7 +100,7 @@ func installFromPod(t *testing.T, n *node.Node) {
 	before := listing(t)
 	install := []string{"install", "--root", "/host", "--no-agent", "--exempt-namespace", "kube-system", "--exempt-namespace", "gate"}
 	restart := append(install[:len(install):len(install)], "--restart")
-	uninstall := []string{"uninstall", "--root", "/host", "--purge", "--restart"}
+	uninstall := []string{"uninstall", "--root", "/host", "--no-agent", "--purge", "--restart"}
 
 	t.Run("what it may not", func(t *testing.T) {
 		m := &podMachine{T: t, n: n, runs: 100}

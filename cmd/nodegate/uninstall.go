@@ -24,7 +24,8 @@ func uninstallCommand() *cobra.Command {
 somebody has changed the rest of a file since, only what nodegate added is taken
 out; where that cannot be told apart, it refuses and says what to do. The policy
 and runc.toml stay if they were changed; --purge removes them, and what the
-agent left in its directories.
+agent left in its directories; with --no-agent, for an agent that ran as a pod,
+that alone.
 
 The wrapper stays while containers run under it, as containerd needs it to stop
 them; uninstall again when they are gone.
@@ -53,6 +54,7 @@ changed because of an error.`,
 	rootFlag(cmd, &o.Root)
 	f := cmd.Flags()
 	f.BoolVar(&o.Purge, "purge", false, "remove the policy and the agent's state as well")
+	f.BoolVar(&o.NoAgent, "no-agent", false, "the agent ran as a pod: a policy on the node stays")
 	f.BoolVar(&o.Restart, "restart", false, "restart containerd if it has something to read")
 	f.BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
 	agentFlags(cmd, &o.Agent)

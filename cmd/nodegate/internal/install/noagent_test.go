@@ -216,6 +216,26 @@ func TestPurgeAfterAPod(t *testing.T) {
 	}
 }
 
+// A policy that lies on the node was there before the agent in a pod, or is of another
+// agent: neither the first removal nor the next, which finds no records, takes it away.
+func TestPurgeAfterAPodLeavesTheNodesPolicy(t *testing.T) {
+	h := newHost(t, "")
+	h.write(policyPath, "version = 1\n")
+	h.write(configDir+"/conf.d/10-mine.toml", "")
+	h.write(configDir+"/notes/of-mine", "")
+	before := h.tree()
+	h.o.NoAgent, h.o.Unit = true, false
+	h.install()
+	h.write("/run/nodegate/decisions/bead.json", "{}")
+	for range 2 {
+		r, err := NewRemoval(RemovalOptions{Root: h.root, Purge: true, NoAgent: true})
+		h.must(err)
+		h.must(r.Apply())
+		h.must(os.RemoveAll(h.at("/run")))
+		h.same(before, "purged")
+	}
+}
+
 // Who did not install has what the agent left removed all the same.
 func TestPurgeWithoutAnInstallation(t *testing.T) {
 	h := newHost(t, "")

@@ -30,6 +30,7 @@ type Removal struct {
 type RemovalOptions struct {
 	Root    string
 	Purge   bool      // the policy, whoever wrote it, and the agent's state too
+	NoAgent bool      // the agent ran as a pod: a policy on the node is not its own, and stays
 	Restart bool      // the caller restarts containerd, and then calls Restarted
 	Agent   AgentDirs // of an agent in a pod; "" for what was said at the installation
 }
@@ -64,7 +65,7 @@ func NewRemoval(o RemovalOptions) (*Removal, error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	if o.Purge {
+	if r.purgesPolicy() {
 		if err := r.policy(); err != nil {
 			return nil, err
 		}
@@ -73,7 +74,7 @@ func NewRemoval(o RemovalOptions) (*Removal, error) {
 		return nil, err
 	}
 	r.prune = append(r.prune, m.Dirs...)
-	if o.Purge {
+	if r.purgesPolicy() {
 		r.prune = append([]string{configDir, configDir + "/conf.d"}, r.prune...)
 	}
 	return r, nil
@@ -130,7 +131,7 @@ func (r *Removal) undo(e *Entry) error {
 	base, err := r.tree.original(e, f)
 	switch {
 	case errors.Is(err, errEdited) && e.Kind == Policy:
-		if !r.o.Purge {
+		if !r.purgesPolicy() {
 			r.Notes = append(r.Notes, fmt.Sprintf("%s is yours and stays (--purge removes it)", e.Path))
 		}
 		return nil
@@ -185,6 +186,8 @@ func (r *Removal) records(rest *Manifest, file *File) error {
 	}
 	return nil
 }
+
+func (r *Removal) purgesPolicy() bool { return r.o.Purge && !r.o.NoAgent }
 
 // policy plans the removal of the policy.
 func (r *Removal) policy() error {
