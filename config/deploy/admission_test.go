@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -105,6 +106,36 @@ func TestGrantedNamespaces(t *testing.T) {
 	}
 	if len(parts) < 40 || matched == 0 || matched == len(names) {
 		t.Errorf("%d alternatives, %d of %d names match", len(parts), matched, len(names))
+	}
+}
+
+// Neither admission nor the wrapper as the default runtime holds those pods up without
+// which no agent starts.
+func TestExemptNamespaces(t *testing.T) {
+	for set, want := range map[string][]any{
+		"": {"kube-system", "nodegate"},
+		"exemptNamespaces={kube-flannel,kube-system}": {"kube-system", "nodegate", "kube-flannel"},
+	} {
+		all := render(t, "--set-file", "policy="+file(t, granting), "--set", defaultRuntime, "--set", set)
+		for _, kind := range []string{"MutatingAdmissionPolicy", "ValidatingAdmissionPolicy"} {
+			where := find(all, kind, "nodegate").in("spec").in("matchConstraints").in("namespaceSelector").list("matchExpressions")[0]
+			if have := where["values"]; where["operator"] != "NotIn" || !reflect.DeepEqual(have, want) {
+				t.Errorf("%s of %q: %v", kind, set, where)
+			}
+		}
+		var have []any
+		install := pods(all)["DaemonSet/nodegate"].list("initContainers")[0]
+		for _, arg := range install["args"].([]any) {
+			if name, ok := strings.CutPrefix(fmt.Sprint(arg), "--exempt-namespace="); ok {
+				have = append(have, name)
+			}
+		}
+		if !reflect.DeepEqual(have, want) {
+			t.Errorf("the installer of %q: %v", set, have)
+		}
+	}
+	if _, err := template(t, "--set", "exemptNamespaces={ci-*}"); err == nil {
+		t.Error("a glob is taken for a namespace's name")
 	}
 }
 

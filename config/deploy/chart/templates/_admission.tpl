@@ -11,13 +11,18 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Namespaces whose pods must start before an agent does, as a JSON list. */}}
+{{- define "nodegate.exempt" -}}
+{{ concat (list "kube-system" .Release.Namespace) (default list .Values.exemptNamespaces) | uniq | toJson }}
+{{- end -}}
+
 {{/* Whom both policies are about. They do not hold the agents' own pods up. */}}
 {{- define "nodegate.admissionNamespaces" -}}
 namespaceSelector:
   matchExpressions:
     - key: kubernetes.io/metadata.name
       operator: NotIn
-      values: {{ list "kube-system" .Release.Namespace | uniq | toJson }}
+      values: {{ include "nodegate.exempt" . }}
 {{- end -}}
 
 {{- define "nodegate.admissionGranted" -}}

@@ -8,9 +8,8 @@
     - --root=/host
     - --no-agent
     # These start without an agent, above all the agents themselves.
-    - --exempt-namespace=kube-system
-    {{- if ne .Release.Namespace "kube-system" }}
-    - --exempt-namespace={{ .Release.Namespace }}
+    {{- range include "nodegate.exempt" . | fromJsonArray }}
+    - --exempt-namespace={{ . }}
     {{- end }}
     {{- with .Values.nri.runtime }}
     {{- if ne .layout "auto" }}
