@@ -43,11 +43,15 @@ func leastPrivilege(k *kube) {
 		{"open /host/dev/kvm rw", "EPERM"}, // by the device cgroup
 		{"open /host/dev/.udev/nodegate/x/0 rw", "EPERM"},
 		{"mknod c /host/dev/none 1 3", "EROFS"},
-		{"write /host/proc/sys/kernel/core_pattern |/evil", "EROFS"},
-		{"write /host/proc/sys/vm/panic_on_oom 1", "EROFS"},
+		{"write /host/proc/1/oom_score_adj 0", "EROFS"},
+		{"write /host/proc/sys/kernel/core_pattern |/evil", "ENOENT"},
+		{"ls /host/proc/sys/fs/binfmt_misc", "ENOENT"},
 		{"ls /host/proc/1/root", "EACCES"},
 		{"cat /host/proc/1/environ", "EACCES"},
 		{"write /host/sys/fs/cgroup/memory/release_agent /evil", "EPERM"},
+		// On cgroup v1 it is free to leave its device cgroup: only the next question is
+		// asked within it again.
+		{"write /host/sys/fs/cgroup/devices/cgroup.procs 0", "ok"},
 		// Its own container.
 		{"mkdir /tmp/x", "EROFS"},
 		{"mount tmpfs /tmp", "EPERM"},
