@@ -42,7 +42,8 @@ func (s *Selection) answer(p *Policy, r *Request, asks []ask) error {
 		}
 		if at < 0 {
 			least := slices.MinFunc(offers[i], func(x, y offer) int { // the first of equals
-				return cmp.Compare(x.profile.effects.besides(asks), y.profile.effects.besides(asks))
+				return cmp.Or(cmp.Compare(x.profile.effects.unmet(r), y.profile.effects.unmet(r)),
+					cmp.Compare(x.profile.effects.besides(asks), y.profile.effects.besides(asks)))
 			})
 			at = len(s.picks)
 			s.picks = append(s.picks, pick{profile: least.profile, grant: least.grant, requested: true})
@@ -100,6 +101,14 @@ func (r *DeviceRule) Offers() (containerPath string, ok bool) {
 		return "", false
 	}
 	return r.target(), true
+}
+
+// unmet is 1 for what the container would be refused for, since it lacks a user namespace.
+func (e *effects) unmet(r *Request) int {
+	if e.requires.UserNamespace && r.UserNamespace.OK && !r.UserNamespace.Value {
+		return 1
+	}
+	return 0
 }
 
 // besides counts what the effects give beside what is asked for.

@@ -163,6 +163,35 @@ func TestForeignRequests(t *testing.T) {
 	}
 }
 
+// A profile that would be refused for want of a user namespace stands back for one that
+// would not, and for none where there is no other.
+func TestForeignUnmet(t *testing.T) {
+	inside := withDevices("inside", DeviceRule{Path: "/dev/fuse", Access: "rw", Mode: Is(fuseNode.Mode)})
+	inside.Requires.UserNamespace = true
+	outside := withDevices("outside", DeviceRule{Path: "/dev/fuse", Access: "rw", Mode: Is(fuseNode.Mode)})
+	outside.Env = map[string]string{"A": "b"}
+	for _, tc := range []struct {
+		profiles      []Profile
+		userNamespace Known[bool]
+		want          string
+	}{
+		{[]Profile{inside, outside}, Is(false), "outside"},
+		{[]Profile{inside, outside}, Is(true), "inside"},
+		{[]Profile{inside, outside}, Known[bool]{}, "inside"}, // which Decide refuses
+		{[]Profile{inside}, Is(false), "inside"},
+	} {
+		g := Grant{Namespaces: []string{"ci"}, Accept: allFamilies}
+		for _, p := range tc.profiles {
+			g.Profiles = append(g.Profiles, p.Name)
+		}
+		p := compile(t, Source{Devices: jsonDevices{}, Profiles: tc.profiles, Grants: []Grant{g}})
+		s, err := p.Select(&Request{Namespace: "ci", Container: "c", UserNamespace: tc.userNamespace, Annotations: map[string]string{"devices.nri.io": paths("/dev/fuse")}})
+		if err != nil || !slices.Equal(s.Profiles(), []string{tc.want}) {
+			t.Errorf("%d profiles, %v: got %q, %v, want %s", len(tc.profiles), tc.userNamespace, s.Profiles(), err, tc.want)
+		}
+	}
+}
+
 // many is a list of devices that is short enough.
 func many(n int) string { return "[" + strings.Repeat("{},", n-1) + "{}]" }
 
