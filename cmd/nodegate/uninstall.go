@@ -54,7 +54,7 @@ changed because of an error.`,
 	rootFlag(cmd, &o.Root)
 	f := cmd.Flags()
 	f.BoolVar(&o.Purge, "purge", false, "remove the policy and the agent's state as well")
-	f.BoolVar(&o.NoAgent, "no-agent", false, "the agent ran as a pod: a policy on the node stays")
+	f.BoolVar(&o.NoAgent, "no-agent", false, "the agent ran as a pod: a policy of the node's stays, and an agent with all that it needs")
 	f.BoolVar(&o.Restart, "restart", false, "restart containerd if it has something to read")
 	f.BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
 	agentFlags(cmd, &o.Agent)

@@ -236,6 +236,27 @@ func TestPurgeAfterAPodLeavesTheNodesPolicy(t *testing.T) {
 	}
 }
 
+// A node that has an agent of its own keeps all that it needs when the one in a pod goes.
+func TestPodBesideTheNodesAgent(t *testing.T) {
+	h := newHost(t, "")
+	h.o.Unit = true
+	h.install()
+	h.o.NoAgent, h.o.Unit = true, false
+	h.install()
+	h.write("/run/nodegate/decisions/bead.json", "{}")
+	before := h.tree()
+	r, err := NewRemoval(RemovalOptions{Root: h.root, Purge: true, NoAgent: true})
+	h.must(err)
+	h.must(r.Apply())
+	h.same(before, "the pod's removal")
+	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "an agent of its own") {
+		t.Error(r.Notes)
+	}
+	if r, err = h.removal(false); err != nil || !r.Unit || (Tree{h.root}).exists(unitPath) {
+		t.Errorf("the node's own: %v", err)
+	}
+}
+
 // Who did not install has what the agent left removed all the same.
 func TestPurgeWithoutAnInstallation(t *testing.T) {
 	h := newHost(t, "")

@@ -30,7 +30,7 @@ type Removal struct {
 type RemovalOptions struct {
 	Root    string
 	Purge   bool      // the policy, whoever wrote it, and the agent's state too
-	NoAgent bool      // the agent ran as a pod: a policy on the node is not its own, and stays
+	NoAgent bool      // the agent ran as a pod: a policy or an agent of the node's is not its own, and stays
 	Restart bool      // the caller restarts containerd, and then calls Restarted
 	Agent   AgentDirs // of an agent in a pod; "" for what was said at the installation
 }
@@ -48,6 +48,11 @@ func NewRemoval(o RemovalOptions) (*Removal, error) {
 	} else {
 		r.Installed = true
 		r.Units, r.socket, r.Owed = m.Units, m.Socket, t.owed(m)
+	}
+	if o.NoAgent && m.ownAgent() {
+		r.o.Purge = false
+		r.Notes = append(r.Notes, "this node has an agent of its own, installed on it: all stays, and nodegate uninstall on the node takes it away")
+		return r, nil
 	}
 	r.containers(m)
 	r.agents(m)
@@ -186,6 +191,9 @@ func (r *Removal) records(rest *Manifest, file *File) error {
 	}
 	return nil
 }
+
+// ownAgent reports whether an agent that is not a pod was installed.
+func (m *Manifest) ownAgent() bool { return m.entry(unitPath) != nil || m.entry(policyPath) != nil }
 
 func (r *Removal) purgesPolicy() bool { return r.o.Purge && !r.o.NoAgent }
 
