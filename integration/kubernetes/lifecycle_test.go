@@ -31,6 +31,7 @@ func TestLifecycle(t *testing.T) {
 		{"rolling update", rollingUpdate},
 		{"settings", settingsRestart},
 		{"least privilege", leastPrivilege},
+		{"least privilege on cgroup v1", leastOnCgroupV1},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.run(&kube{T: t, Cluster: k.Cluster}) }) {
 			break

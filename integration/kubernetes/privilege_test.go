@@ -10,9 +10,9 @@ import (
 	"github.com/nodegate/nodegate/integration/node"
 )
 
-// leastPrivilege plays an agent that was taken over: a pod with all that the agent's has,
-// but for its program, tries to do more.
-func leastPrivilege(k *kube) {
+// takenOver makes a pod with all that the agent's has, but for its program: an agent that
+// somebody else controls. It goes when the caller is done.
+func takenOver(k *kube) (gone func()) {
 	spec := k.template()
 	containers := spec["containers"].([]any)
 	agent := containers[0].(map[string]any)
@@ -30,9 +30,14 @@ func leastPrivilege(k *kube) {
 		k.Fatal(err)
 	}
 	k.apply(string(text))
-	defer k.do("-n", namespace, "delete", "pod", "taken", "--timeout=60s")
-	defer k.Command("rmdir", "/run/nodegate/x").Run()
 	k.ready(namespace, "taken")
+	return func() { k.do("-n", namespace, "delete", "pod", "taken", "--timeout=60s") }
+}
+
+// leastPrivilege tries to do more than the agent has to.
+func leastPrivilege(k *kube) {
+	defer takenOver(k)()
+	defer k.Command("rmdir", "/run/nodegate/x").Run()
 	for _, try := range []struct{ question, want string }{
 		// What it is there for.
 		{"cat /host/proc/1/gid_map", "0 0 4294967295"},
@@ -71,5 +76,18 @@ func leastPrivilege(k *kube) {
 	const few = "0000000008000009" // CHOWN is 0, FOWNER 3, MKNOD 27
 	if got := k.probe(namespace, "taken", "caps"); strings.Count(got, few) != 3 || !strings.Contains(got, `"bounding":"`+few) {
 		k.Errorf("capabilities %s", got)
+	}
+}
+
+// Where the agent is given the one hierarchy of cgroup v1 that it needs, it stays in its
+// device cgroup.
+func leastOnCgroupV1(k *kube) {
+	k.upgrade("--set", "delegation.path=/sys/fs/cgroup/systemd")
+	k.rollout()
+	defer takenOver(k)()
+	for _, hierarchy := range []string{"devices", "memory", "freezer"} {
+		if got := k.probe(namespace, "taken", "write /host/sys/fs/cgroup/"+hierarchy+"/cgroup.procs 0"); got != "EROFS" {
+			k.Errorf("leaving its cgroup in %s: %s", hierarchy, got)
+		}
 	}
 }

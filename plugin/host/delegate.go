@@ -101,6 +101,10 @@ func (h *Host) populated(dir int, name string) error {
 	return nil
 }
 
+// maxLookedAt bounds the processes among which a container's is looked for: some tenths
+// of a second at the most.
+const maxLookedAt = 1 << 15
+
 // inhabited tells whether a process of the node is in the cgroup of this name in a
 // hierarchy of v1 without controllers, which is systemd's; the names of containers' cgroups
 // are unique. What is above it depends on the cgroup namespace that this process is in.
@@ -123,7 +127,8 @@ func (h *Host) inhabited(name string) bool {
 		}
 	}
 	slices.Sort(pids)
-	for _, pid := range slices.Backward(pids) {
+	// A node that is flooded with processes must not hold the runtime up.
+	for _, pid := range slices.Backward(pids[max(0, len(pids)-maxLookedAt):]) {
 		text, err := h.read("/proc/" + strconv.Itoa(pid) + "/cgroup")
 		if err != nil {
 			continue // it has ended

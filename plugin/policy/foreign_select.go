@@ -43,6 +43,7 @@ func (s *Selection) answer(p *Policy, r *Request, asks []ask) error {
 		if at < 0 {
 			least := slices.MinFunc(offers[i], func(x, y offer) int { // the first of equals
 				return cmp.Or(cmp.Compare(x.profile.effects.unmet(r), y.profile.effects.unmet(r)),
+					cmp.Compare(x.profile.effects.rights(), y.profile.effects.rights()),
 					cmp.Compare(x.profile.effects.besides(asks), y.profile.effects.besides(asks)))
 			})
 			at = len(s.picks)
@@ -109,6 +110,21 @@ func (e *effects) unmet(r *Request) int {
 		return 1
 	}
 	return 0
+}
+
+// rights counts what lets the container do more to the kernel. Of two profiles these
+// weigh first: a capability is more than any number of variables.
+func (e *effects) rights() int {
+	n := len(e.capabilities.Add)
+	for _, s := range e.seccomp {
+		if !s.Denies() {
+			n++
+		}
+	}
+	if e.procUnmasked {
+		n++
+	}
+	return n
 }
 
 // besides counts what the effects give beside what is asked for.

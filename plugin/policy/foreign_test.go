@@ -47,6 +47,9 @@ func migrating(t testing.TB) *Policy {
 			withDevices("disk", DeviceRule{Path: "/dev/sda", Access: "r"}),
 			{Name: "cgroup", CgroupWritable: true},
 			{Name: "system", CgroupWritable: true, Tmpfs: []string{"/run"}},
+			{Name: "tun-admin", Include: []string{"tun-plain"}, Capabilities: Capabilities{Add: []string{"CAP_NET_ADMIN"}}},
+			withDevices("tun-plain", DeviceRule{Path: "/dev/net/tun", Access: "rw"}),
+			{Name: "tun-env", Include: []string{"tun-plain"}, Env: map[string]string{"A": "1", "B": "2", "C": "3"}},
 		},
 		Grants: []Grant{
 			{Source: "1", Profiles: []string{"nested", "fuse", "usb", "first-usb", "system", "cgroup"}, Namespaces: []string{"ci"}, Accept: allFamilies},
@@ -54,6 +57,7 @@ func migrating(t testing.TB) *Policy {
 			{Source: "3", Profiles: []string{"disk"}, Namespaces: []string{"ci"}, Containers: []string{"db"}, Accept: []Family{DevicesNRI}},
 			{Source: "4", Profiles: []string{"kvm"}, Namespaces: []string{"named"}},
 			{Source: "5", Profiles: []string{"both", "fuse"}, Namespaces: []string{"pair"}, Accept: []Family{DevicesNRI}},
+			{Source: "8", Profiles: []string{"tun-admin", "tun-env"}, Namespaces: []string{"tun"}, Accept: []Family{DevicesGKE}},
 			{Source: "6", Profiles: []string{"fuse"}, Namespaces: []string{"always"}, Always: true},
 			{Source: "7", Profiles: []string{"nested", "fuse"}, Namespaces: []string{"always"}, Accept: []Family{DevicesNRI}},
 		}})
@@ -89,6 +93,7 @@ func TestForeignRequests(t *testing.T) {
 		{name: "what is given always is enough", namespace: "always", have: annotations{nri: fuse}, want: []string{"fuse"}},
 		{name: "what all of it asks for", namespace: "pair", have: annotations{nri: paths("/dev/fuse", "/dev/kvm")}, want: []string{"both"}},
 		{name: "what a part of it asks for", namespace: "pair", have: annotations{nri: fuse}, want: []string{"fuse"}},
+		{name: "no capability where variables would do", namespace: "tun", have: annotations{gke: paths("/dev/net/tun")}, want: []string{"tun-env"}},
 		{name: "an empty list", have: annotations{gke: "", nri: "[]"}},
 
 		// Precedence: the most specific holds, and replaces all others of its tool.

@@ -9,10 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
 	godbus "github.com/godbus/dbus/v5"
 )
+
+// authLimit bounds the first words with systemd.
+const authLimit = 10 * time.Second
 
 // At is the host whose root is there.
 func At(root string) Tree { return Tree{root} }
@@ -41,6 +45,9 @@ func (t Tree) Systemd(ctx context.Context) (*dbus.Conn, error) {
 			_ = c.Close()
 			return nil, err
 		}
+		// Auth knows no context, and a systemd that hangs says nothing.
+		_ = c.SetDeadline(time.Now().Add(authLimit))
+		defer func() { _ = c.SetDeadline(time.Time{}) }()
 		if err := conn.Auth([]godbus.Auth{godbus.AuthExternal(strconv.Itoa(os.Geteuid()))}); err != nil {
 			_ = conn.Close()
 			return nil, err
