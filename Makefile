@@ -82,7 +82,8 @@ image: ## Build the container image for all platforms into bin/release
 # The values' file and table, the manifests: each has one source.
 .PHONY: manifests
 manifests: ## Write anew what is made from the chart's schema and templates
-	NODEGATE_REQUIRE=1 $(GO) test -count=1 ./config/deploy -run '^Test(Values|Chart|Manifests)' -update
+	NODEGATE_REQUIRE=1 $(GO) test -count=1 ./config/deploy -run '^Test(Values|Chart)' -update
+	NODEGATE_REQUIRE=1 $(GO) test -count=1 ./config/deploy -run '^TestManifests' -update
 
 .PHONY: lint
 lint: ## Run the pinned golangci-lint
