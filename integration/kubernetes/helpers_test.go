@@ -66,7 +66,7 @@ func installed(t *testing.T) *kube {
 		return &kube{T: t, Cluster: shared.cluster}
 	}
 	shared.failed = true
-	k := start(t)
+	k := start(t, "")
 	shared.cluster = k.Cluster
 	k.install("--set", "nri.runtime.patchConfig=true", "--set", "delegation.path=/sys/fs/cgroup/systemd", "--set-file", "policy=testdata/policy.toml")
 	shared.failed = false
@@ -80,10 +80,11 @@ type kube struct {
 	own bool // it ends with the test, and nothing has to be taken out of it
 }
 
-// start starts a cluster that has nodegate's image, and nothing else of it.
-func start(t *testing.T) *kube {
+// start starts a cluster that has nodegate's image, and nothing else of it, on this version
+// of containerd, or on the default one.
+func start(t *testing.T, containerd string) *kube {
 	t.Helper()
-	c, err := cluster.Start(t.Context(), cluster.Options{})
+	c, err := cluster.Start(t.Context(), cluster.Options{Containerd: containerd})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,10 +96,12 @@ func start(t *testing.T) *kube {
 }
 
 // own is a cluster that ends with the test.
-func own(t *testing.T) *kube {
+func own(t *testing.T) *kube { return ownWith(t, "") }
+
+func ownWith(t *testing.T, containerd string) *kube {
 	t.Helper()
 	cluster.Require(t)
-	k := start(t)
+	k := start(t, containerd)
 	k.own = true
 	t.Cleanup(func() {
 		if err := k.Close(); err != nil {
