@@ -20,6 +20,9 @@ type offer struct {
 // others' annotations. It goes on after something that no profile offers, and
 // returns the refusal of the first.
 func (s *Selection) answer(p *Policy, r *Request, asks []ask) error {
+	if len(asks) == 0 { // as nearly always
+		return nil
+	}
 	grants := p.accepting(r)
 	offers := make([][]offer, len(asks))
 	order := make([]int, len(asks))

@@ -29,6 +29,9 @@ const maxName = 80
 func (r *Request) Compact() Request {
 	out := *r
 	out.Annotations = nil
+	if !r.asksAnything() {
+		return out
+	}
 	keep := func(key, value string) {
 		if key == "" {
 			return
@@ -51,6 +54,22 @@ func (r *Request) Compact() Request {
 		keepOf(string(family))
 	}
 	return out
+}
+
+// asksAnything reports whether there is an annotation that may be part of a request, in
+// one look at each: most pods have some, and none of ours.
+func (r *Request) asksAnything() bool {
+	for key := range r.Annotations {
+		if strings.HasPrefix(key, AnnotationBare) {
+			return true
+		}
+		for _, family := range families {
+			if strings.HasPrefix(key, string(family)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // requested returns the profile names that the pod asks for on behalf of the
