@@ -146,16 +146,15 @@ func (t *table) shadowDir(into *string) {
 
 // listen takes an address or a list of them, which replaces what a file before wrote.
 func (t *table) listen(into *[]string) {
-	if v, ok := t.values["listen"].(string); ok {
+	v, there := t.values["listen"]
+	if address, ok := v.(string); ok {
 		t.take("listen")
-		*into = []string{t.address(item{v, t.at("listen")})}
+		*into = []string{t.address(item{address, t.at("listen")})}
 		return
 	}
-	if _, there := t.values["listen"]; !there {
-		t.take("listen")
-		return
+	if there {
+		*into = nil
 	}
-	*into = nil
 	for _, it := range t.list("listen", `"unix:///run/nodegate/nodegate.sock"`) {
 		*into = append(*into, t.address(it))
 	}

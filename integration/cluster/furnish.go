@@ -43,11 +43,10 @@ func (c *Cluster) furnish() error {
 		return err
 	}
 	files := map[string]string{
-		"/etc/containerd/config.toml":        config,
-		"/etc/cni/net.d/10-node.conflist":    cniConfig,
-		"/etc/kubernetes/kubelet.yaml":       fmt.Sprintf(kubeletConfig, c.name),
-		"/etc/kubernetes/resolv.conf":        "nameserver 10.96.0.10\n",
-		"/etc/kubernetes/audit/.placeholder": "",
+		"/etc/containerd/config.toml":     config,
+		"/etc/cni/net.d/10-node.conflist": cniConfig,
+		"/etc/kubernetes/kubelet.yaml":    fmt.Sprintf(kubeletConfig, c.name),
+		"/etc/kubernetes/resolv.conf":     "nameserver 10.96.0.10\n",
 	}
 	tokens := ""
 	for user, groups := range map[string]string{"admin": "system:masters", "system:node:" + NodeName: "system:nodes"} {

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/nodegate/nodegate/integration/node"
 )
 
 var (
@@ -39,7 +41,7 @@ type machine struct {
 
 // startMachine returns when the node's files and network are there.
 func startMachine(ctx context.Context, dir, bin, cgroup string) (*machine, error) {
-	cmd := exec.Command("sh", "-c", ownerScript, "nodegate-cluster", dir, bin, cgroup, machineScript)
+	cmd := exec.Command("sh", "-c", node.RemoveCgroups+ownerScript, "nodegate-cluster", dir, bin, cgroup, machineScript)
 	cmd.Dir = "/"
 	// An interrupt from the terminal is for us alone: the owner has to clean up.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

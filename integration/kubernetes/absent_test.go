@@ -35,7 +35,7 @@ func TestAbsentAgent(t *testing.T) {
 	k.ready("free-absent", "app")
 	for pod, want := range map[string]string{"app": "nodegate", "wrapped": "nodegate"} {
 		k.eventually("a reason why "+pod+" does not start", func() error {
-			events := k.get("-n", "locked", "get", "events", "--field-selector", "reason=Failed,involvedObject.name="+pod, "-o", `jsonpath={range .items[*]}{.message}{"\n"}{end}`)
+			events := k.events("locked", "reason=Failed,involvedObject.name="+pod)
 			if !strings.Contains(events, want) {
 				return fmt.Errorf("events: %s\n%s", events, k.get("-n", "locked", "describe", "pod", pod))
 			}

@@ -5,7 +5,6 @@ package kubernetes
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,13 +19,6 @@ import (
 // its log, and everything else on the node goes on. It is ready once NRI is on.
 func TestNodeWithoutNRI(t *testing.T) {
 	k := own(t)
-	restart := func() {
-		ctx, cancel := context.WithTimeout(t.Context(), limit)
-		defer cancel()
-		if err := k.RestartContainerd(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
 	const config = "/etc/containerd/config.toml"
 	with, err := k.ReadFile(config)
 	if err != nil {
@@ -40,7 +32,7 @@ func TestNodeWithoutNRI(t *testing.T) {
 	if err := k.WriteFile(config, without); err != nil {
 		t.Fatal(err)
 	}
-	restart()
+	k.restartContainerd()
 	// The folder of the socket stays from before.
 	if out, err := k.Command("rm", "-rf", "/run/nri").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -50,7 +42,7 @@ func TestNodeWithoutNRI(t *testing.T) {
 	k.helm("install", "nodegate", chart, "--namespace", namespace)
 	const want = "the agent is not ready: not registered with the runtime: connecting to NRI: "
 	k.eventually("a pod that says why it is not ready", func() error {
-		events := k.get("-n", namespace, "get", "events", "--field-selector", "reason=Unhealthy", "-o", `jsonpath={range .items[*]}{.message}{"\n"}{end}`)
+		events := k.events(namespace, "reason=Unhealthy")
 		if !strings.Contains(events, want) {
 			return fmt.Errorf("events: %s, pods: %s", events, k.get("-n", namespace, "describe", "pods"))
 		}
@@ -70,7 +62,7 @@ func TestNodeWithoutNRI(t *testing.T) {
 	if err := k.WriteFile(config, with); err != nil {
 		t.Fatal(err)
 	}
-	restart()
+	k.restartContainerd()
 	k.rollout()
 	if is := k.agents(); len(is) != 1 || is[0].restarts() != 0 {
 		t.Errorf("the agent did not wait: %+v", is)

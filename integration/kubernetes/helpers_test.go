@@ -155,13 +155,18 @@ func (k *kube) install(values ...string) {
 			}
 			return nil
 		})
-		ctx, cancel := context.WithTimeout(k.Context(), limit)
-		defer cancel()
-		if err := k.RestartContainerd(ctx); err != nil {
-			k.Fatal(err)
-		}
+		k.restartContainerd()
 	}
 	k.rollout()
+}
+
+func (k *kube) restartContainerd() {
+	k.Helper()
+	ctx, cancel := context.WithTimeout(k.Context(), limit)
+	defer cancel()
+	if err := k.RestartContainerd(ctx); err != nil {
+		k.Fatal(err)
+	}
 }
 
 // rollout waits until all agents are those of the chart's last state, and ready.
@@ -269,13 +274,18 @@ func (k *kube) exec(namespace, pod string, command ...string) string {
 	return strings.TrimSpace(out)
 }
 
+// events are the messages of a namespace's events, a line each, by a field selector.
+func (k *kube) events(namespace, selector string) string {
+	return k.get("-n", namespace, "get", "events", "--field-selector", selector, "-o", `jsonpath={range .items[*]}{.message}{"\n"}{end}`)
+}
+
 // refused waits until a pod's events say why a container of it was not created, and
 // returns the sentence.
 func (k *kube) refused(namespace, pod string) string {
 	k.Helper()
 	var sentence string
 	k.eventually("a refusal of "+namespace+"/"+pod, func() error {
-		text := k.get("-n", namespace, "get", "events", "--field-selector", "involvedObject.name="+pod, "-o", `jsonpath={range .items[*]}{.message}{"\n"}{end}`)
+		text := k.events(namespace, "involvedObject.name="+pod)
 		for line := range strings.Lines(text) {
 			if i := strings.Index(line, "nodegate: "); i >= 0 {
 				sentence = strings.TrimSpace(line[i:])

@@ -6,7 +6,6 @@ package kubernetes
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -45,9 +44,7 @@ func TestLifecycle(t *testing.T) {
 func (k *kube) policy(more string) string {
 	k.Helper()
 	name := filepath.Join(k.TempDir(), "policy.toml")
-	if err := os.WriteFile(name, []byte("version = 1\n[[grants]]\nprofiles = [\"fuse\"]\nnamespaces = [\"ci\"]\n"+more), 0o600); err != nil {
-		k.Fatal(err)
-	}
+	write(k.T, name, "version = 1\n[[grants]]\nprofiles = [\"fuse\"]\nnamespaces = [\"ci\"]\n"+more)
 	return name
 }
 
@@ -110,7 +107,7 @@ func policyWithErrors(k *kube) {
 	restarts := k.agents()[0].restarts()
 	k.upgrade("--set-file", "policy="+k.policy("colour = \"red\"\n"))
 	k.eventually("a pod that says what is wrong", func() error {
-		events := k.get("-n", namespace, "get", "events", "--field-selector", "reason=Unhealthy", "-o", `jsonpath={range .items[*]}{.message}{"\n"}{end}`)
+		events := k.events(namespace, "reason=Unhealthy")
 		status := k.get("-n", namespace, "get", "daemonset", "nodegate", "-o", "jsonpath={.status.numberUnavailable}")
 		if !strings.Contains(events, "the policy was not reloaded") || !strings.Contains(events, "config.toml:5: ") || status != "1" {
 			return fmt.Errorf("unavailable: %s, events: %s", status, events)

@@ -16,9 +16,7 @@ import (
 func policyValue(t *testing.T, text string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "policy.toml")
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, name, text)
 	return "policy=" + name
 }
 
@@ -118,9 +116,7 @@ func TestOverlay(t *testing.T) {
 	if err := os.CopyFS(dir+"/nodegate/config/deploy/manifests", os.DirFS("../../config/deploy/manifests")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(dir+"/kustomization.yaml", []byte("apiVersion: kustomize.config.k8s.io"+text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, dir+"/kustomization.yaml", "apiVersion: kustomize.config.k8s.io"+text)
 	out, err := c.kubectl(t, "", "kustomize", dir)
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 )
 
 // rollingPods are created while one agent makes place for another; as many at once.
@@ -20,7 +19,6 @@ const (
 // is there before the old one goes.
 func rollingUpdate(k *kube) {
 	old := k.agents()[0].Metadata.UID
-	var started atomic.Int32
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, rollingAtOnce)
 	var mu sync.Mutex
@@ -42,7 +40,6 @@ func rollingUpdate(k *kube) {
 			if said != "ok" {
 				wrong = append(wrong, name+": "+said)
 			}
-			started.Add(1)
 		})
 	}
 	wg.Wait()

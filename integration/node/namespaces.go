@@ -20,6 +20,12 @@ import (
 //go:embed namespaces.sh
 var holderScript string
 
+// RemoveCgroups defines a function of the shell, remove_cgroups, for whoever cleans up
+// after pods.
+//
+//go:embed cgroups.sh
+var RemoveCgroups string
+
 // holder is the process that holds a node's namespaces and cleans up after it.
 type holder struct {
 	cmd    *exec.Cmd
@@ -36,7 +42,7 @@ func holdNamespaces(ctx context.Context, dir, cgroup string, v2 bool) (*holder, 
 		mode = "v2"
 	}
 	cmd := exec.Command("unshare", "--mount", "--net", "--propagation", "unchanged",
-		"sh", "-c", holderScript, "nodegate-node", dir, cgroup, mode)
+		"sh", "-c", RemoveCgroups+holderScript, "nodegate-node", dir, cgroup, mode)
 	cmd.Dir = "/"
 	// An interrupt from the terminal is for us alone: the holder has to outlive it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -60,19 +60,7 @@ while [ $tries -lt 50 ]; do
 	tries=$((tries + 1))
 	sleep 0.1
 done
-# A cgroup stays busy for a moment after its last process.
-tries=0
-while [ $tries -lt 50 ]; do
-	left=0
-	for d in /sys/fs/cgroup/"$cgroup" /sys/fs/cgroup/*/"$cgroup"; do
-		[ -d "$d" ] || continue
-		find "$d" -depth -type d -exec rmdir {} \; 2>/dev/null
-		[ -d "$d" ] && left=1
-	done
-	[ $left = 0 ] && break
-	tries=$((tries + 1))
-	sleep 0.1
-done
+remove_cgroups "$cgroup"
 # Mounts below the directory would be emptied with it: volumes are the host's.
 cd /
 umount -l "$dir/run" "$dir/cni-cache" 2>/dev/null

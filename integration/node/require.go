@@ -24,11 +24,17 @@ func Require(tb TB, o Options, images ...string) {
 	if err == nil {
 		err = o.checkImages(images)
 	}
-	switch {
-	case err == nil:
-	case os.Getenv("CI") != "" || os.Getenv(RequireEnv) != "":
-		tb.Fatal("cannot run a node here, and CI or " + RequireEnv + " is set: " + err.Error())
-	default:
-		tb.Skip("cannot run a node here: " + err.Error())
+	if err != nil {
+		Cannot(tb, "run a node here: "+err.Error())
 	}
+}
+
+// Cannot ends a test that this machine cannot run, for the reason that is given: skipped,
+// or failed where CI or NODEGATE_REQUIRE is set.
+func Cannot(tb TB, why string) {
+	tb.Helper()
+	if os.Getenv("CI") != "" || os.Getenv(RequireEnv) != "" {
+		tb.Fatal("cannot " + why + ", and CI or " + RequireEnv + " is set")
+	}
+	tb.Skip("cannot " + why)
 }
