@@ -45,10 +45,10 @@ do, what it gets, what changes in its OCI spec, and who carries each change:
 NRI, nodegate-runc, or nobody, which refuses it. It decides as the agent does,
 by the policy in --config, and changes nothing.
 
-Takes a Pod, whatever holds one (Deployment, DaemonSet, StatefulSet, ReplicaSet,
-Job, CronJob), several of them in one file, or a List. Devices and the cgroup
-version are looked up on this node. What only a running pod has is assumed, and
-the output says so.
+Takes a Pod, or whatever holds pod templates: a Deployment, a CronJob, a custom
+resource of any kind; several of them in one file, or lists of them. Devices and
+the cgroup version are looked up on this node. What only a running pod has is
+assumed, and the output says so.
 
 With --id it explains a container that this node's runtime has: what of today's
 policy it has, what it lacks, and what it has by an older policy. Root only.

@@ -91,7 +91,7 @@ func names(pods []manifest.Pod) string {
 // pod explains the containers of one pod, in the order in which they would be
 // created: what one gets, the next one has to agree with.
 func (e *explainer) pod(p *manifest.Pod, classes map[string]string) (podReport, error) {
-	out := podReport{Source: &p.Place, Kind: p.Kind, Namespace: p.Namespace, Pod: p.Name, Hints: p.Hints,
+	out := podReport{Source: &p.Place, Kind: p.Kind, Path: p.Path, several: p.Several, Namespace: p.Namespace, Pod: p.Name, Hints: p.Hints,
 		Runtime: e.runtime.String(), RuntimeFrom: e.runtimeFrom, diffNote: "a sketch of the spec that containerd would make"}
 	if out.Namespace == "" {
 		out.Namespace = e.options.namespace
@@ -175,6 +175,12 @@ func (e *explainer) assume(r *podReport, p *manifest.Pod, c *manifest.Container,
 	}
 	if c.Confined && len(got.decision.Adjustment.Seccomp) > 0 {
 		note("the runtime's seccomp profile lets run what is denied here")
+	}
+	if c.Unnamed() {
+		note("whoever makes the pod names its containers that have no name: grants and annotations for containers by name may fit them then")
+	}
+	for _, v := range c.Devices {
+		note("which disk block volume %q is, is not known yet: negative numbers stand for its own", v.Path)
 	}
 	if len(c.Extended) > 0 {
 		note("container %q has no devices of %s yet: a device plugin names them when the pod runs", c.Name, strings.Join(c.Extended, ", "))

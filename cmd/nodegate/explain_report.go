@@ -28,6 +28,7 @@ type explainReport struct {
 type podReport struct {
 	Source      *manifest.Place   `json:"source,omitempty"` // of a manifest
 	Kind        string            `json:"kind"`
+	Path        string            `json:"path,omitempty"` // of the pod's template in the object
 	Namespace   string            `json:"namespace"`
 	Pod         string            `json:"pod"`
 	Runtime     string            `json:"runtime"`
@@ -38,6 +39,7 @@ type podReport struct {
 	Hints       []string          `json:"hints,omitempty"`
 	Containers  []containerReport `json:"containers"`
 
+	several  bool // there are other templates in the object
 	diffNote string
 }
 

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -26,10 +27,17 @@ func (r *explainReport) writeTable(w io.Writer) error {
 	return err
 }
 
+// usualPaths are where Kubernetes' own workloads have their pod: no reader has to be
+// told. A Pod has none.
+var usualPaths = []string{"", "spec.template", "spec.jobTemplate.spec.template", "template"}
+
 func (r *explainReport) podTable(w *bytes.Buffer, p *podReport) {
 	title := fmt.Sprintf("%s %s/%s", p.Kind, p.Namespace, p.Pod)
 	if p.Source != nil {
 		title += ", " + p.Source.String()
+	}
+	if p.several || !slices.Contains(usualPaths, p.Path) {
+		title += ", " + p.Path
 	}
 	fmt.Fprintln(w, title)
 	t := table(w)

@@ -22,8 +22,12 @@ type document struct {
 	place Place
 	first int // the line of the file on which its text begins
 	text  []byte
-	depth int // of lists within lists
-	out   *File
+	depth int // of lists and objects within others
+
+	inner     bool   // in another object, not only in a list
+	namespace string // of that one, or ""
+	left      *int   // of maxAliased
+	out       *File
 }
 
 func (d *document) problem(line int, format string, args ...any) *Problem {
@@ -57,7 +61,7 @@ func (d *document) read() {
 		d.unreadable(fmt.Errorf("line %d: is no Kubernetes object: write apiVersion, kind, metadata and spec", top.Line))
 		return
 	}
-	d.object(top)
+	d.object(top, "")
 }
 
 // line turns a line of the document into one of the file.
@@ -121,107 +125,10 @@ func mismatch(have, value, want string) string {
 	return is + " is written where " + belongs + " belongs"
 }
 
-// object reads one object, or each of a list of them.
-func (d *document) object(n *yaml.Node) {
-	if items := field(n, "items"); items != nil && items.Kind == yaml.SequenceNode {
-		if d.depth > 0 {
-			d.bad(d.line(n.Line), "is a list within a list: write its items into the outer one")
-			return
-		}
-		for _, item := range items.Content {
-			if item.Kind != yaml.MappingNode {
-				d.bad(d.line(item.Line), "an item of the list is no Kubernetes object: write apiVersion, kind, metadata and spec")
-				continue
-			}
-			of := *d
-			of.depth++
-			of.place.Line = d.line(item.Line)
-			of.object(item)
-		}
-		return
-	}
-	var o object
-	if kind := field(n, "kind"); kind == nil || kind.Kind != yaml.ScalarNode || kind.Value == "" {
-		d.unreadable(fmt.Errorf("line %d: has no kind: write kind: Pod, or %s", n.Line, workloads))
-		return
-	} else if !isName(kind.Value) {
-		d.bad(d.line(kind.Line), "%q is no kind: write Pod, or %s", kind.Value, workloads)
-		return
-	} else if kind.Value == "Pod" {
-		d.pod(n, kind.Value)
-		return
-	}
-	if err := n.Decode(&o); err != nil {
-		d.otherOr(n, err)
-		return
-	}
-	switch t := o.template(); {
-	case o.Kind == "RuntimeClass":
-		if o.Handler != "" {
-			d.out.RuntimeClasses[string(o.Metadata.Name)] = string(o.Handler)
-		}
-	case t != nil && t.Spec != nil && len(t.Spec.Containers) > 0:
-		d.workload(n, &o, t)
-	case holdsPods(string(o.Kind)):
-		d.bad(0, "%s %q has no containers: write them under spec.%s", o.Kind, o.Metadata.Name, templatePath(string(o.Kind)))
-	default:
-		d.otherOr(n, nil)
-	}
-}
-
-// otherOr leaves an object of another kind alone, whatever is in it, and
-// reports the error for one that should hold a pod.
-func (d *document) otherOr(n *yaml.Node, err error) {
-	kind := field(n, "kind").Value
-	if err != nil && (holdsPods(kind) || field(n, "spec", "template", "spec", "containers") != nil) {
-		d.unreadable(err)
-		return
-	}
-	p := d.problem(0, "kind %s holds no pod: explain takes a Pod, or a %s that holds one", kind, workloads)
-	if near := nearKind(kind); near != "" {
-		p.Text = fmt.Sprintf("there is no kind %s: write %s", kind, near)
-		d.out.Problems = append(d.out.Problems, p)
-		return
-	}
-	d.out.Notes = append(d.out.Notes, p)
-}
-
-func (o *object) template() *template {
-	switch {
-	case o.Spec.JobTemplate != nil:
-		return o.Spec.JobTemplate.Spec.Template
-	case o.Spec.Template != nil:
-		return o.Spec.Template
-	}
-	return o.Template
-}
-
 // isName reports whether a kind or a name has only what Kubernetes lets it
 // have: both are shown on terminals.
 func isName(s string) bool {
 	return len(s) <= 253 && !strings.ContainsFunc(s, func(r rune) bool {
 		return r != '-' && r != '.' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 	})
-}
-
-var kinds = []string{"Pod", "Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "ReplicationController", "Job", "CronJob", "PodTemplate"}
-
-func holdsPods(kind string) bool { return nearKind(kind) == kind && kind != "" }
-
-// nearKind returns the kind that was meant: Kubernetes' are in CamelCase and
-// in the singular.
-func nearKind(kind string) string {
-	for _, k := range kinds {
-		if strings.EqualFold(k, kind) || strings.EqualFold(k+"s", kind) {
-			return k
-		}
-	}
-	return ""
-}
-
-func templatePath(kind string) string {
-	if kind == "CronJob" {
-		return "jobTemplate.spec.template.spec.containers"
-	}
-	return "template.spec.containers"
 }

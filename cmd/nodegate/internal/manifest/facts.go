@@ -4,6 +4,8 @@
 package manifest
 
 import (
+	"io/fs"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/nodegate/nodegate/plugin/policy"
@@ -42,11 +44,23 @@ func (p *Pod) Facts(c *Container, tells bool) policy.Container {
 	if tells {
 		out.User = policy.Is(c.User)
 	}
-	for _, path := range c.Devices {
-		// Block volumes: which disk it will be nobody knows yet.
-		out.Devices = append(out.Devices, specs.LinuxDevice{Path: path, Type: "b", Major: -1, Minor: -1})
-	}
+	out.Devices, out.DeviceRules = c.blockVolumes()
 	return out
+}
+
+// blockVolumes are the devices and the rules that the runtime makes of block
+// volumes, as it does of a device plugin's. Which disks they will be nobody knows
+// yet: negative numbers, which no disk has, stand for theirs.
+func (c *Container) blockVolumes() (devices []specs.LinuxDevice, rules []specs.LinuxDeviceCgroup) {
+	const groupOfDisks = 6 // Debian's and Red Hat's
+	for i, v := range c.Devices {
+		major, minor := int64(-1), int64(-1-i)
+		mode := fs.FileMode(0o660)
+		uid, gid := uint32(0), uint32(groupOfDisks)
+		devices = append(devices, specs.LinuxDevice{Path: v.Path, Type: "b", Major: major, Minor: minor, FileMode: &mode, UID: &uid, GID: &gid})
+		rules = append(rules, specs.LinuxDeviceCgroup{Allow: true, Type: "b", Major: &major, Minor: &minor, Access: v.Access})
+	}
+	return devices, rules
 }
 
 // mounts are those of the runtime, of the kubelet, and the container's volumes.

@@ -15,7 +15,11 @@ import (
 func show(f File) string {
 	out := ""
 	for _, p := range f.Pods {
-		out += fmt.Sprintf("%s %s/%s line %d:", p.Kind, p.Namespace, p.Name, p.Line)
+		out += fmt.Sprintf("%s %s/%s line %d", p.Kind, p.Namespace, p.Name, p.Line)
+		if p.Several || !holdsPods(p.Kind) {
+			out += " " + p.Path
+		}
+		out += ":"
 		for _, c := range p.Containers {
 			out += fmt.Sprintf(" %s %s", c.Type, c.Name)
 		}
@@ -63,7 +67,7 @@ StatefulSet ci/w-… line 9: container app
 ReplicaSet ci/w-… line 13: container app
 ReplicationController ci/w-… line 17: container app
 Job ci/w-… line 21: container app
-Rollout ci/w-… line 25: container app
+Rollout ci/w-… line 25 spec.template: container app
 CronJob /w-… line 29: container app
 PodTemplate /w-… line 33: container app
 `},
@@ -136,7 +140,7 @@ x.yaml:13 (document 3): "a\nb" is no name: write letters, digits and dashes
 		"not UTF-8":        {onePod + "---\nkind: \xff\n", "Pod ci/a line 1: container app\nx.yaml:7 (document 2): is not UTF-8: save the file as UTF-8\n"},
 		"UTF-16":           {"\xff\xfek\x00", "x.yaml: is UTF-16: save it as UTF-8\n"},
 		"too large":        {strings.Repeat("# no\n", sizeLimit/5+1), "x.yaml: is larger than 32 MiB: split it\n"},
-		"a list in itself": {"kind: List\nitems: &a\n- kind: List\n  items: *a\n", "x.yaml:3: is a list within a list: write its items into the outer one\n"},
+		"a list in itself": {"kind: List\nitems: &a\n- kind: List\n  items: *a\n", "x.yaml:3: is a list that is more than 8 lists and objects deep: write its items into the outer one\n"},
 		"requests that ask for nothing": {`kind: Deployment
 metadata: {name: d, annotations: {profiles.nodegate.dev/pod: fuse}}
 spec:
@@ -181,6 +185,9 @@ func TestBomb(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add(onePod)
 	f.Add("kind: List\nitems: [{kind: Pod}, &a {kind: Job, spec: {template: {spec: &s {containers: [{name: x}]}}}}, *a]\n---\n{{ x }}\n...\n")
+	for _, tc := range templates {
+		f.Add(tc.text)
+	}
 	f.Add("kind: CronJob\nspec:\n  <<: &x {jobTemplate: {}}\n\tx\n--- |\n  a\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		got := Read("x.yaml", strings.NewReader(text))

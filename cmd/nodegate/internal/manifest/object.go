@@ -4,7 +4,9 @@
 package manifest
 
 import (
+	"cmp"
 	"fmt"
+	"iter"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -13,33 +15,12 @@ import (
 // The fields of Kubernetes' objects that a policy has to do with. The others
 // are not looked at.
 
-type object struct {
-	APIVersion text     `yaml:"apiVersion"`
-	Kind       text     `yaml:"kind"`
-	Metadata   metadata `yaml:"metadata"`
-	Spec       struct {
-		Template    *template `yaml:"template"`
-		JobTemplate *struct {
-			Spec struct {
-				Template *template `yaml:"template"`
-			} `yaml:"spec"`
-		} `yaml:"jobTemplate"`
-	} `yaml:"spec"`
-	Template *template `yaml:"template"` // of a PodTemplate
-	Handler  text      `yaml:"handler"`  // of a RuntimeClass
-}
-
 type metadata struct {
 	Name         text          `yaml:"name"`
 	GenerateName text          `yaml:"generateName"`
 	Namespace    text          `yaml:"namespace"`
 	Labels       map[text]text `yaml:"labels"`
 	Annotations  map[text]text `yaml:"annotations"`
-}
-
-type template struct {
-	Metadata metadata `yaml:"metadata"`
-	Spec     *podSpec `yaml:"spec"`
 }
 
 type podSpec struct {
@@ -58,33 +39,62 @@ type podSpec struct {
 		SeccompProfile seccomp `yaml:"seccompProfile"`
 		Sysctls        []entry `yaml:"sysctls"`
 	} `yaml:"securityContext"`
+	Volumes []struct {
+		Name  text `yaml:"name"`
+		Claim struct {
+			ReadOnly bool `yaml:"readOnly"`
+		} `yaml:"persistentVolumeClaim"`
+	} `yaml:"volumes"`
 }
 
 type container struct {
-	Name            text    `yaml:"name"`
-	RestartPolicy   text    `yaml:"restartPolicy"`
-	Env             []entry `yaml:"env"`
-	SecurityContext struct {
-		RunAsUser      *int64  `yaml:"runAsUser"`
-		RunAsGroup     *int64  `yaml:"runAsGroup"`
-		Privileged     bool    `yaml:"privileged"`
-		ProcMount      text    `yaml:"procMount"`
-		SeccompProfile seccomp `yaml:"seccompProfile"`
-		Capabilities   struct {
-			Add  []text `yaml:"add"`
-			Drop []text `yaml:"drop"`
-		} `yaml:"capabilities"`
-	} `yaml:"securityContext"`
-	VolumeMounts []struct {
+	Name            text        `yaml:"name"`
+	RestartPolicy   text        `yaml:"restartPolicy"`
+	Env             []entry     `yaml:"env"`
+	SecurityContext confinement `yaml:"securityContext"`
+	VolumeMounts    []struct {
 		MountPath text `yaml:"mountPath"`
 		ReadOnly  bool `yaml:"readOnly"`
 	} `yaml:"volumeMounts"`
 	VolumeDevices []struct {
+		Name       text `yaml:"name"`
 		DevicePath text `yaml:"devicePath"`
 	} `yaml:"volumeDevices"`
 	Resources struct {
 		Limits map[text]any `yaml:"limits"`
 	} `yaml:"resources"`
+}
+
+// confinement is a container's security context.
+type confinement struct {
+	RunAsUser      *int64  `yaml:"runAsUser"`
+	RunAsGroup     *int64  `yaml:"runAsGroup"`
+	Privileged     bool    `yaml:"privileged"`
+	ProcMount      text    `yaml:"procMount"`
+	SeccompProfile seccomp `yaml:"seccompProfile"`
+	Capabilities   struct {
+		Add  []text `yaml:"add"`
+		Drop []text `yaml:"drop"`
+	} `yaml:"capabilities"`
+}
+
+// over takes from another what it does not say itself.
+func (c *confinement) over(of *confinement) {
+	if c.RunAsUser == nil {
+		c.RunAsUser = of.RunAsUser
+	}
+	if c.RunAsGroup == nil {
+		c.RunAsGroup = of.RunAsGroup
+	}
+	c.Privileged = c.Privileged || of.Privileged
+	c.ProcMount = cmp.Or(c.ProcMount, of.ProcMount)
+	c.SeccompProfile.Type = cmp.Or(c.SeccompProfile.Type, of.SeccompProfile.Type)
+	if c.Capabilities.Add == nil {
+		c.Capabilities.Add = of.Capabilities.Add
+	}
+	if c.Capabilities.Drop == nil {
+		c.Capabilities.Drop = of.Capabilities.Drop
+	}
 }
 
 type seccomp struct {
@@ -133,18 +143,87 @@ func misspelt(n *yaml.Node, known ...string) (line int, field, meant string) {
 // field returns the value of a mapping's key, or nil.
 func field(n *yaml.Node, path ...string) *yaml.Node {
 	for _, name := range path {
-		var next *yaml.Node
-		if n != nil && n.Kind == yaml.MappingNode {
-			for i := 0; i+1 < len(n.Content); i += 2 {
-				if n.Content[i].Value == name {
-					next = n.Content[i+1]
-				}
-			}
-		}
-		if next != nil && next.Kind == yaml.AliasNode {
-			next = next.Alias
-		}
-		n = next
+		n = member(n, name, maxMerges)
 	}
 	return n
+}
+
+// maxMerges bounds merge keys (<<) within merged mappings.
+const maxMerges = 4
+
+func member(n *yaml.Node, name string, merges int) *yaml.Node {
+	if n != nil && n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	var merged *yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		switch {
+		case key.Value == name:
+			if value.Kind == yaml.AliasNode {
+				value = value.Alias
+			}
+			return value
+		case isMerge(key):
+			merged = value
+		}
+	}
+	if merged == nil || merges == 0 {
+		return nil
+	}
+	for _, from := range mergedFrom(merged) {
+		if value := member(from, name, merges-1); value != nil {
+			return value
+		}
+	}
+	return nil
+}
+
+func isMerge(key *yaml.Node) bool { return key.Value == "<<" && key.ShortTag() == "!!merge" }
+
+// mergedFrom lists the mappings of a merge key.
+func mergedFrom(value *yaml.Node) []*yaml.Node {
+	if value.Kind == yaml.SequenceNode {
+		return value.Content
+	}
+	return []*yaml.Node{value}
+}
+
+// members yields the keys of a mapping, and what is merged into it.
+func members(n *yaml.Node) iter.Seq2[string, *yaml.Node] {
+	return func(yield func(string, *yaml.Node) bool) {
+		seen := map[string]bool{}
+		var all func(n *yaml.Node, merges int) bool
+		all = func(n *yaml.Node, merges int) bool {
+			if n.Kind == yaml.AliasNode {
+				n = n.Alias
+			}
+			var merged *yaml.Node
+			for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+				key, value := n.Content[i], n.Content[i+1]
+				switch {
+				case isMerge(key):
+					merged = value
+				case !seen[key.Value]:
+					seen[key.Value] = true
+					if !yield(key.Value, value) {
+						return false
+					}
+				}
+			}
+			if merged == nil || merges == 0 {
+				return true
+			}
+			for _, from := range mergedFrom(merged) {
+				if !all(from, merges-1) {
+					return false
+				}
+			}
+			return true
+		}
+		all(n, maxMerges)
+	}
 }

@@ -4,6 +4,7 @@
 package manifest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -21,6 +22,8 @@ import (
 type Pod struct {
 	Place
 	Kind      string // of the object that holds it
+	Path      string // of its template in the object, dotted; "" for a Pod
+	Several   bool   // the object holds other templates as well
 	Name      string // the pod's; where that is drawn later, its beginning and "…"
 	Namespace string // "" where the manifest has none
 
@@ -46,8 +49,14 @@ type Container struct {
 	Unmasked   bool     // procMount: Unmasked
 	Env        []string
 	Mounts     []specs.Mount // its volumes
-	Devices    []string      // container paths of block volumes
-	Extended   []string      // resources that device plugins give
+	Devices    []BlockVolume
+	Extended   []string // resources that device plugins give
+}
+
+// BlockVolume is a volume that comes as a device (volumeDevices).
+type BlockVolume struct {
+	Path   string // in the container
+	Access string // that the kubelet asks for: "rwm", or "r" of a read-only claim
 }
 
 func (d *document) pod(n *yaml.Node, kind string) {
@@ -67,24 +76,8 @@ func (d *document) pod(n *yaml.Node, kind string) {
 	if name == "" {
 		name = string(o.Metadata.GenerateName) + "…"
 	}
-	d.add(Pod{Kind: kind, Name: name, Namespace: string(o.Metadata.Namespace)}, n, &o.Metadata, o.Spec, field(n, "spec"))
-}
-
-func (d *document) workload(n *yaml.Node, o *object, t *template) {
-	p := Pod{Kind: string(o.Kind), Name: string(o.Metadata.Name) + "-…", Namespace: string(o.Metadata.Namespace)}
-	for _, key := range slices.Sorted(maps.Keys(o.Metadata.Annotations)) {
-		if isRequest(string(key)) {
-			p.Hints = append(p.Hints, fmt.Sprintf("the annotation %q stands on the %s, where it asks for nothing: move it to the metadata of the pod's template", key, o.Kind))
-		}
-	}
-	spec := field(n, "spec", "template", "spec")
-	if spec == nil {
-		spec = field(n, "spec", "jobTemplate", "spec", "template", "spec")
-	}
-	if spec == nil {
-		spec = field(n, "template", "spec")
-	}
-	d.add(p, n, &t.Metadata, t.Spec, spec)
+	p := Pod{Kind: kind, Name: name, Namespace: cmp.Or(string(o.Metadata.Namespace), d.namespace)}
+	d.add(p, n, &o.Metadata, o.Spec, field(n, "spec"))
 }
 
 // add completes a pod. n is its object and raw its spec, as written.
@@ -129,14 +122,17 @@ func (d *document) add(p Pod, n *yaml.Node, meta *metadata, spec *podSpec, raw *
 			c := &list.containers[i]
 			at := item(list.raw, i)
 			line := d.line(at.Line)
+			if c.Name == "" && !holdsPods(p.Kind) {
+				c.Name = named(n, i, len(list.containers))
+			}
 			switch {
 			case c.Name == "":
 				d.bad(line, "a container has no name: write name: app, for instance")
 				return
-			case !isName(string(c.Name)):
+			case c.Name != unnamed && !isName(string(c.Name)):
 				d.notName(at, string(c.Name))
 				return
-			case seen[c.Name]:
+			case seen[c.Name] && c.Name != unnamed:
 				d.bad(line, "there is a second container %q: give it another name", c.Name)
 				return
 			case !isID(c.SecurityContext.RunAsUser) || !isID(c.SecurityContext.RunAsGroup) ||
@@ -238,7 +234,13 @@ func containerOf(kind string, c *container, pod *podSpec) Container {
 		out.Mounts = append(out.Mounts, specs.Mount{Destination: string(m.MountPath), Type: "bind", Source: "volume", Options: options})
 	}
 	for _, v := range c.VolumeDevices {
-		out.Devices = append(out.Devices, string(v.DevicePath))
+		block := BlockVolume{string(v.DevicePath), "rwm"}
+		for _, volume := range pod.Volumes {
+			if volume.Name == v.Name && volume.Claim.ReadOnly {
+				block.Access = "r"
+			}
+		}
+		out.Devices = append(out.Devices, block)
 	}
 	for name := range c.Resources.Limits {
 		if strings.Contains(string(name), "/") && !strings.Contains(string(name), "kubernetes.io/") {

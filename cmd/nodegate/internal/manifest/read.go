@@ -70,7 +70,8 @@ func Read(name string, from io.Reader) File {
 		return out
 	}
 	for at, doc := range split(data) {
-		d := document{place: Place{File: name, Document: at + 1, Line: doc.line}, first: doc.line, text: doc.text, out: &out}
+		left := maxAliased
+		d := document{place: Place{File: name, Document: at + 1, Line: doc.line}, first: doc.line, text: doc.text, left: &left, out: &out}
 		if line := notUTF8(doc.text); line > 0 {
 			d.bad(doc.line+line-1, "is not UTF-8: save the file as UTF-8")
 			continue

@@ -20,6 +20,7 @@ import (
 // profile, which is not at hand, is drawn as one that allows these alone.
 func (p *Pod) Spec(c *Container, denied []string) *specs.Spec {
 	sets := capabilities(c)
+	devices, rules := c.blockVolumes()
 	spec := &specs.Spec{
 		Version: specs.Version,
 		Process: &specs.Process{
@@ -32,7 +33,8 @@ func (p *Pod) Spec(c *Container, denied []string) *specs.Spec {
 			Seccomp:     c.Seccomp(denied),
 			CgroupsPath: CgroupsPath,
 			Namespaces:  p.namespaces(),
-			Resources:   &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Allow: c.Privileged, Access: "rwm"}}},
+			Devices:     devices,
+			Resources:   &specs.LinuxResources{Devices: append([]specs.LinuxDeviceCgroup{{Allow: c.Privileged, Access: "rwm"}}, rules...)},
 		},
 	}
 	if p.UserNamespace {
