@@ -63,9 +63,10 @@ test: runtimes images build ## Run all tests, those on a real containerd include
 	$(MAKE) --no-print-directory integration test-kubernetes
 
 # -count=1: go's cache of results does not know of the programs that a test starts.
+# -p 1: one package at a time, since all of them share one machine.
 .PHONY: integration
 integration: runtimes images build ## Run the tests on a real containerd alone (as root)
-	NODEGATE_REQUIRE=1 $(GO) test -count=1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./integration/... | grep -vE '/integration/(cluster|kubernetes)$$')
+	NODEGATE_REQUIRE=1 $(GO) test -count=1 -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./integration/... | grep -vE '/integration/(cluster|kubernetes)$$')
 
 .PHONY: test-kubernetes
 test-kubernetes: runtimes images build image ## Run the chart's tests on a real Kubernetes alone (as root)

@@ -1,0 +1,117 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nodegate/nodegate/integration/internal/it"
+
+	"github.com/containerd/nri/pkg/api"
+	"google.golang.org/protobuf/proto"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/nodegate/nodegate/integration/node"
+)
+
+// TestRegisterAmongThousand: an agent that comes to a node with a thousand containers,
+// each with containerd's default seccomp profile, registers within containerd's usual
+// limit of 2 s. What it takes among 5,000 depends on the machine; to measure it:
+//
+//	NODEGATE_CONTAINERS=5000 go test ./integration -run TestRegisterAmongThousand -v
+func TestRegisterAmongThousand(t *testing.T) {
+	node.Require(t, node.Options{})
+	containers := 1000
+	if n, err := strconv.Atoi(os.Getenv("NODEGATE_CONTAINERS")); err == nil {
+		containers = n
+	}
+	var pods []*api.PodSandbox
+	var ctrs []*api.Container
+	for i := range containers {
+		pod, ctr := roundTripPod(fmt.Sprintf("c%08d", i), "default", "", false, 1)
+		// Two containers a pod. With fewer pods than messages (of 4 MiB) no plugin
+		// would register: the runtime divides the pods among the messages, rounds down
+		// to none a message, and sends none until its time is over.
+		if i%2 == 0 {
+			pods = append(pods, pod)
+		}
+		ctr.PodSandboxId = pods[len(pods)-1].Id
+		ctrs = append(ctrs, ctr)
+	}
+	t.Logf("%d containers: %d KiB", containers, proto.Size(&api.SynchronizeRequest{Pods: pods, Containers: ctrs})>>10)
+	gate, tries := startRuntimeAmong(t, pods, ctrs, nodegatePlugin)
+	t.Logf("registered by tries of %v; the agent holds %d KiB", tries, gate.rss(t))
+	// At the first try where the machine is not busy.
+	if containers <= 1000 && len(tries) > 3 {
+		t.Errorf("registered at try %d", len(tries))
+	}
+}
+
+// TestRegisterInParts: containerd sends a list of containers of more than 4 MiB in
+// parts, and the agent is told of all of them. Forty containers make such a list if
+// their environment is large; that they do not run makes no difference to a plugin.
+func TestRegisterInParts(t *testing.T) {
+	const pods, each, kib = 4, 10, 128
+	n := it.StartNode(t, node.Options{})
+	for range pods {
+		p := it.RunPod(t, n, node.PodConfig{})
+		for c := range each {
+			_, err := p.CreateContainer(t.Context(), node.ContainerConfig{Name: fmt.Sprint("c-", c),
+				Seccomp: node.SeccompRuntimeDefault, Env: map[string]string{"LARGE": strings.Repeat("x", kib<<10)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	began := time.Now()
+	_, agent := it.StartAgent(t, n, it.GrantApart("ping"))
+	t.Logf("registered after %v", time.Since(began).Round(time.Millisecond))
+	found := regexp.MustCompile(`msg=synchronized .*containers=(\d+)`).FindStringSubmatch(agent.Log())
+	if found == nil || found[1] != fmt.Sprint(pods*each) {
+		t.Errorf("not told of %d containers: %q", pods*each, found)
+	}
+}
+
+// TestRegisterDuringStop: containerd lets no plugin in while it stops a container, and
+// starts none while a plugin waits. The agent says that it waits; nothing else can be
+// done about it from within (github.com/containerd/containerd/issues/14083).
+func TestRegisterDuringStop(t *testing.T) {
+	n := it.SharedNode(t)
+	deaf := it.Run(t, n, node.PodConfig{}, node.ContainerConfig{Customize: func(c *runtimeapi.ContainerConfig) {
+		c.StopSignal = runtimeapi.Signal_SIGNAL_SIGCONT // it ends by SIGKILL, when its grace is over
+	}})
+	other := it.RunPod(t, n, node.PodConfig{})
+	var stopped, started time.Time
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := n.CRI().StopContainer(t.Context(), &runtimeapi.StopContainerRequest{ContainerId: deaf.ID, Timeout: 9}); err != nil {
+			t.Error(err)
+		}
+		stopped = time.Now()
+	})
+	time.Sleep(500 * time.Millisecond) // it stops
+	g := it.NewGate(t, n, it.GrantApart("ping"))
+	wg.Go(func() {
+		time.Sleep(2 * time.Second) // the agent waits
+		if _, err := other.RunContainer(t.Context(), node.ContainerConfig{}); err != nil {
+			t.Error(err)
+		}
+		started = time.Now()
+	})
+	agent := g.Start(t)
+	wg.Wait()
+	if !strings.Contains(agent.Log(), "does not let the agent in yet") {
+		t.Error("the agent does not say that it waits")
+	}
+	if started.Before(stopped) {
+		t.Errorf("a container started %v before the other had stopped: then docs/troubleshooting.md is wrong about this containerd", stopped.Sub(started))
+	}
+}
