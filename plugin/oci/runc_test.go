@@ -44,7 +44,9 @@ func (n *node) realContainer(uid int, annotations map[string]string) {
 		"process": map[string]any{"user": map[string]any{"uid": uid, "gid": uid}, "cwd": "/", "args": []string{"/probe", "pause"},
 			"env": []string{"PATH=/bin"}, "capabilities": map[string]any{}, "noNewPrivileges": true},
 		"mounts": []any{map[string]any{"destination": "/proc", "type": "proc", "source": "proc"}},
-		"linux":  map[string]any{"namespaces": []any{map[string]any{"type": "pid"}, map[string]any{"type": "mount"}}},
+		"linux": map[string]any{"namespaces": []any{map[string]any{"type": "pid"}, map[string]any{"type": "mount"}},
+			// By default it has the container's id, which another run of this test has too.
+			"cgroupsPath": fmt.Sprintf("/nodegate-test-%d-c1", os.Getpid())},
 	}
 	text, err := json.Marshal(spec)
 	if err != nil {
