@@ -19,6 +19,7 @@ import (
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/record"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
 // BenchmarkCreateContainer is the agent's own part of a container's creation,
@@ -37,7 +38,7 @@ func BenchmarkCreateContainer(b *testing.B) {
 		b.Fatal(err)
 	}
 	p := New(c.Policy, Node{Host: h, Records: records})
-	info := newRuntimeInfo("containerd", "v2.4.2", "v0.12.3")
+	info := runtimes.Of(runtimes.Containerd, "v2.4.2", "v0.12.3")
 	p.runtime.Store(&info)
 	logger := logrus.New()
 	logger.SetOutput(io.Discard)

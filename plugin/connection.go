@@ -14,6 +14,8 @@ import (
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/nri/pkg/stub"
 	"github.com/containerd/ttrpc"
+
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
 // registerTimeout bounds one registration: the runtime's own limit is 5 s, and
@@ -56,13 +58,13 @@ func (c *connection) Configure(ctx context.Context, text, name, version string) 
 	case text != "":
 		log.G(ctx).Warn("the runtime has a configuration for this plugin, which is not read: the agent's own files are")
 	}
-	info := newRuntimeInfo(name, version, (*c.stub.Load()).RuntimeNRIVersion())
+	info := runtimes.Of(name, version, (*c.stub.Load()).RuntimeNRIVersion())
 	c.runtime.Store(&info)
 	log.G(ctx).WithField("runtime", info.String()).Info("runtime connected")
 	c.waiting.Store(time.AfterFunc(syncPatience, func() {
 		log.G(ctx).Warn("the runtime does not let the agent in yet: it may be stopping a container with a long grace period, and starts none meanwhile")
 	}))
-	return events(info.level, c.policy.Load().Audit()), nil
+	return events(info, c.policy.Load().Audit()), nil
 }
 
 // Synchronize is the plugin's, if there is one.

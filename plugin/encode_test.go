@@ -6,6 +6,7 @@ package plugin
 import (
 	"io/fs"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,10 +15,31 @@ import (
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/nri/pkg/runtime-tools/generate"
 
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
 func ptr[T any](v T) *T { return &v }
+
+// newest is the newest runtime of the table.
+func newest(t *testing.T) runtimes.Runtime {
+	t.Helper()
+	r, err := runtimes.Parse(runtimes.Newest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// Each kind of change that some NRI delivers has an encoder, and only such a kind.
+func TestEncoders(t *testing.T) {
+	for _, k := range change.Kinds() {
+		if _, ok := encoders[k]; ok != (k.NRI() != 0 && !k.Agent) && k != change.KindShadowNodes {
+			t.Errorf("%s (%s) has an encoder: %t", k.Key, k.Field, ok)
+		}
+	}
+}
 
 func device(kind, access string) policy.Device {
 	return policy.Device{Access: access, LinuxDevice: rspec.LinuxDevice{
@@ -62,12 +84,11 @@ func access(kind string, rules []rspec.LinuxDeviceCgroup) string {
 func TestDeviceAccessIsExact(t *testing.T) {
 	for _, kind := range []string{"c", "b"} {
 		for _, want := range []string{"r", "w", "rw", "m", "rm", "wm", "rwm"} {
-			e := encoder{level: level{12, 3}, seccomp: policy.Is[*rspec.LinuxSeccomp](nil)}
-			reply, _, uncarried, err := e.encode(&policy.Adjustment{Devices: []policy.Device{device(kind, want)}})
-			if err != nil || len(uncarried) > 0 {
-				t.Fatal(err, uncarried)
+			e := newEncoder(newest(t), policy.Is[*rspec.LinuxSeccomp](nil))
+			if err := e.encode(&policy.Adjustment{Devices: []policy.Device{device(kind, want)}}); err != nil || !e.remainder.Empty() {
+				t.Fatal(err, e.names())
 			}
-			spec := generated(t, reply)
+			spec := generated(t, e.reply)
 			if got := access(kind, spec.Linux.Resources.Devices); got != want {
 				t.Errorf("%s %q: the spec gives %q: %+v", kind, want, got, spec.Linux.Resources.Devices)
 			}
@@ -97,33 +118,28 @@ func TestWhatAnOldRuntimeCannotCarryIsNamed(t *testing.T) {
 	last := []string{"an unmasked /proc"}
 	namespace := []string{"a cgroup namespace of its own"}
 	sysctl := []string{"the sysctl net.ipv4.ping_group_range"}
-	for _, tc := range []struct {
-		level level
-		want  [][]string
-	}{
-		{level{2, 0}, [][]string{{"device-cgroup rules", "the CDI devices vendor.com/modem=all"}, always, {"seccomp rules"}, sysctl, namespace, last}},
-		{level{8, 0}, [][]string{{"device-cgroup rules"}, always, {"seccomp rules"}, sysctl, namespace, last}},
-		{level{10, 0}, [][]string{always, {"seccomp rules"}, sysctl, last}},
-		{level{11, 0}, [][]string{always, {"seccomp rules"}, sysctl, last}}, // carried, it would end containerd
-		{level{12, 3}, [][]string{always, last}},
+	for runtime, want := range map[string][][]string{
+		"frakti/2.4.2":      {{"device-cgroup rules", "the CDI devices vendor.com/modem=all"}, always, {"seccomp rules"}, sysctl, namespace, last},
+		"containerd/1.7.35": {{"device-cgroup rules"}, always, {"seccomp rules"}, sysctl, namespace, last},
+		"containerd/2.2.0":  {always, {"seccomp rules"}, sysctl, last},
+		"containerd/2.2.9":  {always, {"seccomp rules"}, sysctl, last}, // delivered, it would end containerd
+		"containerd/2.4.2":  {always, last},
+		"cri-o/1.36.3":      {always, {"seccomp rules"}, sysctl, last}, // the same
+		"cri-o/1.37.0":      {always, {"seccomp rules"}, last},         // delivered, they would replace a profile that is not told
 	} {
-		e := encoder{level: tc.level, cdi: tc.level != lowestLevel}
-		if tc.level.atLeast(levelSeesPolicy) {
-			e.seccomp = policy.Is[*rspec.LinuxSeccomp](nil)
-		}
-		reply, _, got, err := e.encode(&whole)
+		r, err := runtimes.Parse(runtime)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var want []string
-		for _, w := range tc.want {
-			want = append(want, w...)
+		e := newEncoder(r, policy.Known[*rspec.LinuxSeccomp]{OK: r.Has(change.TellsSeccomp)})
+		if err := e.encode(&whole); err != nil {
+			t.Fatal(err)
 		}
-		if !reflect.DeepEqual(got, want) {
-			t.Errorf("level %v:\n got %q\nwant %q", tc.level, got, want)
+		if got, want := e.names(), slices.Concat(want...); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s:\n got %q\nwant %q", runtime, got, want)
 		}
-		if len(reply.GetMounts()) != 1 || len(reply.GetEnv()) != 1 || len(reply.GetLinux().GetDevices()) != 1 {
-			t.Errorf("level %v: mounts, env and devices are for every level: %v", tc.level, reply)
+		if len(e.reply.GetMounts()) != 1 || len(e.reply.GetEnv()) != 1 || len(e.reply.GetLinux().GetDevices()) != 1 {
+			t.Errorf("%s: mounts, env and devices are for every runtime: %v", runtime, e.reply)
 		}
 	}
 }
@@ -131,16 +147,15 @@ func TestWhatAnOldRuntimeCannotCarryIsNamed(t *testing.T) {
 // An old NRI adds read and write access with every node. Less than that is
 // not to be had there, and more is not given.
 func TestOldRuntimeCannotNarrowAccess(t *testing.T) {
-	e := encoder{level: level{8, 0}}
-	reply, left, uncarried, err := e.encode(&policy.Adjustment{Devices: []policy.Device{device("c", "r")}})
-	if err != nil {
+	e := newEncoder(runtimes.Of(runtimes.Containerd, "2.1.0", ""), policy.Known[*rspec.LinuxSeccomp]{})
+	if err := e.encode(&policy.Adjustment{Devices: []policy.Device{device("c", "r")}}); err != nil {
 		t.Fatal(err)
 	}
-	if len(reply.GetLinux().GetDevices()) != 0 || len(left.Devices) != 1 {
-		t.Errorf("the device was sent: %v", reply)
+	if len(e.reply.GetLinux().GetDevices()) != 0 || len(e.remainder.Devices) != 1 {
+		t.Errorf("the device was sent: %v", e.reply)
 	}
-	if want := `the access "r" of device /dev/x`; len(uncarried) != 1 || uncarried[0] != want {
-		t.Errorf("uncarried %q, want %q", uncarried, want)
+	if got, want := e.names(), `the access "r" of device /dev/x`; len(got) != 1 || got[0] != want {
+		t.Errorf("remainder %q, want %q", got, want)
 	}
 }
 
@@ -150,19 +165,19 @@ func TestDefaultErrnoIsNotLost(t *testing.T) {
 	rules := []policy.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1, ErrnoName: "EPERM"}}
 	own := &rspec.LinuxSeccomp{DefaultAction: rspec.ActErrno, DefaultErrnoRet: ptr(uint(38)),
 		Syscalls: []rspec.LinuxSyscall{{Names: []string{"mknod", "read"}, Action: rspec.ActAllow}}}
-	e := encoder{level: level{12, 3}, seccomp: policy.Is(own)}
-	reply, _, uncarried, err := e.encode(&policy.Adjustment{Seccomp: rules})
-	if err != nil {
+	e := newEncoder(newest(t), policy.Is(own))
+	if err := e.encode(&policy.Adjustment{Seccomp: rules}); err != nil {
 		t.Fatal(err)
 	}
-	if reply.GetLinux().GetSeccompPolicy() != nil || !strings.Contains(strings.Join(uncarried, " "), "seccomp") {
-		t.Errorf("sent %v, uncarried %q", reply, uncarried)
+	if e.reply.GetLinux().GetSeccompPolicy() != nil || !strings.Contains(strings.Join(e.names(), " "), "seccomp rules under a profile of its own whose defaultErrnoRet is 38") {
+		t.Errorf("sent %v, remainder %q", e.reply, e.names())
 	}
 	own.DefaultErrnoRet = ptr(uint(1)) // what an absent one means anyhow
-	if reply, _, uncarried, _ = e.encode(&policy.Adjustment{Seccomp: rules}); len(uncarried) > 0 {
-		t.Errorf("uncarried %q", uncarried)
+	e = newEncoder(newest(t), policy.Is(own))
+	if err := e.encode(&policy.Adjustment{Seccomp: rules}); err != nil || !e.remainder.Empty() {
+		t.Errorf("%v, remainder %q", err, e.names())
 	}
-	if got := generated(t, reply).Linux.Seccomp; got == nil || got.DefaultAction != rspec.ActErrno {
+	if got := generated(t, e.reply).Linux.Seccomp; got == nil || got.DefaultAction != rspec.ActErrno {
 		t.Errorf("seccomp %+v", got)
 	}
 }

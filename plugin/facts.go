@@ -84,11 +84,11 @@ func containerOf(pod *api.PodSandbox, ctr *api.Container) policy.Container {
 }
 
 // seccompOf returns the container's own seccomp profile; nil for unconfined.
-// Before NRI 0.12 the runtime does not tell, which is not the same.
-func seccompOf(ctr *api.Container, at level) policy.Known[*specs.LinuxSeccomp] {
+// A runtime that does not tell it is not the same.
+func seccompOf(ctr *api.Container, tells bool) policy.Known[*specs.LinuxSeccomp] {
 	s := ctr.GetLinux().GetSeccompPolicy()
 	if s == nil {
-		if !at.atLeast(levelSeesPolicy) {
+		if !tells {
 			return policy.Known[*specs.LinuxSeccomp]{}
 		}
 		return policy.Is[*specs.LinuxSeccomp](nil)

@@ -17,6 +17,7 @@ import (
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/nodegate/nodegate/plugin/record"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
 // outcomes collects what a plugin tells.
@@ -261,17 +262,18 @@ func mustList(t *testing.T, p *Plugin) []record.Record {
 // the runtime knows of it: an older one refuses a plugin that asks.
 func TestEvents(t *testing.T) {
 	for _, tc := range []struct {
-		at    level
-		audit bool
-		want  bool
-	}{{level{8, 0}, false, false}, {level{10, 0}, false, true}, {level{12, 3}, false, true}, {level{12, 4}, false, false}, {level{12, 3}, true, false}} {
-		mask := events(tc.at, tc.audit)
+		version, nri string
+		audit        bool
+		want         bool
+	}{{"2.1.9", "", false, false}, {"2.2.0", "", false, true}, {"2.4.2", "0.12.3", false, true}, {"2.5.0", "0.12.4", false, false}, {"2.4.2", "0.12.3", true, false}} {
+		r := runtimes.Of(runtimes.Containerd, tc.version, tc.nri)
+		mask := events(r, tc.audit)
 		if got := mask.IsSet(api.Event_VALIDATE_CONTAINER_ADJUSTMENT); got != tc.want {
-			t.Errorf("NRI %s, audit %v: validates %v, want %v", tc.at, tc.audit, got, tc.want)
+			t.Errorf("%s, audit %v: validates %v, want %v", r, tc.audit, got, tc.want)
 		}
 		for _, e := range []api.Event{api.Event_CREATE_CONTAINER, api.Event_START_CONTAINER, api.Event_STOP_CONTAINER, api.Event_REMOVE_CONTAINER, api.Event_REMOVE_POD_SANDBOX} {
 			if !mask.IsSet(e) {
-				t.Errorf("NRI %s: not told of %v", tc.at, e)
+				t.Errorf("%s: not told of %v", r, e)
 			}
 		}
 	}

@@ -6,14 +6,12 @@ package plugin
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/containerd/log"
 
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
@@ -91,7 +89,7 @@ func (p *Plugin) tell(ctx context.Context, o *Outcome) {
 
 func (w *work) outcome(pol *policy.Policy, err error) *Outcome {
 	o := newOutcome(pol, &w.request, w.podID, w.containerID)
-	o.Profiles, o.Changes, o.Reasons = w.decision.Profiles, changes(&w.decision.Adjustment), w.decision.Reasons
+	o.Profiles, o.Changes, o.Reasons = w.decision.Profiles, brief(&w.decision.Adjustment), w.decision.Reasons
 	if !w.started.IsZero() {
 		o.Took = o.Time.Sub(w.started)
 	}
@@ -147,61 +145,14 @@ func logOutcome(ctx context.Context, o *Outcome) {
 	}
 }
 
-// changes says in short what an adjustment changes, most notable first.
-func changes(a *policy.Adjustment) []string {
+// brief says in short what an adjustment changes.
+func brief(a *change.Adjustment) []string {
 	var out []string
-	add := func(format string, args ...any) {
-		switch {
-		case len(out) < maxChanges:
-			out = append(out, shorten(fmt.Sprintf(format, args...), maxName))
-		case len(out) == maxChanges:
-			out = append(out, "and more")
+	for i, text := range a.Brief() {
+		if i == maxChanges {
+			return append(out, "and more")
 		}
-	}
-	for _, d := range a.Devices {
-		add("device %s %s", d.Path, d.Access)
-	}
-	for _, n := range a.ShadowNodes {
-		add("device %s (shadow node)", n.ContainerPath)
-	}
-	for _, name := range a.CDIDevices {
-		add("CDI device %s", name)
-	}
-	for _, path := range a.AdoptDevices {
-		add("device %s adopted", path)
-	}
-	for _, name := range a.Capabilities.Add {
-		add("capability +%s", name)
-	}
-	for _, name := range a.Capabilities.Drop {
-		add("capability -%s", name)
-	}
-	for _, r := range a.Seccomp {
-		answer := "allowed"
-		if r.Denies() {
-			answer = r.ErrnoName
-		}
-		add("seccomp %s: %s", strings.Join(r.Syscalls, ","), answer)
-	}
-	for _, name := range slices.Sorted(maps.Keys(a.Sysctls)) {
-		add("sysctl %s=%s", name, a.Sysctls[name])
-	}
-	for _, m := range a.Mounts {
-		if m.Type != "bind" { // those of shadow nodes are named above
-			add("mount %s (%s)", m.Destination, m.Type)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(a.Env)) {
-		add("env %s", name) // its value may be nobody's business
-	}
-	if len(a.DeviceRules) > 0 {
-		add("%d device-cgroup rules", len(a.DeviceRules))
-	}
-	if a.Cgroup != nil {
-		add("cgroup writable")
-	}
-	if a.ProcUnmasked {
-		add("/proc unmasked")
+		out = append(out, shorten(text, maxName))
 	}
 	return out
 }

@@ -94,12 +94,12 @@ func paritySpec(own *rspec.LinuxSeccomp) *rspec.Spec {
 
 func throughNRI(t *testing.T, spec *rspec.Spec, a *policy.Adjustment) *rspec.Spec {
 	t.Helper()
-	e := encoder{level: level{12, 3}, seccomp: policy.Is(spec.Linux.Seccomp), archs: policy.Architectures("amd64")}
-	reply, _, uncarried, err := e.encode(a)
-	if err != nil || len(uncarried) > 0 {
-		t.Fatal(uncarried, err)
+	e := newEncoder(newest(t), policy.Is(spec.Linux.Seccomp))
+	e.archs = policy.Architectures("amd64")
+	if err := e.encode(a); err != nil || !e.remainder.Empty() {
+		t.Fatal(e.names(), err)
 	}
-	if err := generate.SpecGenerator(newSpecGen(spec)).Adjust(reply); err != nil {
+	if err := generate.SpecGenerator(newSpecGen(spec)).Adjust(e.reply); err != nil {
 		t.Fatal(err)
 	}
 	return normal(spec)

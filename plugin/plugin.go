@@ -16,6 +16,7 @@ import (
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/nodegate/nodegate/plugin/record"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
 // Name is the name under which the plugin registers. Pods name it in the
@@ -47,7 +48,7 @@ func (n *Node) Close() {
 type Plugin struct {
 	node    Node
 	policy  atomic.Pointer[policy.Policy]
-	runtime atomic.Pointer[runtimeInfo]
+	runtime atomic.Pointer[runtimes.Runtime]
 	pods    pods
 	live    live
 	link    atomic.Pointer[link]
@@ -69,7 +70,8 @@ type Plugin struct {
 func New(p *policy.Policy, node Node) *Plugin {
 	plugin := &Plugin{node: node, again: make(chan struct{}, 1), ready: make(chan struct{})}
 	plugin.policy.Store(p)
-	plugin.runtime.Store(&runtimeInfo{level: lowestLevel})
+	unknown := runtimes.Unknown()
+	plugin.runtime.Store(&unknown)
 	plugin.unregistered("it has not registered yet")
 	return plugin
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/nodegate/nodegate/plugin/record"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
 const testPolicy = `version = 1
@@ -65,7 +66,7 @@ func newTestPlugin(t *testing.T, dir string) *Plugin {
 		t.Fatal(err)
 	}
 	p := New(c.Policy, Node{Host: h, Records: records, NoShadows: errors.New("no shadow nodes in this test")})
-	info := newRuntimeInfo("containerd", "v2.4.2", "v0.12.3")
+	info := runtimes.Of(runtimes.Containerd, "v2.4.2", "v0.12.3")
 	p.runtime.Store(&info)
 	return p
 }

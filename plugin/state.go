@@ -25,7 +25,7 @@ type link struct {
 func (p *Plugin) State() State {
 	l := p.link.Load()
 	s := State{Since: l.since, Reason: l.reason}
-	if r := p.runtime.Load(); r.name != "" {
+	if r := p.runtime.Load(); r.Name != "" {
 		s.Runtime = r.String()
 	}
 	return s

@@ -9,8 +9,10 @@ import (
 
 	"github.com/containerd/nri/pkg/api"
 
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/nodegate/nodegate/plugin/record"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
 // The runtime goes on without a plugin that did not answer. Two things are in
@@ -58,15 +60,15 @@ func (p *Plugin) arrived(ctx context.Context, pol *policy.Policy, pod *api.PodSa
 	return err
 }
 
-// events are those that the runtime is to tell of. A plugin can validate from
-// NRI 0.10 on; an older runtime refuses one that asks for it. It is one more
-// round trip for each container, and one with a failure policy needs it not.
-// In audit mode nothing may be refused, so nothing is validated.
-func events(at level, audit bool) api.EventMask {
+// events are those that the runtime is to tell of. An older runtime refuses a
+// plugin that asks to validate. Validation is one more round trip for each
+// container, and unnecessary where the runtime fails a request that the plugin
+// does not answer. In audit mode nothing may be refused, so nothing is validated.
+func events(r runtimes.Runtime, audit bool) api.EventMask {
 	var mask api.EventMask
 	mask.Set(api.Event_CREATE_CONTAINER, api.Event_START_CONTAINER, api.Event_STOP_CONTAINER,
 		api.Event_REMOVE_CONTAINER, api.Event_REMOVE_POD_SANDBOX)
-	if at.atLeast(levelRules) && !at.atLeast(levelFails) && !audit {
+	if r.Has(change.Validates) && !r.Has(change.FailsClosed) && !audit {
 		mask.Set(api.Event_VALIDATE_CONTAINER_ADJUSTMENT)
 	}
 	return mask

@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/nri/pkg/api"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/nodegate/nodegate/plugin/record"
@@ -54,7 +55,7 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 		return nil
 	}
 	runtime := p.runtime.Load()
-	w.change, w.left, err = runtime.carry(pol, &w.request, &w.decision.Adjustment, seccompOf(ctr, runtime.level))
+	w.change, w.left, err = deliver(*runtime, pol, &w.request, &w.decision.Adjustment, seccompOf(ctr, runtime.Has(change.TellsSeccomp)))
 	return err
 }
 

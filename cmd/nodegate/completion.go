@@ -17,7 +17,7 @@ import (
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/cri"
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/manifest"
 	"github.com/nodegate/nodegate/config"
-	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
 func completionCommand() *cobra.Command {
@@ -102,7 +102,7 @@ func flagCompletion(cmd *cobra.Command, flag string) cobra.CompletionFunc {
 	case "layout":
 		return values("auto", "containerd", "k3s", "rke2")
 	case "runtime":
-		return values(plugin.NewestRuntime, "containerd/2.3", "containerd/2.2.1", "containerd/2.2.0", "containerd/2.1", "containerd/2.0", "containerd/1.7.30", "containerd/1.7.0")
+		return values(runtimes.Newest, "containerd/2.3", "containerd/2.2.1", "containerd/2.2.0", "containerd/2.1", "containerd/2.0", "containerd/1.7.30", "containerd/1.7.0", "cri-o/1.37", "cri-o/1.36")
 	case "runtime-endpoint", "address":
 		return values("unix://")
 	case "id":

@@ -16,8 +16,8 @@ import (
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/cri"
 	"github.com/nodegate/nodegate/config"
-	"github.com/nodegate/nodegate/plugin"
 	"github.com/nodegate/nodegate/plugin/host"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
 // explainOptions are the flags of explain.
@@ -71,7 +71,7 @@ line.`,
 	f.StringVar(&o.container, "container", "", "only the container with this `name`")
 	f.StringVarP(&o.namespace, "namespace", "n", "", "the `namespace` of manifests that name none")
 	f.StringVar(&o.handler, "handler", "", `the runtime `+"`handler`"+` of the pods (default: by their runtimeClassName)`)
-	f.StringVar(&o.runtime, "runtime", "", "the runtime's `name/version` (default: that of this node, or "+plugin.NewestRuntime+")")
+	f.StringVar(&o.runtime, "runtime", "", "the runtime's `name/version` (default: that of this node, or "+runtimes.Newest+")")
 	f.StringVar(&o.endpoint, "runtime-endpoint", "", "the runtime's CRI `socket` (default: containerd's)")
 	f.StringVarP(&o.output, "output", "o", "table", "the `format`: "+strings.Join(explainFormats, ", "))
 	return cmd
@@ -96,7 +96,7 @@ func (o *explainOptions) check(cmd *cobra.Command) error {
 		return wrong("stdin can be read once: write -f - once")
 	}
 	if o.runtime != "" {
-		if _, err := plugin.ParseRuntime(o.runtime); err != nil {
+		if _, err := runtimes.Parse(o.runtime); err != nil {
 			return wrong("--runtime %s", err)
 		}
 	}
@@ -154,7 +154,7 @@ func (e *explainer) askRuntime(ctx context.Context) error {
 	if err == nil || e.options.endpoint != "" {
 		return err
 	}
-	e.runtime, err = plugin.ParseRuntime(plugin.NewestRuntime)
+	e.runtime, err = runtimes.Parse(runtimes.Newest)
 	e.runtimeFrom = "the newest that is known: none answers here, and --runtime names none"
 	return err
 }
@@ -164,7 +164,7 @@ func (e *explainer) askRuntime(ctx context.Context) error {
 func (e *explainer) findRuntime(ctx context.Context, client *cri.Client) (err error) {
 	if e.options.runtime != "" {
 		e.runtimeFrom = "as --runtime says"
-		e.runtime, err = plugin.ParseRuntime(e.options.runtime)
+		e.runtime, err = runtimes.Parse(e.options.runtime)
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
@@ -174,7 +174,7 @@ func (e *explainer) findRuntime(ctx context.Context, client *cri.Client) (err er
 		return err
 	}
 	e.runtimeFrom = "of this node"
-	e.runtime, err = plugin.ParseRuntime(name + "/" + version)
+	e.runtime, err = runtimes.Parse(name + "/" + version)
 	return err
 }
 

@@ -14,8 +14,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/oci"
-	"github.com/nodegate/nodegate/plugin/policy"
 )
 
 // liveReport is what a container of this node has, beside what it should have.
@@ -66,8 +66,8 @@ func (h *has) compare(e *explainer, got *outcome) error {
 			given.Mounts = append(given.Mounts, m)
 		}
 	}
-	for _, part := range given.Parts() {
-		if text := part.Field + " " + part.Text; !today[text] && !slices.Contains(live.Older, text) {
+	for _, c := range given.Changes() {
+		if text := c.Field + " " + c.Text; !today[text] && !slices.Contains(live.Older, text) {
 			live.Older = append(live.Older, text)
 		}
 	}
@@ -76,7 +76,7 @@ func (h *has) compare(e *explainer, got *outcome) error {
 
 // hasPart reports whether a change would change nothing.
 func (h *has) hasPart(e *explainer, ch *changeReport) (bool, error) {
-	if nodes := ch.Only.ShadowNodes; len(nodes) > 0 && ch.Field == policy.NodeField {
+	if nodes := ch.Only.ShadowNodes; len(nodes) > 0 && ch.Field == change.NodeField {
 		_, err := os.Lstat(path.Join(e.config.State.HostRoot, nodes[0].Path))
 		return err == nil, nil
 	}
@@ -87,7 +87,7 @@ func (h *has) hasPart(e *explainer, ch *changeReport) (bool, error) {
 		linux := h.parsed.Linux
 		return linux == nil || !slices.ContainsFunc(linux.Devices, func(d specs.LinuxDevice) bool { return d.Path == ch.Only.ShadowNodes[0].ContainerPath }), nil
 	}
-	after, err := oci.Apply(h.spec, &ch.Only)
+	after, err := oci.Apply(h.spec, ch.Only)
 	if err != nil || bytes.Equal(after, h.spec) {
 		return err == nil, err
 	}

@@ -13,9 +13,11 @@ import (
 
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/oci"
 	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
 // explainer decides about containers as the agent would.
@@ -24,7 +26,7 @@ type explainer struct {
 	host        *host.Host
 	hostNote    string // that it is not where the policy says; or ""
 	options     *explainOptions
-	runtime     plugin.Runtime
+	runtime     runtimes.Runtime
 	runtimeFrom string
 }
 
@@ -77,9 +79,9 @@ func (e *explainer) decide(s *subject) (outcome, error) {
 	}
 	a := &out.decision.Adjustment
 	denied := deniedCalls(a)
-	parts, err := e.runtime.Carry(pol, req, a, s.seccomp(denied))
-	for _, p := range parts {
-		out.explained.Changes = append(out.explained.Changes, changeReport{Part: p.Part, Field: p.Field, Change: p.Text, By: p.By})
+	deliveries, err := plugin.Deliver(e.runtime, pol, req, a, s.seccomp(denied))
+	for _, d := range deliveries {
+		out.explained.Changes = append(out.explained.Changes, changeReport{Only: &d.Only, Field: d.Field, Change: d.Text, By: d.By})
 	}
 	if err != nil {
 		return out, out.explained.refused(err)
@@ -147,5 +149,5 @@ func pretty(spec []byte) (string, error) {
 
 // inSpec reports whether the change shows in the OCI spec.
 func (c *changeReport) inSpec() bool {
-	return c.Field != policy.NodeField && c.Field != policy.CDIField
+	return c.Field != change.NodeField && c.Field != change.CDIField
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/manifest"
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
@@ -149,7 +150,7 @@ func (e *explainer) subjectOf(p *manifest.Pod, c *manifest.Container, handler st
 	s := &subject{privileged: c.Privileged, seccomp: c.Seccomp,
 		spec: func(denied []string) ([]byte, error) { return json.Marshal(p.Spec(c, denied)) }}
 	s.facts.Request = p.Request(c, e.options.namespace, handler)
-	s.facts.Container = p.Facts(c, e.runtime.TellsContainer())
+	s.facts.Container = p.Facts(c, e.runtime.Has(change.TellsUser))
 	if p.UserNamespace {
 		s.facts.Host.UIDMap, s.facts.Host.GIDMap = policy.Is(manifest.IDMap()), policy.Is(manifest.IDMap())
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/cri"
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/oci"
 	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/nodegate/nodegate/plugin/record"
@@ -147,7 +148,7 @@ func (h *has) subject(e *explainer, c *cri.Container) *subject {
 	k := &s.facts.Container
 	k.ID = c.ID
 	k.HostNamespaces = hostNamespaces(c.PodNamespaces)
-	if p := h.parsed.Process; p != nil && e.runtime.TellsContainer() {
+	if p := h.parsed.Process; p != nil && e.runtime.Has(change.TellsUser) {
 		k.User = policy.Is(policy.User{UID: p.User.UID, GID: p.User.GID})
 	}
 	for _, m := range h.parsed.Mounts {

@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/manifest"
-	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
@@ -80,11 +80,11 @@ type grantReport struct {
 }
 
 type changeReport struct {
-	policy.Part `json:"-"`
-	Field       string         `json:"field"`
-	Change      string         `json:"change"`
-	By          plugin.Surface `json:"by"`
-	Has         string         `json:"has,omitempty"` // of a live container: "given" or "lacking"
+	Only   *change.Adjustment `json:"-"`
+	Field  string             `json:"field"`
+	Change string             `json:"change"`
+	By     change.Channel     `json:"by"`
+	Has    string             `json:"has,omitempty"` // of a live container: "given" or "lacking"
 }
 
 // addDiff makes the difference between the specs before and after.

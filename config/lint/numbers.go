@@ -11,7 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/nodegate/nodegate/config"
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 // Major numbers of the kernel's Documentation/admin-guide/devices.txt.
@@ -36,13 +36,13 @@ func dynamic(kind string, major int64) bool {
 func (l *linter) deviceRules(p *config.Profile, at at) {
 	for i, r := range p.DeviceCgroupRules {
 		key := fmt.Sprintf("device_cgroup_rules[%d]", i)
-		what := fmt.Sprintf("%s is %q", where(p, key), policy.RuleText(&r))
+		what := fmt.Sprintf("%s is %q", where(p, key), change.RuleText(&r))
 		without := strings.ReplaceAll(r.Access, "m", "")
 		if without != r.Access {
 			write := "leave it out"
 			if without != "" {
 				r.Access = without
-				write = fmt.Sprintf("write %q", policy.RuleText(&r))
+				write = fmt.Sprintf("write %q", change.RuleText(&r))
 			}
 			l.add("mknod_access", at(key), what, write)
 		}

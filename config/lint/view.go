@@ -84,28 +84,24 @@ func where(p *config.Profile, key string) string {
 	return "profiles." + name + "." + key
 }
 
-// gives reports whether a profile hands over something of the node, or a right; what
-// only sets up the container itself does not count.
+// gives reports whether a profile hands over something of the node, or a right.
 func gives(p *config.Profile) bool {
-	return len(p.Devices)+len(p.DeviceCgroupRules)+len(p.CDIDevices)+len(p.Capabilities.Add) > 0 ||
-		p.AdoptDevices || p.ProcUnmasked || p.CgroupWritable ||
-		slices.ContainsFunc(p.Seccomp, func(r policy.SeccompRule) bool { return !r.Denies() })
+	a := p.Outline()
+	return a.Gives()
 }
 
-// takesAway reports whether a profile drops a capability or denies a system call.
+// takesAway reports whether a profile leaves a container with less than it had.
 func takesAway(p *config.Profile) bool {
-	return len(p.Capabilities.Drop) > 0 || slices.ContainsFunc(p.Seccomp, policy.SeccompRule.Denies)
+	a := p.Outline()
+	return a.TakesAway()
 }
 
-// needsWrapper names what of a profile no NRI carries; "" for nothing.
+// needsWrapper names the key of a profile that only the wrapper delivers; "" for none.
 func needsWrapper(p *config.Profile) string {
-	switch {
-	case len(p.Capabilities.Add)+len(p.Capabilities.Drop) > 0:
-		return "capabilities"
-	case p.ProcUnmasked:
-		return "proc_mount"
-	case p.AdoptDevices:
-		return "adopt_devices"
+	for _, k := range p.Kinds() {
+		if k.NeedsWrapper() {
+			return k.Key
+		}
 	}
 	return ""
 }

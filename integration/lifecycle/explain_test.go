@@ -12,7 +12,7 @@ import (
 
 	"github.com/nodegate/nodegate/integration/internal/it"
 	"github.com/nodegate/nodegate/integration/node"
-	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
 // What explain says of live containers is what they have: adjusted by NRI, in pods with
@@ -98,8 +98,8 @@ apply = "always"
 
 // Without a runtime, explain goes by the newest that is tested here.
 func TestExplainNewest(t *testing.T) {
-	if want := "containerd/" + node.DefaultContainerd; plugin.NewestRuntime != want {
-		t.Errorf("plugin.NewestRuntime is %q, want %q", plugin.NewestRuntime, want)
+	if want := "containerd/" + node.DefaultContainerd; runtimes.Newest != want {
+		t.Errorf("runtimes.Newest is %q, want %q", runtimes.Newest, want)
 	}
 }
 

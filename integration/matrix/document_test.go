@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nodegate/nodegate/hack/tables"
 	"github.com/nodegate/nodegate/integration/internal/it"
 	"github.com/nodegate/nodegate/integration/node"
 )
@@ -77,7 +78,7 @@ func document(seen map[seenCell]string) string {
 	for i, note := range notes {
 		fmt.Fprintf(&out, "%d. %s\n", i+1, note)
 	}
-	return out.String()
+	return out.String() + tables.CRIOSection()
 }
 
 // table shows what was seen with one version of cgroups, and adds to the notes.

@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
@@ -35,7 +36,7 @@ type Denied struct {
 
 // String is "/dev/fuse (c 10:229 rwm)", or the rule alone.
 func (d Denied) String() string {
-	rule := policy.RuleText(&d.Rule)
+	rule := change.RuleText(&d.Rule)
 	if d.Path == "" {
 		return rule
 	}

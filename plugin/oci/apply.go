@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 // specName is what messages call a container's spec.
@@ -17,7 +17,7 @@ const specName = "config.json"
 // new text. All that it does not change keeps its bytes, and a spec that has
 // the adjustment already is returned as it is. Where NRI could have carried a
 // part as well, the spec comes out as NRI's generator would make it.
-func Apply(config []byte, a *policy.Adjustment) ([]byte, error) {
+func Apply(config []byte, a *change.Adjustment) ([]byte, error) {
 	spec, err := parseDocument(specName, config)
 	if err != nil {
 		return nil, err
@@ -28,36 +28,39 @@ func Apply(config []byte, a *policy.Adjustment) ([]byte, error) {
 	return spec.bytes(), nil
 }
 
-func apply(spec *node, a *policy.Adjustment) error {
-	if err := carries(a); err != nil {
-		return err
-	}
-	for _, step := range []func(*node, *policy.Adjustment) error{
-		applyEnv, applyCapabilities, applySeccomp, applySysctls,
-		applyDevices, applyShadowNodes, applyMounts, applyNamespaces, applyProc, checkShadowNodes,
-	} {
-		if err := step(spec, a); err != nil {
-			return err
-		}
-	}
-	return nil
+// appliers make the changes that the wrapper can deliver, in the order of the
+// kinds. Each leaves the spec alone if the adjustment has nothing of its kind.
+var appliers = map[*change.Kind]func(spec *node, a *change.Adjustment) error{
+	change.KindDevices:      applyDevices,
+	change.KindShadowNodes:  applyShadowNodes,
+	change.KindMounts:       applyMounts,
+	change.KindDeviceRules:  applyDeviceRules,
+	change.KindAdoptDevices: applyAdoptDevices,
+	change.KindCapabilities: applyCapabilities,
+	change.KindSeccomp:      applySeccomp,
+	change.KindSysctls:      applySysctls,
+	change.KindEnv:          applyEnv,
+	change.KindNamespaces:   applyNamespaces,
+	change.KindProc:         applyProc,
 }
 
-// carries refuses what a spec alone cannot bring about.
-func carries(a *policy.Adjustment) error {
-	switch {
-	case len(a.CDIDevices) > 0:
-		return fmt.Errorf("the CDI devices %s are injected by the container runtime, and nodegate-runc cannot: use containerd 2.1 or later, or 1.7.30 or a later 1.7",
-			strings.Join(a.CDIDevices, ", "))
-	case a.Cgroup != nil:
-		return fmt.Errorf("the cgroup %s is the agent's to hand over, and not nodegate-runc's", a.Cgroup.Path)
+func apply(spec *node, a *change.Adjustment) error {
+	for _, k := range change.Kinds() {
+		switch applyKind := appliers[k]; {
+		case applyKind != nil:
+			if err := applyKind(spec, a); err != nil {
+				return err
+			}
+		case k.In(a):
+			return fmt.Errorf("%s cannot be had by a change of %s", strings.Join(k.Name(a), " and "), specName)
+		}
 	}
-	return nil
+	return checkShadowNodes(spec, a)
 }
 
 // applyProc empties the lists of what is masked and read-only under /proc. A
 // nested container can mount a /proc of its own only if both are empty.
-func applyProc(spec *node, a *policy.Adjustment) error {
+func applyProc(spec *node, a *change.Adjustment) error {
 	if !a.ProcUnmasked {
 		return nil
 	}

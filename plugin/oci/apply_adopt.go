@@ -9,13 +9,16 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
-// adoptDevices makes the process's user the owner of devices that the spec has,
+// applyAdoptDevices makes the process's user the owner of devices that the spec has,
 // who may then read and write them as far as the device cgroup lets him. In a
 // user namespace the runtime ignores owners, and shadow nodes do it.
-func adoptDevices(spec *node, paths []string) error {
+func applyAdoptDevices(spec *node, a *change.Adjustment) error {
+	if len(a.AdoptDevices) == 0 {
+		return nil
+	}
 	if within, err := hasUserNamespace(spec); within || err != nil {
 		return err
 	}
@@ -28,7 +31,7 @@ func adoptDevices(spec *node, paths []string) error {
 		return err
 	}
 	return eachDevice(list, func(at int, have *specs.LinuxDevice) error {
-		if !slices.ContainsFunc(paths, func(p string) bool { return absolute(p) == absolute(have.Path) }) {
+		if !slices.ContainsFunc(a.AdoptDevices, func(p string) bool { return absolute(p) == absolute(have.Path) }) {
 			return nil
 		}
 		entry := list.kids[at].value
@@ -80,7 +83,7 @@ func hasUserNamespace(spec *node) (bool, error) {
 // applyShadowNodes takes the devices out of the spec that shadow nodes stand
 // for: the runtime makes devices after the mounts, over them. Their rules in
 // the device cgroup stay.
-func applyShadowNodes(spec *node, a *policy.Adjustment) error {
+func applyShadowNodes(spec *node, a *change.Adjustment) error {
 	list, err := spec.lookup("linux", "devices")
 	if list == nil || err != nil || len(a.ShadowNodes) == 0 {
 		return err
@@ -104,7 +107,7 @@ func applyShadowNodes(spec *node, a *policy.Adjustment) error {
 
 // checkShadowNodes makes sure that each shadow node is bound where it is to
 // be, by NRI or by this adjustment.
-func checkShadowNodes(spec *node, a *policy.Adjustment) error {
+func checkShadowNodes(spec *node, a *change.Adjustment) error {
 	if len(a.ShadowNodes) == 0 {
 		return nil
 	}

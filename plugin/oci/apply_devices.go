@@ -10,25 +10,12 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
-// applyDevices adds nodes and device-cgroup rules, and hands the nodes that
-// are there already to the process.
-func applyDevices(spec *node, a *policy.Adjustment) error {
-	if len(a.AdoptDevices) > 0 {
-		if err := adoptDevices(spec, a.AdoptDevices); err != nil {
-			return err
-		}
-	}
-	if err := addDevices(spec, a.Devices); err != nil {
-		return err
-	}
-	return addRules(spec, cgroupRules(a))
-}
-
-func addDevices(spec *node, devices []policy.Device) error {
-	if len(devices) == 0 {
+// applyDevices adds nodes. applyDeviceRules adds their rules.
+func applyDevices(spec *node, a *change.Adjustment) error {
+	if len(a.Devices) == 0 {
 		return nil
 	}
 	linux, err := spec.ensure("linux", "{}")
@@ -43,8 +30,8 @@ func addDevices(spec *node, devices []policy.Device) error {
 	if err != nil {
 		return err
 	}
-	for i := range devices {
-		want := ownedBy(devices[i], user)
+	for i := range a.Devices {
+		want := ownedBy(a.Devices[i], user)
 		there := false
 		err := eachDevice(list, func(at int, have *specs.LinuxDevice) error {
 			if absolute(have.Path) != absolute(want.Path) {
@@ -66,7 +53,7 @@ func addDevices(spec *node, devices []policy.Device) error {
 }
 
 // ownedBy fills in the ids of the process that the agent did not know.
-func ownedBy(d policy.Device, user specs.User) *specs.LinuxDevice {
+func ownedBy(d change.Device, user specs.User) *specs.LinuxDevice {
 	if d.Process.UID {
 		d.UID = &user.UID
 	}
@@ -80,7 +67,7 @@ func ownedBy(d policy.Device, user specs.User) *specs.LinuxDevice {
 // access of a device is exactly what is written, so the rest is denied by a
 // rule after it; in the same words as when NRI carries it, which gives read
 // and write access with every node and mknod with a block device.
-func cgroupRules(a *policy.Adjustment) []specs.LinuxDeviceCgroup {
+func cgroupRules(a *change.Adjustment) []specs.LinuxDeviceCgroup {
 	var given, corrected []specs.LinuxDeviceCgroup
 	for _, d := range a.Devices {
 		rule := specs.LinuxDeviceCgroup{Allow: true, Type: d.Type, Major: &d.Major, Minor: &d.Minor, Access: "rw"}
@@ -112,9 +99,11 @@ func without(all, some string) string {
 	}, all)
 }
 
-// addRules appends device-cgroup rules, unless they are the last ones already.
-// Later rules overrule earlier ones, so an equal rule elsewhere will not do.
-func addRules(spec *node, rules []specs.LinuxDeviceCgroup) error {
+// applyDeviceRules appends device-cgroup rules, unless they are the last ones
+// already. Later rules overrule earlier ones, so an equal rule elsewhere will
+// not do.
+func applyDeviceRules(spec *node, a *change.Adjustment) error {
+	rules := cgroupRules(a)
 	if len(rules) == 0 {
 		return nil
 	}

@@ -10,11 +10,11 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 // applyMounts adds mounts, each in the place of what was mounted at its path.
-func applyMounts(spec *node, a *policy.Adjustment) error {
+func applyMounts(spec *node, a *change.Adjustment) error {
 	if len(a.Mounts) == 0 {
 		return nil
 	}

@@ -8,12 +8,12 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 // applyNamespaces gives the container new namespaces of its own, each in the
 // place of one that it would have joined.
-func applyNamespaces(spec *node, a *policy.Adjustment) error {
+func applyNamespaces(spec *node, a *change.Adjustment) error {
 	if len(a.Namespaces) == 0 {
 		return nil
 	}

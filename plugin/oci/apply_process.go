@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 // applyEnv sets environment variables where they stand, and adds the others.
-func applyEnv(spec *node, a *policy.Adjustment) error {
+func applyEnv(spec *node, a *change.Adjustment) error {
 	if len(a.Env) == 0 {
 		return nil
 	}
@@ -59,7 +59,7 @@ func processOf(spec *node) (*node, error) {
 	return process, nil
 }
 
-func applyCapabilities(spec *node, a *policy.Adjustment) error {
+func applyCapabilities(spec *node, a *change.Adjustment) error {
 	if len(a.Capabilities.Add) == 0 && len(a.Capabilities.Drop) == 0 {
 		return nil
 	}
@@ -80,7 +80,7 @@ func applyCapabilities(spec *node, a *policy.Adjustment) error {
 // added goes to the bounding, permitted and effective sets, and for another
 // user than root also to the inheritable and ambient ones: execve clears the
 // effective set of such a process otherwise. What is dropped leaves all five.
-func changeCapabilities(process *node, change policy.Capabilities) error {
+func changeCapabilities(process *node, change change.Capabilities) error {
 	sets, err := process.member("capabilities")
 	if sets == nil || err != nil {
 		return err

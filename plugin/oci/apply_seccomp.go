@@ -11,13 +11,14 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
 // applySeccomp merges rules into the container's seccomp profile. The engine
 // says what comes out; here the rules that it left alone keep their text, and
 // one that it took names from keeps all but those.
-func applySeccomp(spec *node, a *policy.Adjustment) error {
+func applySeccomp(spec *node, a *change.Adjustment) error {
 	if len(a.Seccomp) == 0 {
 		return nil
 	}

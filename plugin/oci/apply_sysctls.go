@@ -9,12 +9,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 // applySysctls sets sysctls. One that the spec has in the spelling with
 // slashes is set there: the runtime would write both, in no certain order.
-func applySysctls(spec *node, a *policy.Adjustment) error {
+func applySysctls(spec *node, a *change.Adjustment) error {
 	if len(a.Sysctls) == 0 {
 		return nil
 	}

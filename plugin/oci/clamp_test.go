@@ -10,15 +10,15 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 func mountOf(destination, source string) specs.Mount {
 	return specs.Mount{Destination: destination, Type: "bind", Source: source}
 }
 
-func deviceOf(path, access string) policy.Device {
-	return policy.Device{Access: access, LinuxDevice: specs.LinuxDevice{Path: path, Type: "c", Major: 10, Minor: 200}}
+func deviceOf(path, access string) change.Device {
+	return change.Device{Access: access, LinuxDevice: specs.LinuxDevice{Path: path, Type: "c", Major: 10, Minor: 200}}
 }
 
 func TestClampPing(t *testing.T) {

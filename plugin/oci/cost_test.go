@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 func TestFootprint(t *testing.T) {
@@ -78,8 +78,8 @@ func TestCost(t *testing.T) {
 
 	// The runtime that is run is /bin/true, to see the wrapper's part alone.
 	n.write("runc.toml", "version = 1\npath = \"/bin/true\"\nstate_dir = \""+n.path("state")+"\"\n", 0o644)
-	a := policy.Adjustment{Capabilities: policy.Capabilities{Add: []string{"CAP_MKNOD"}},
-		Seccomp: []policy.SeccompRule{{Syscalls: []string{"mknod", "mknodat"}, Errno: 1}}, ProcUnmasked: true}
+	a := change.Adjustment{Capabilities: change.Capabilities{Add: []string{"CAP_MKNOD"}},
+		Seccomp: []change.SeccompRule{{Syscalls: []string{"mknod", "mknodat"}, Errno: 1}}, ProcUnmasked: true}
 	for _, dir := range []string{n.bundle, n.path("state")} { // both are on /run, which is in memory
 		n.mkdir(dir)
 		missing(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755") != nil, "a tmpfs cannot be mounted")

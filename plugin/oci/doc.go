@@ -4,7 +4,7 @@
 // Package oci is the surface that changes an OCI bundle, and the run of
 // nodegate-runc, which is called in the place of the OCI runtime.
 //
-// It carries out an [policy.Adjustment] that the agent left for it in a
+// It carries out an [change.Adjustment] that the agent left for it in a
 // decision record, and knows no policy: there is one thing that it decides by
 // itself, the clamp of ping_group_range in a pod sandbox.
 //

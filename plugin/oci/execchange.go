@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 // execChangeName is the file in a bundle that says what is to change in every
@@ -26,12 +26,12 @@ const execChangeName = "nodegate.json"
 type execChange struct {
 	Version      int                 `json:"version"`
 	ContainerID  string              `json:"containerId"`
-	Capabilities policy.Capabilities `json:"capabilities"`
+	Capabilities change.Capabilities `json:"capabilities"`
 }
 
 // stageExecChange writes the file, if it does not say so already, and removes
 // one that is no longer true.
-func stageExecChange(files *staged, id string, change policy.Capabilities) error {
+func stageExecChange(files *staged, id string, change change.Capabilities) error {
 	if len(change.Add) == 0 && len(change.Drop) == 0 {
 		if _, err := readAll(files.dir, execChangeName, maxConfig, nil); errors.Is(err, unix.ENOENT) {
 			return nil
@@ -47,8 +47,8 @@ func stageExecChange(files *staged, id string, change policy.Capabilities) error
 
 // readExecChange reads what create left in the bundle of a container. None is
 // no error, nor is one that is another container's.
-func readExecChange(bundle, id string) (policy.Capabilities, error) {
-	var none policy.Capabilities
+func readExecChange(bundle, id string) (change.Capabilities, error) {
+	var none change.Capabilities
 	file := path.Join(bundle, execChangeName)
 	var st unix.Stat_t
 	data, err := readAll(unix.AT_FDCWD, file, maxConfig, &st)
@@ -76,7 +76,7 @@ func readExecChange(bundle, id string) (policy.Capabilities, error) {
 }
 
 // adjustProcess changes the capabilities in the file of exec's --process.
-func adjustProcess(file string, change policy.Capabilities) error {
+func adjustProcess(file string, change change.Capabilities) error {
 	var st unix.Stat_t
 	old, err := readAll(unix.AT_FDCWD, file, maxDocument, &st)
 	if err != nil {

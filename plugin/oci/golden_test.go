@@ -13,7 +13,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/record"
 )
 
@@ -55,7 +55,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-func recordIn(t *testing.T, dir string) *policy.Adjustment {
+func recordIn(t *testing.T, dir string) *change.Adjustment {
 	t.Helper()
 	var r record.Record
 	d := json.NewDecoder(bytes.NewReader(readFile(t, filepath.Join(dir, "record.json"))))

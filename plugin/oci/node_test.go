@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
@@ -70,10 +71,10 @@ func TestParseDocumentRefuses(t *testing.T) {
 // TestApplyRefusesWhatCanBeReadTwice: runc decodes without regard to case and
 // takes the last of two members; another runtime does otherwise.
 func TestApplyRefusesWhatCanBeReadTwice(t *testing.T) {
-	all := &policy.Adjustment{
-		Capabilities: policy.Capabilities{Add: []string{"CAP_MKNOD"}}, ProcUnmasked: true,
+	all := &change.Adjustment{
+		Capabilities: change.Capabilities{Add: []string{"CAP_MKNOD"}}, ProcUnmasked: true,
 		Sysctls: map[string]string{"net.ipv4.ping_group_range": "0 1"},
-		Seccomp: []policy.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1}},
+		Seccomp: []change.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1}},
 	}
 	for _, text := range []string{
 		`{"process":{},"Process":{}}`,
@@ -97,19 +98,19 @@ func TestApplyRefusesWhatCanBeReadTwice(t *testing.T) {
 func TestApplyRefuses(t *testing.T) {
 	for part, tc := range map[string]struct {
 		config string
-		adjust policy.Adjustment
+		adjust change.Adjustment
 	}{
-		"has no process":                         {`{}`, policy.Adjustment{Env: map[string]string{"a": "b"}}},
-		"process is not an object":               {`{"process":[]}`, policy.Adjustment{Env: map[string]string{"a": "b"}}},
-		"linux is not an object":                 {`{"linux":"x"}`, policy.Adjustment{Sysctls: map[string]string{"a": "b"}}},
-		"process.env: a JSON number is not what": {`{"process":{"env":["a",1]}}`, policy.Adjustment{Env: map[string]string{"a": "b"}}},
-		"CDI devices vendor.com/x=all":           {`{}`, policy.Adjustment{CDIDevices: []string{"vendor.com/x=all"}}},
-		"the agent's to hand over":               {`{}`, policy.Adjustment{Cgroup: &policy.CgroupDelegation{Path: "/sys/fs/cgroup/x"}}},
-		"linux.namespaces: a JSON object is":     {`{"linux":{"namespaces":{}}}`, policy.Adjustment{Namespaces: append(policy.Adjustment{}.Namespaces, "cgroup")}},
+		"has no process":                           {`{}`, change.Adjustment{Env: map[string]string{"a": "b"}}},
+		"process is not an object":                 {`{"process":[]}`, change.Adjustment{Env: map[string]string{"a": "b"}}},
+		"linux is not an object":                   {`{"linux":"x"}`, change.Adjustment{Sysctls: map[string]string{"a": "b"}}},
+		"process.env: a JSON number is not what":   {`{"process":{"env":["a",1]}}`, change.Adjustment{Env: map[string]string{"a": "b"}}},
+		"CDI devices vendor.com/x=all":             {`{}`, change.Adjustment{CDIDevices: []string{"vendor.com/x=all"}}},
+		"cannot be had by a change of config.json": {`{}`, change.Adjustment{Cgroup: &policy.CgroupDelegation{Path: "/sys/fs/cgroup/x"}}},
+		"linux.namespaces: a JSON object is":       {`{"linux":{"namespaces":{}}}`, change.Adjustment{Namespaces: append(change.Adjustment{}.Namespaces, "cgroup")}},
 		"nothing mounts the shadow": {`{"mounts":[{"destination":"/dev/kvm","source":"/dev/kvm"}]}`,
-			policy.Adjustment{ShadowNodes: []policy.ShadowNode{{Path: "/s/0", ContainerPath: "/dev/kvm"}}}},
+			change.Adjustment{ShadowNodes: []change.ShadowNode{{Path: "/s/0", ContainerPath: "/dev/kvm"}}}},
 		"the decision was about c 10:232": {`{"linux":{"devices":[{"path":"/dev/kvm","type":"c","major":1,"minor":3}]}}`,
-			policy.Adjustment{ShadowNodes: []policy.ShadowNode{{Path: "/s/0", Type: "c", Major: 10, Minor: 232, ContainerPath: "/dev/kvm"}}}},
+			change.Adjustment{ShadowNodes: []change.ShadowNode{{Path: "/s/0", Type: "c", Major: 10, Minor: 232, ContainerPath: "/dev/kvm"}}}},
 	} {
 		if got, err := Apply([]byte(tc.config), &tc.adjust); err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%s: got %s, %v, want %q", tc.config, got, err, part)
@@ -149,24 +150,24 @@ func FuzzApply(f *testing.F) {
 }
 
 // someOf returns an adjustment with the parts whose bits are set.
-func someOf(which uint16) *policy.Adjustment {
-	kvm := policy.ShadowNode{Path: "/s/0", Type: "c", Major: 10, Minor: 232, ContainerPath: "/dev/kvm"}
-	var whole policy.Adjustment
+func someOf(which uint16) *change.Adjustment {
+	kvm := change.ShadowNode{Path: "/s/0", Type: "c", Major: 10, Minor: 232, ContainerPath: "/dev/kvm"}
+	var whole change.Adjustment
 	parts := []func(){
 		func() {
-			whole.Capabilities = policy.Capabilities{Add: []string{"CAP_MKNOD"}, Drop: []string{"CAP_KILL"}}
+			whole.Capabilities = change.Capabilities{Add: []string{"CAP_MKNOD"}, Drop: []string{"CAP_KILL"}}
 		},
 		func() { whole.Env = map[string]string{"a": "b"} },
 		func() { whole.Sysctls = map[string]string{"net.ipv4.ping_group_range": "0 1"} },
-		func() { whole.Seccomp = []policy.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1}} },
-		func() { whole.Seccomp = append(whole.Seccomp, policy.SeccompRule{Syscalls: []string{"keyctl"}}) },
+		func() { whole.Seccomp = []change.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1}} },
+		func() { whole.Seccomp = append(whole.Seccomp, change.SeccompRule{Syscalls: []string{"keyctl"}}) },
 		func() { whole.ProcUnmasked = true },
 		func() { whole.Mounts = append(whole.Mounts, mountOf("/run", "tmpfs"), mountOf("/dev/kvm", "/s/0")) },
-		func() { whole.ShadowNodes = []policy.ShadowNode{kvm} },
+		func() { whole.ShadowNodes = []change.ShadowNode{kvm} },
 		func() { whole.AdoptDevices = []string{"/dev/kvm"} },
-		func() { whole.Devices = []policy.Device{deviceOf("/dev/tun", "r")} },
+		func() { whole.Devices = []change.Device{deviceOf("/dev/tun", "r")} },
 		func() {
-			whole.DeviceRules = cgroupRules(&policy.Adjustment{Devices: []policy.Device{deviceOf("/x", "w")}})
+			whole.DeviceRules = cgroupRules(&change.Adjustment{Devices: []change.Device{deviceOf("/x", "w")}})
 		},
 	}
 	for i, part := range parts {

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/record"
 )
 
@@ -93,7 +93,7 @@ func (n *node) spec(uid int, annotations map[string]string, linux string) string
 }
 
 // decide writes a record and returns annotations that name it.
-func (n *node) decide(a policy.Adjustment) map[string]string {
+func (n *node) decide(a change.Adjustment) map[string]string {
 	n.t.Helper()
 	r, err := record.New()
 	if err != nil {

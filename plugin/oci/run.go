@@ -13,7 +13,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/record"
 )
 
@@ -99,7 +99,7 @@ func create(config *Settings, configPath string, call Call) error {
 		if err := clampPing(b.spec); err != nil {
 			return err
 		}
-		return b.save(call.ID, policy.Capabilities{})
+		return b.save(call.ID, change.Capabilities{})
 	}
 	if !who.needsRecord(config) {
 		return nil

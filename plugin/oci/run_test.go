@@ -14,11 +14,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/record"
 )
 
-var mknod = policy.Adjustment{Capabilities: policy.Capabilities{Add: []string{"CAP_MKNOD"}, Drop: []string{"CAP_KILL"}}}
+var mknod = change.Adjustment{Capabilities: change.Capabilities{Add: []string{"CAP_MKNOD"}, Drop: []string{"CAP_KILL"}}}
 
 func TestCreateAdjustsAndAcknowledges(t *testing.T) {
 	n := newNode(t)

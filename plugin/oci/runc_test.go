@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 // program is a file that `make runtimes` built.
@@ -61,17 +61,17 @@ func TestRealRuncGivesAndTakesCapabilities(t *testing.T) {
 	const mknodBit = uint64(1) << unix.CAP_MKNOD
 	for _, tc := range []struct {
 		name   string
-		change policy.Capabilities
+		change change.Capabilities
 		has    bool
 	}{
-		{"added to a pod that drops all", policy.Capabilities{Add: []string{"CAP_MKNOD"}}, true},
-		{"dropped", policy.Capabilities{Drop: []string{"CAP_MKNOD"}}, false},
+		{"added to a pod that drops all", change.Capabilities{Add: []string{"CAP_MKNOD"}}, true},
+		{"dropped", change.Capabilities{Drop: []string{"CAP_MKNOD"}}, false},
 	} {
 		for _, uid := range []int{0, 1000} {
 			t.Run(fmt.Sprintf("%s, uid %d", tc.name, uid), func(t *testing.T) {
 				n := newNode(t)
 				n.write("runc.toml", fmt.Sprintf("version = 1\npath = %q\nstate_dir = %q\n", program(t, "runc"), n.path("state")), 0o644)
-				n.realContainer(uid, n.decide(policy.Adjustment{Capabilities: tc.change}))
+				n.realContainer(uid, n.decide(change.Adjustment{Capabilities: tc.change}))
 				base := []string{"--root", n.path("runc-state"), "--log", n.log, "--log-format", "json"}
 				runc := func(args ...string) {
 					t.Helper()

@@ -10,14 +10,14 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 // ownShadowNodes gives shadow nodes to the user of the process, where the agent
 // was not told who that is: before containerd 2.3, only the spec says it.
-func ownShadowNodes(spec *node, nodes []policy.ShadowNode) error {
+func ownShadowNodes(spec *node, nodes []change.ShadowNode) error {
 	for i := range nodes {
-		if nodes[i].Process == (policy.Process{}) {
+		if nodes[i].Process == (change.Process{}) {
 			continue
 		}
 		uid, gid, err := hostOwner(spec, &nodes[i])
@@ -32,7 +32,7 @@ func ownShadowNodes(spec *node, nodes []policy.ShadowNode) error {
 }
 
 // hostOwner returns the host's ids for those of the process.
-func hostOwner(spec *node, shadow *policy.ShadowNode) (uid, gid uint32, err error) {
+func hostOwner(spec *node, shadow *change.ShadowNode) (uid, gid uint32, err error) {
 	user, err := userOf(spec)
 	if err != nil {
 		return 0, 0, err
@@ -70,7 +70,7 @@ func hostID(spec *node, name string, id uint32) (uint32, error) {
 
 // chownNode changes the owner of the very device that the agent made there,
 // and of nothing that a link leads to.
-func chownNode(shadow *policy.ShadowNode, uid, gid uint32) error {
+func chownNode(shadow *change.ShadowNode, uid, gid uint32) error {
 	fd, err := unix.Open(shadow.Path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: shadow.Path, Err: err}

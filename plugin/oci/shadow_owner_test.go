@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 const ownerSpec = `{"process":{"user":{"uid":1000,"gid":7}},"linux":{
@@ -37,19 +37,19 @@ func TestOwnShadowNodes(t *testing.T) {
 	if err := os.Symlink(node, filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
-	shadow := policy.ShadowNode{Path: node, Type: "c", Major: 1, Minor: 3, UID: 100000, GID: 200000, ContainerPath: "/dev/x"}
+	shadow := change.ShadowNode{Path: node, Type: "c", Major: 1, Minor: 3, UID: 100000, GID: 200000, ContainerPath: "/dev/x"}
 	for _, tc := range []struct {
 		name   string
-		change func(*policy.ShadowNode)
+		change func(*change.ShadowNode)
 		owner  string
 		fails  string
 	}{
-		{"nobody's business", func(*policy.ShadowNode) {}, "0:0", ""},
-		{"the uid", func(s *policy.ShadowNode) { s.Process.UID = true }, "101000:200000", ""},
-		{"a gid without a place", func(s *policy.ShadowNode) { s.Process.GID = true }, "101000:200000", "linux.gidMappings has no place for 7"},
-		{"another device", func(s *policy.ShadowNode) { s.Process.UID, s.Minor = true, 5 }, "101000:200000", "is not the device c 1:5"},
-		{"a link", func(s *policy.ShadowNode) { s.Process.UID, s.Path = true, filepath.Join(dir, "link") }, "101000:200000", "is not the device"},
-		{"gone", func(s *policy.ShadowNode) { s.Process.UID, s.Path = true, filepath.Join(dir, "1") }, "101000:200000", "no such file"},
+		{"nobody's business", func(*change.ShadowNode) {}, "0:0", ""},
+		{"the uid", func(s *change.ShadowNode) { s.Process.UID = true }, "101000:200000", ""},
+		{"a gid without a place", func(s *change.ShadowNode) { s.Process.GID = true }, "101000:200000", "linux.gidMappings has no place for 7"},
+		{"another device", func(s *change.ShadowNode) { s.Process.UID, s.Minor = true, 5 }, "101000:200000", "is not the device c 1:5"},
+		{"a link", func(s *change.ShadowNode) { s.Process.UID, s.Path = true, filepath.Join(dir, "link") }, "101000:200000", "is not the device"},
+		{"gone", func(s *change.ShadowNode) { s.Process.UID, s.Path = true, filepath.Join(dir, "1") }, "101000:200000", "no such file"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			spec, err := parseDocument(specName, []byte(ownerSpec))
@@ -58,7 +58,7 @@ func TestOwnShadowNodes(t *testing.T) {
 			}
 			s := shadow
 			tc.change(&s)
-			err = ownShadowNodes(spec, []policy.ShadowNode{s})
+			err = ownShadowNodes(spec, []change.ShadowNode{s})
 			if (err == nil) != (tc.fails == "") || err != nil && !strings.Contains(err.Error(), tc.fails) {
 				t.Errorf("got %v, want %q", err, tc.fails)
 			}

@@ -33,15 +33,6 @@ const (
 	CgroupV2 CgroupVersion = "v2"
 )
 
-// CgroupDelegation is a cgroup that is to belong to a container's root before
-// the container starts, with the files by which it is managed. Its limits stay
-// the node's.
-type CgroupDelegation struct {
-	Path string `json:"path"` // on the node
-	UID  uint32 `json:"uid"`  // on the node
-	GID  uint32 `json:"gid"`
-}
-
 // cgroupBelow returns the path of a container's cgroup below the mounts, from
 // linux.cgroupsPath of its spec: a path, or "slice:prefix:name" for the systemd
 // driver, whose slices say by their names where they lie. The path must name

@@ -46,6 +46,8 @@ func (c *compiler) compile(name string, path []string) *profile {
 		return done
 	}
 	out := &profile{Profile: *c.written[name]}
+	outline := out.Outline()
+	out.takesAway = outline.TakesAway()
 	path = append(path, name)
 	for i, inc := range out.Include {
 		key := fmt.Sprintf("include[%d]", i)
@@ -56,6 +58,7 @@ func (c *compiler) compile(name string, path []string) *profile {
 			c.bad(name, key, "includes itself: %s", strings.Join(append(path, inc), " → "))
 		default:
 			included := c.compile(inc, path)
+			out.takesAway = out.takesAway || included.takesAway
 			if conflict := out.effects.merge(&included.effects, ""); conflict != nil {
 				c.bad(name, key, "%s: include only one of them", conflict)
 			}

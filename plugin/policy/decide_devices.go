@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 // node is one device that the container gets: the host's, and how it is to
@@ -122,7 +124,7 @@ func (d *decider) place(n node) error {
 	if n.rule.Mode.OK {
 		mode = n.rule.Mode.Value
 	}
-	if err := d.asked(n, mode, [2]string{idWords(uid, unknown.UID), idWords(gid, unknown.GID)}); err != nil {
+	if err := d.asked(n, mode, [2]string{change.IDText(uid, unknown.UID), change.IDText(gid, unknown.GID)}); err != nil {
 		return err
 	}
 	have := d.deviceAt(n.target)

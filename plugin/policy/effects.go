@@ -191,9 +191,3 @@ func sameRule(a, b specs.LinuxDeviceCgroup) bool {
 func sameNumber(a, b *int64) bool {
 	return (a == nil) == (b == nil) && (a == nil || *a == *b)
 }
-
-// takesAway reports whether the container ends with less than it had.
-func (e *effects) takesAway() bool {
-	return len(e.capabilities.Drop) > 0 ||
-		slices.ContainsFunc(e.seccomp, func(r sourcedRule) bool { return r.Denies() })
-}

@@ -68,7 +68,7 @@ func (p *Policy) handlerFits(g *grant, handler string) bool {
 // reaches reports whether a grant that fits the container gives it this
 // profile too: under a handler that is not plain, only one that takes away.
 func (p *Policy) reaches(g *grant, prof *profile, handler string) bool {
-	return len(g.Handlers) > 0 || p.plainHandler(handler) || prof.effects.takesAway()
+	return len(g.Handlers) > 0 || p.plainHandler(handler) || prof.takesAway
 }
 
 func (p *Policy) plainHandler(handler string) bool {

@@ -42,6 +42,7 @@ type profile struct {
 	Profile
 	effects    effects
 	definition string // tells two definitions of one name apart
+	takesAway  bool   // leaves a container with less than it had
 }
 
 // Problem is one thing that is wrong with a Source, and where: in the named
@@ -138,6 +139,7 @@ func (p *Policy) compileGrant(i int, in Grant) (*grant, []error) {
 			bad("profiles", "no profile is called %q: %s", name, p.suggest(name))
 			continue
 		}
+		g.takesAway = g.takesAway || prof.takesAway
 		if conflict := sum.merge(&prof.effects, ""); conflict != nil {
 			bad("profiles", "%s: a container cannot get both, so grant them apart", conflict)
 		}
@@ -145,7 +147,6 @@ func (p *Policy) compileGrant(i int, in Grant) (*grant, []error) {
 	if err := sum.checkSeccomp(); err != nil {
 		bad("profiles", "%s: grant them apart", err)
 	}
-	g.takesAway = sum.takesAway()
 	if g.takesAway {
 		if by := narrowedBy(&in); len(by) > 0 {
 			bad(by[0], "the grant takes something away (a capability, or a system call by errno), and a pod's author could walk around %s: narrow it by namespaces alone",

@@ -55,23 +55,6 @@ type ID struct {
 	Number    uint32
 }
 
-// Capabilities are names with their CAP_ prefix.
-type Capabilities struct {
-	Add  []string `json:"add,omitempty"`
-	Drop []string `json:"drop,omitempty"`
-}
-
-// SeccompRule lets system calls run, or answers them with an errno.
-type SeccompRule struct {
-	Syscalls  []string                `json:"syscalls"`
-	Errno     uint                    `json:"errno,omitempty"`     // its number; 0 lets the call run
-	ErrnoName string                  `json:"errnoName,omitempty"` // "EPERM", for messages
-	Args      []specs.LinuxSeccompArg `json:"args,omitempty"`      // at most one an argument
-}
-
-// Denies reports whether the rule answers with an errno.
-func (r SeccompRule) Denies() bool { return r.Errno != 0 }
-
 // Grant says who may have which profiles.
 type Grant struct {
 	Source     string // where it is written, for reasons: file:line

@@ -10,7 +10,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 // requireRoot skips a test that cannot run here, or fails it where tests must
@@ -43,24 +43,24 @@ func full(t testing.TB, id string) Record {
 	r.Profiles = []string{"modem", "ping"}
 	r.Definitions = []string{"01", "02"}
 	r.Sysctls = map[string]string{"net.ipv4.ping_group_range": "0 65535"}
-	r.Cgroup = &policy.CgroupDelegation{Path: "/sys/fs/cgroup/k8s.io/" + id, UID: 100000, GID: 100000}
+	r.Cgroup = &change.CgroupDelegation{Path: "/sys/fs/cgroup/k8s.io/" + id, UID: 100000, GID: 100000}
 	mode, number, errno := os.FileMode(0o660), uint32(7), int64(188)
-	r.Adjustment = policy.Adjustment{
-		Devices: []policy.Device{{Access: "rw", LinuxDevice: specs.LinuxDevice{
+	r.Adjustment = change.Adjustment{
+		Devices: []change.Device{{Access: "rw", LinuxDevice: specs.LinuxDevice{
 			Path: "/dev/ttyUSB0", Type: "c", Major: 188, FileMode: &mode, UID: &number, GID: &number}}},
 		DeviceRules:  []specs.LinuxDeviceCgroup{{Allow: true, Type: "c", Major: &errno, Access: "rw"}},
-		ShadowNodes:  []policy.ShadowNode{{Path: "/dev/x/c/0", Type: "b", Major: 7, Minor: 1, Mode: 0o600, UID: 100000, GID: 1, ContainerPath: "/dev/loop1"}},
+		ShadowNodes:  []change.ShadowNode{{Path: "/dev/x/c/0", Type: "b", Major: 7, Minor: 1, Mode: 0o600, UID: 100000, GID: 1, ContainerPath: "/dev/loop1"}},
 		CDIDevices:   []string{"vendor.com/modem=all"},
 		AdoptDevices: []string{"/dev/kvm"},
 		Mounts:       []specs.Mount{{Destination: "/run", Type: "tmpfs", Source: "tmpfs", Options: []string{"rw"}}},
-		Capabilities: policy.Capabilities{Add: []string{"CAP_MKNOD"}, Drop: []string{"CAP_CHOWN"}},
-		Seccomp: []policy.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1, ErrnoName: "EPERM",
+		Capabilities: change.Capabilities{Add: []string{"CAP_MKNOD"}, Drop: []string{"CAP_CHOWN"}},
+		Seccomp: []change.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1, ErrnoName: "EPERM",
 			Args: []specs.LinuxSeccompArg{{Index: 1, Value: 1<<64 - 1, ValueTwo: 1, Op: specs.OpMaskedEqual}}}},
 		Sysctls:      map[string]string{"net.ipv4.ping_group_range": "0 65535"},
 		Env:          map[string]string{"container": "oci"},
 		Namespaces:   []specs.LinuxNamespaceType{specs.CgroupNamespace},
 		ProcUnmasked: true,
-		Cgroup:       &policy.CgroupDelegation{Path: "/sys/fs/cgroup/x", UID: 100000},
+		Cgroup:       &change.CgroupDelegation{Path: "/sys/fs/cgroup/x", UID: 100000},
 	}
 	return r
 }

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 // Version is the version of the format that this package writes, and the only
@@ -47,9 +47,9 @@ type Record struct {
 	// for its whole pod.
 	Sysctls map[string]string `json:"sysctls,omitempty"`
 	// Cgroup is what the agent hands to the container before it starts.
-	Cgroup *policy.CgroupDelegation `json:"cgroup,omitempty"`
+	Cgroup *change.CgroupDelegation `json:"cgroup,omitempty"`
 	// Adjustment is what is left for the wrapper to carry out.
-	Adjustment policy.Adjustment `json:"adjustment,omitzero"`
+	Adjustment change.Adjustment `json:"adjustment,omitzero"`
 }
 
 // New returns a record with a nonce and nothing else.

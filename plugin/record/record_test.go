@@ -113,7 +113,7 @@ func TestDependencies(t *testing.T) {
 	must(t, err)
 	allowed := map[string]bool{
 		"github.com/nodegate/nodegate/plugin/record":      true,
-		"github.com/nodegate/nodegate/plugin/policy":      true,
+		"github.com/nodegate/nodegate/plugin/change":      true,
 		"github.com/opencontainers/runtime-spec/specs-go": true,
 		"golang.org/x/sys/unix":                           true,
 	}

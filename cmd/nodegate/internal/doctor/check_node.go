@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
 )
@@ -51,7 +52,7 @@ func checkCgroup(f *Facts) []Finding {
 	switch {
 	case !v.OK:
 		return cannotTell(check, "/sys/fs/cgroup is mounted in neither way that containers get")
-	case v.Value == policy.CgroupV1 && f.Policy.Cgroup:
+	case v.Value == policy.CgroupV1 && f.Policy.Changes(change.KindCgroup):
 		return one(check, Warning, "v1, where a writable cgroup is systemd's named hierarchy alone", "boot with systemd.unified_cgroup_hierarchy=1")
 	case v.Value == policy.CgroupV1:
 		return one(check, OK, "v1", "")

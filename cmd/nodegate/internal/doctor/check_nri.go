@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 const nriSection = "[plugins.'io.containerd.nri.v1.nri']"
@@ -116,8 +118,8 @@ func validates(f *Facts, v *Validator) []Finding {
 	const check = "validator"
 	var hit []string
 	for _, key := range v.Rejects {
-		if strings.HasSuffix(key, "_seccomp_adjustment") && f.Policy.Seccomp ||
-			key == "reject_sysctl_adjustment" && f.Policy.Sysctls || key == "reject_namespace_adjustment" && f.Policy.Cgroup {
+		if strings.HasSuffix(key, "_seccomp_adjustment") && f.Policy.Changes(change.KindSeccomp) ||
+			key == "reject_sysctl_adjustment" && f.Policy.Changes(change.KindSysctls) || key == "reject_namespace_adjustment" && f.Policy.Changes(change.KindCgroup) {
 			hit = append(hit, key)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"strings"
 	"time"
+
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 func checkRuntime(f *Facts) []Finding {
@@ -21,10 +23,10 @@ func checkRuntime(f *Facts) []Finding {
 	}
 	found := fmt.Sprintf("%s at %s", r.NRI, r.Endpoint)
 	switch {
-	case r.Name != "containerd":
+	case !r.Known:
 		return one(check, Warning, found+": nothing is known of its NRI, so it is taken for the oldest",
 			"nodegate is made for containerd: use containerd 2.3 or later")
-	case r.CarriesAll:
+	case r.DeliversAll:
 		return one(check, OK, found, "")
 	case runsWrapper(f):
 		return one(check, OK, found+": what it cannot carry goes to the wrapper", "")
@@ -92,7 +94,7 @@ func checkOCIRuntime(f *Facts) []Finding {
 		return one(check, Unknown, found+"; its features are unknown: "+r.Features.Unknown, "use runc 1.1 or later")
 	}
 	switch has := r.Features.Value; {
-	case !has.Seccomp && f.Policy.Seccomp:
+	case !has.Seccomp && f.Policy.Changes(change.KindSeccomp):
 		return one(check, Problem, found+", built without seccomp, which the policy changes", "use a runc that is built with seccomp")
 	case !has.Seccomp:
 		return one(check, Warning, found+", built without seccomp: containers have no filter", "use a runc that is built with seccomp")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/cri"
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
 )
@@ -34,7 +36,7 @@ func healthy() *Facts {
 	return &Facts{
 		Runtime: told(Runtime{
 			Endpoint: "/run/containerd/containerd.sock", Name: "containerd", Version: "v2.4.2", NRI: "containerd v2.4.2 (NRI 0.12.3)",
-			CarriesAll: true, Status: cri.Status{Handlers: handlers, Default: "runc", UserNamespaces: []string{"", "runc", "nodegate"}},
+			Known: true, DeliversAll: true, Status: cri.Status{Handlers: handlers, Default: "runc", UserNamespaces: []string{"", "runc", "nodegate"}},
 		}),
 		Containerd: told(Containerd{
 			Config: "/etc/containerd/config.toml", Changed: started.Add(-time.Hour), Started: started, Version: 4,
@@ -53,7 +55,7 @@ func healthy() *Facts {
 		Cgroup: Cgroup{Version: policy.Is(policy.CgroupV2), NSDelegate: told(true)},
 		Policy: Policy{
 			Path: "/etc/nodegate/config.toml", Hash: "0123456789ab", Grants: 2, Handlers: []string{"nodegate"}, StateDir: "/run/nodegate",
-			Socket: "/run/nri/nri.sock", Seccomp: true, Sysctls: true, Cgroup: true, Wrapped: []string{"capabilities"},
+			Socket: "/run/nri/nri.sock", Kinds: []*change.Kind{change.KindSeccomp, change.KindSysctls, change.KindCgroup, change.KindCapabilities},
 			Devices: []Device{{Path: "/dev/kvm", Profiles: []string{"kvm"}, Lookup: policy.DeviceLookup{
 				Nodes: []policy.HostDevice{{Path: "/dev/kvm", Type: "c", Major: 10, Minor: 232, Mode: 0o660}},
 			}}},
@@ -118,11 +120,13 @@ var cases = []struct {
 		"runtime", Problem, "no containerd", "--runtime-endpoint"},
 	{"not root", func(f *Facts) { f.Runtime = unknown[Runtime](needsRoot) },
 		"runtime", Unknown, "unknown: needs root", "as root"},
-	{"another runtime", func(f *Facts) { f.Runtime.Value.Name, f.Runtime.Value.CarriesAll = "cri-o", false },
+	{"another runtime", func(f *Facts) {
+		f.Runtime.Value.Name, f.Runtime.Value.Known, f.Runtime.Value.DeliversAll = "frakti", false, false
+	},
 		"runtime", Warning, "taken for the oldest", "containerd 2.3"},
-	{"old NRI, and no wrapper", func(f *Facts) { f.Runtime.Value.CarriesAll = false; f.rehandle("nodegate", Handler{}) },
+	{"old NRI, and no wrapper", func(f *Facts) { f.Runtime.Value.DeliversAll = false; f.rehandle("nodegate", Handler{}) },
 		"runtime", Warning, "cannot carry all", "set up the wrapper"},
-	{"old NRI", func(f *Facts) { f.Runtime.Value.CarriesAll = false },
+	{"old NRI", func(f *Facts) { f.Runtime.Value.DeliversAll = false },
 		"runtime", OK, "goes to the wrapper", ""},
 	{"files changed", func(f *Facts) { f.Containerd.Value.Changed = f.Containerd.Value.Started.Add(time.Minute) },
 		"configuration", Warning, "changed at 2026-01-02 03:05:05", "restart containerd"},
@@ -171,7 +175,7 @@ var cases = []struct {
 	}, "validator", Problem, "refused", "reject_namespace_adjustment = false"},
 	{"validator refuses what is not granted", func(f *Facts) {
 		f.Containerd.Value.NRI.Validator.Rejects = []string{"reject_sysctl_adjustment"}
-		f.Policy.Sysctls = false
+		f.ungrant(change.KindSysctls)
 	}, "validator", OK, "does not need", ""},
 	{"required for all", func(f *Facts) { f.Containerd.Value.NRI.Validator.Required = []string{"nodegate"} },
 		"required-plugins", Problem, "static pods, and the pod of an agent that runs as a DaemonSet", "required_plugins = []"},
@@ -182,7 +186,7 @@ var cases = []struct {
 		"required-plugins", Warning, `"let.me": true on a pod`, "take tolerate_missing_plugins_annotation out"},
 	{"no such handler", func(f *Facts) { f.unhandle("nodegate") },
 		"handler nodegate", Problem, "no such handler: what NRI cannot carry (capabilities) is refused", "nodegate install"},
-	{"no such handler, and none needed", func(f *Facts) { f.unhandle("nodegate"); f.Policy.Wrapped = nil },
+	{"no such handler, and none needed", func(f *Facts) { f.unhandle("nodegate"); f.ungrant(change.KindCapabilities) },
 		"handler nodegate", Warning, "no such handler", "handlers = []"},
 	{"a handler of runc", func(f *Facts) { f.rehandle("nodegate", Handler{SystemdCgroup: true}) },
 		"handler nodegate", Problem, "runs /usr/bin/runc, which is not nodegate-runc: the agent refuses", "BinaryName = '/usr/local/bin/nodegate-runc'"},
@@ -226,7 +230,8 @@ var cases = []struct {
 	{"runc without seccomp", func(f *Facts) { f.OCIRuntime.Value.Features.Value.Seccomp = false },
 		"oci-runtime", Problem, "without seccomp, which the policy changes", "built with seccomp"},
 	{"runc without seccomp, and none wanted", func(f *Facts) {
-		f.OCIRuntime.Value.Features.Value.Seccomp, f.Policy.Seccomp = false, false
+		f.OCIRuntime.Value.Features.Value.Seccomp = false
+		f.ungrant(change.KindSeccomp)
 	}, "oci-runtime", Warning, "no filter", "built with seccomp"},
 	{"runc without id maps", func(f *Facts) { f.OCIRuntime.Value.Features.Value.IDMap = false },
 		"oci-runtime", Warning, "id-mapped", "runc 1.2"},
@@ -237,7 +242,10 @@ var cases = []struct {
 	{"SELinux", func(f *Facts) { f.Kernel.Enforce = true }, "lsm", OK, "container_file_t", ""},
 	{"no nsdelegate", func(f *Facts) { f.Cgroup.NSDelegate = told(false) }, "cgroup", Warning, "v2 without nsdelegate", "remount,nsdelegate"},
 	{"cgroup v1", func(f *Facts) { f.Cgroup.Version = policy.Is(policy.CgroupV1) }, "cgroup", Warning, "systemd's named hierarchy", "unified"},
-	{"cgroup v1, none writable", func(f *Facts) { f.Cgroup.Version, f.Policy.Cgroup = policy.Is(policy.CgroupV1), false }, "cgroup", OK, "v1", ""},
+	{"cgroup v1, none writable", func(f *Facts) {
+		f.Cgroup.Version = policy.Is(policy.CgroupV1)
+		f.ungrant(change.KindCgroup)
+	}, "cgroup", OK, "v1", ""},
 	{"no cgroups", func(f *Facts) { f.Cgroup = Cgroup{} }, "cgroup", Unknown, "neither way", ""},
 	{"systemd's driver without systemd", func(f *Facts) { f.Kernel.Systemd = false }, "cgroup-driver", Problem, "does not run this node", "SystemdCgroup = false"},
 	{"cgroupfs with systemd", func(f *Facts) { f.rehandle("runc", Handler{}) }, "cgroup-driver", Warning, "two that manage", "SystemdCgroup = true"},
@@ -354,4 +362,8 @@ func TestChecksAreDocumented(t *testing.T) {
 			t.Errorf("docs/doctor.md does not explain %q", f.Check)
 		}
 	}
+}
+
+func (f *Facts) ungrant(k *change.Kind) {
+	f.Policy.Kinds = slices.DeleteFunc(f.Policy.Kinds, func(have *change.Kind) bool { return have == k })
 }

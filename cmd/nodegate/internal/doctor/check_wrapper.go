@@ -69,7 +69,7 @@ func policyHandler(f *Facts, name string, all map[string]Handler) (s Status, fou
 	h, ok := all[name]
 	if !ok {
 		s = Warning
-		if len(f.Policy.Wrapped) > 0 {
+		if len(f.Policy.Wrapped()) > 0 {
 			s = Problem
 		}
 		return s, fmt.Sprintf("is in runtime.handlers, and containerd has no such handler: what NRI cannot carry%s is refused", needed(f)),
@@ -95,10 +95,10 @@ func policyHandler(f *Facts, name string, all map[string]Handler) (s Status, fou
 
 // needed names what the policy grants and only the wrapper carries.
 func needed(f *Facts) string {
-	if len(f.Policy.Wrapped) == 0 {
+	if len(f.Policy.Wrapped()) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (%s)", list(f.Policy.Wrapped))
+	return fmt.Sprintf(" (%s)", list(f.Policy.Wrapped()))
 }
 
 func checkWrapper(f *Facts) []Finding {

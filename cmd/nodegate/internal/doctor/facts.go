@@ -4,11 +4,13 @@
 package doctor
 
 import (
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/cri"
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
 )
@@ -54,7 +56,8 @@ type Runtime struct {
 	Endpoint      string // its socket
 	Name, Version string
 	NRI           string // the version of NRI that it is taken to speak, in words
-	CarriesAll    bool   // its NRI carries all that NRI ever does
+	Known         bool   // what its releases do is known
+	DeliversAll   bool   // its NRI delivers all that any NRI does
 	Containers    int    // that an agent which registers is told of
 	cri.Status
 }
@@ -132,14 +135,26 @@ type Policy struct {
 	Grants      int
 	Handlers    []string // whose OCI runtime is to be nodegate-runc
 	StateDir    string
-	Socket      string // [nri] socket
-	Warnings    int    // of nodegate check, that no comment accepts
-	InContainer bool   // host_root is not "/": the agent's paths are not the node's
-	Seccomp     bool   // a granted profile changes seccomp
-	Sysctls     bool
-	Cgroup      bool     // a granted profile has a writable cgroup
-	Wrapped     []string // what granted profiles hold that NRI never carries
+	Socket      string         // [nri] socket
+	Warnings    int            // of nodegate check, that no comment accepts
+	InContainer bool           // host_root is not "/": the agent's paths are not the node's
+	Kinds       []*change.Kind // of change, in granted profiles
 	Devices     []Device
+}
+
+// Changes reports whether a granted profile has changes of a kind.
+func (p *Policy) Changes(k *change.Kind) bool { return slices.Contains(p.Kinds, k) }
+
+// Wrapped are the keys of granted profiles that only the wrapper delivers.
+func (p *Policy) Wrapped() []string {
+	var keys []string
+	for _, k := range p.Kinds {
+		if k.NeedsWrapper() {
+			keys = append(keys, k.Key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // Device is one that a profile of the policy names.

@@ -29,14 +29,12 @@ func (g *gatherer) policy(problem error) Policy {
 	warned, _ := lint.Count(lint.Check(c))
 	p.Warnings = warned[lint.Warning]
 	devices := map[string]*Device{}
-	wrapped := map[string]bool{}
 	for _, profile := range granted(c) {
-		p.Seccomp = p.Seccomp || len(profile.Seccomp) > 0
-		p.Sysctls = p.Sysctls || len(profile.Sysctls) > 0
-		p.Cgroup = p.Cgroup || profile.CgroupWritable
-		wrapped["capabilities"] = wrapped["capabilities"] || len(profile.Capabilities.Add)+len(profile.Capabilities.Drop) > 0
-		wrapped["proc_mount"] = wrapped["proc_mount"] || profile.ProcUnmasked
-		wrapped["adopt_devices"] = wrapped["adopt_devices"] || profile.AdoptDevices
+		for _, k := range profile.Kinds() {
+			if !p.Changes(k) {
+				p.Kinds = append(p.Kinds, k)
+			}
+		}
 		for _, rule := range profile.Devices {
 			d := devices[rule.Path]
 			if d == nil {
@@ -45,11 +43,6 @@ func (g *gatherer) policy(problem error) Policy {
 			}
 			d.Profiles = append(d.Profiles, profile.Name)
 			d.Optional = d.Optional && rule.Optional
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(wrapped)) {
-		if wrapped[name] {
-			p.Wrapped = append(p.Wrapped, name)
 		}
 	}
 	found := g.node.LookupDevices(slices.Collect(maps.Keys(devices)))

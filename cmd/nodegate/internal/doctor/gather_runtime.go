@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/cri"
-	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/change"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
 const runtimeLimit = 5 * time.Second
@@ -67,8 +68,8 @@ func ask(ctx context.Context, endpoint string, client *cri.Client) (r Runtime, e
 	if r.Name, r.Version, err = client.Version(ctx); err != nil {
 		return r, err
 	}
-	if known, err := plugin.ParseRuntime(r.Name + "/" + r.Version); err == nil {
-		r.NRI, r.CarriesAll = known.String(), known.TellsContainer()
+	if known, err := runtimes.Parse(r.Name + "/" + r.Version); err == nil {
+		r.NRI, r.Known, r.DeliversAll = known.String(), runtimes.Rows(r.Name) != nil, known.Has(change.AllUses())
 	} else {
 		r.NRI = fmt.Sprintf("%s %s (NRI unknown)", r.Name, r.Version)
 	}

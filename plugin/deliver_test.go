@@ -12,11 +12,13 @@ import (
 	rspec "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
-// Who carries what, by runtime: the table of docs/policy.md.
-func TestCarry(t *testing.T) {
+// Which channel delivers what, by runtime.
+func TestDeliver(t *testing.T) {
 	c, err := config.Parse("config.toml", []byte("version = 1\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -41,23 +43,25 @@ func TestCarry(t *testing.T) {
 		"containerd/1.7.35+unknown": "agent: node NRI: linux.devices mounts process.env wrapper: linux.devices linux.devices linux.resources.devices linux.devices process.capabilities process.capabilities linux.seccomp linux.sysctl linux.maskedPaths",
 		"containerd/2.2.1-k3s1":     "agent: node NRI: linux.devices linux.devices mounts linux.resources.devices process.env wrapper: linux.devices linux.devices process.capabilities process.capabilities linux.seccomp linux.sysctl linux.maskedPaths",
 		"containerd/v2.3.0":         "agent: node NRI: linux.devices linux.devices mounts linux.resources.devices linux.seccomp linux.sysctl process.env " + rest,
-		NewestRuntime:               "agent: node NRI: linux.devices linux.devices mounts linux.resources.devices linux.seccomp linux.sysctl process.env " + rest,
-		"cri-o/1.40.0":              "agent: node NRI: linux.devices mounts process.env wrapper: linux.devices linux.devices linux.resources.devices linux.devices process.capabilities process.capabilities linux.seccomp linux.sysctl linux.maskedPaths",
+		runtimes.Newest:             "agent: node NRI: linux.devices linux.devices mounts linux.resources.devices linux.seccomp linux.sysctl process.env " + rest,
+		"frakti/2.4.2":              "agent: node NRI: linux.devices mounts process.env wrapper: linux.devices linux.devices linux.resources.devices linux.devices process.capabilities process.capabilities linux.seccomp linux.sysctl linux.maskedPaths",
+		"cri-o/1.36.3":              "agent: node NRI: linux.devices linux.devices mounts linux.resources.devices process.env wrapper: linux.devices linux.devices process.capabilities process.capabilities linux.seccomp linux.sysctl linux.maskedPaths",
+		"cri-o/1.37.0":              "agent: node NRI: linux.devices linux.devices mounts linux.resources.devices linux.sysctl process.env wrapper: linux.devices linux.devices process.capabilities process.capabilities linux.seccomp linux.maskedPaths",
 	} {
-		r, err := ParseRuntime(runtime)
+		r, err := runtimes.Parse(runtime)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, handler := range []string{"nodegate", "runc"} {
-			parts, err := r.Carry(c.Policy, &policy.Request{Handler: handler}, &all, nil)
-			by := map[Surface]string{}
-			for _, part := range parts {
-				by[part.By] += " " + part.Field
+			deliveries, err := Deliver(r, c.Policy, &policy.Request{Handler: handler}, &all, nil)
+			by := map[change.Channel]string{}
+			for _, d := range deliveries {
+				by[d.By] += " " + d.Field
 			}
 			got, want := "", want
-			for _, surface := range []Surface{ByAgent, ByNRI, ByWrapper, ByNobody} {
-				if fields, ok := by[surface]; ok {
-					got += " " + string(surface) + ":" + fields
+			for _, channel := range []change.Channel{change.Agent, change.NRI, change.Wrapper, change.Nobody} {
+				if fields, ok := by[channel]; ok {
+					got += " " + string(channel) + ":" + fields
 				}
 			}
 			if handler != "nodegate" {
@@ -70,17 +74,5 @@ func TestCarry(t *testing.T) {
 				t.Errorf("%s, handler %q: %v", runtime, handler, err)
 			}
 		}
-	}
-}
-
-func TestParseRuntime(t *testing.T) {
-	for _, bad := range []string{"", "containerd", "containerd/", "/2.4.2", "containerd/two", "2.4.2"} {
-		if r, err := ParseRuntime(bad); err == nil || !strings.Contains(err.Error(), "containerd/2.") {
-			t.Errorf("%q: %v, %v", bad, r, err)
-		}
-	}
-	r, err := ParseRuntime("containerd/1.7.24~ds1")
-	if err != nil || r.String() != "containerd 1.7.24~ds1 (NRI 0.6.0)" || r.TellsContainer() {
-		t.Errorf("%v, %v", r, err)
 	}
 }

@@ -1,12 +1,14 @@
 // SPDX-FileCopyrightText: The nodegate authors
 // SPDX-License-Identifier: Apache-2.0
 
-package policy
+package change
 
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -37,11 +39,11 @@ func everything() Adjustment {
 	}
 }
 
-func TestParts(t *testing.T) {
+func TestChanges(t *testing.T) {
 	a := everything()
 	got := "\n"
-	for _, part := range a.Parts() {
-		got += part.Field + " " + part.Text + "\n"
+	for _, c := range a.Changes() {
+		got += c.Field + " " + c.Text + "\n"
 	}
 	if want := `
 linux.devices + /dev/fuse c 10:229 rw mode 0660 owner user:7
@@ -66,8 +68,9 @@ linux.maskedPaths - everything, linux.readonlyPaths too
 	}
 }
 
-// No field of an adjustment may be left out of its parts.
-func TestPartsAreTheWhole(t *testing.T) {
+// Every field of an adjustment belongs to one kind of change, which takes it
+// along and takes it ac.
+func TestKindsAreTheWhole(t *testing.T) {
 	a := everything()
 	whole := reflect.ValueOf(a)
 	for i := range whole.NumField() {
@@ -76,26 +79,75 @@ func TestPartsAreTheWhole(t *testing.T) {
 			t.Errorf("everything() has no %s", name)
 			continue
 		}
-		have := map[string]bool{}
-		for _, part := range a.Parts() {
-			only := reflect.ValueOf(part.Only).Field(i)
-			switch only.Kind() {
-			case reflect.Slice:
-				for j := range only.Len() {
-					have[fmt.Sprint(only.Index(j))] = true
-				}
-			default:
-				have[fmt.Sprint(only)] = true
-			}
+		var only Adjustment
+		reflect.ValueOf(&only).Elem().Field(i).Set(whole.Field(i))
+		of := slices.DeleteFunc(Kinds(), func(k *Kind) bool { return !k.In(&only) })
+		if len(of) != 1 {
+			t.Errorf("%s is of %d kinds of change", name, len(of))
+			continue
 		}
-		if f := whole.Field(i); f.Kind() == reflect.Slice {
-			for j := range f.Len() {
-				if !have[fmt.Sprint(f.Index(j))] {
-					t.Errorf("%s: no part has %v", name, f.Index(j))
-				}
-			}
-		} else if f.Kind() != reflect.Struct && !have[fmt.Sprint(f)] {
-			t.Errorf("%s: no part has %v", name, f)
+		var taken Adjustment
+		if of[0].Copy(&taken, &a); !reflect.DeepEqual(taken, only) {
+			t.Errorf("%s: the kind copies %+v, want %+v", name, taken, only)
+		}
+		if only.Empty() || len(only.Changes()) == 0 || len(only.Names()) == 0 {
+			t.Errorf("%s: an adjustment with that alone is empty, has no changes, or no name", name)
+		}
+		if text := fmt.Sprint(parts(&a, i)); text != fmt.Sprint(elements(whole.Field(i))) {
+			t.Errorf("%s: its changes have %s, want %v", name, text, elements(whole.Field(i)))
+		}
+	}
+}
+
+// parts are the values that the changes have in a field.
+func parts(a *Adjustment, field int) map[string]bool {
+	out := map[string]bool{}
+	for _, c := range a.Changes() {
+		maps.Copy(out, elements(reflect.ValueOf(c.Only).Field(field)))
+	}
+	return out
+}
+
+// elements are those of a list or a map, those of a struct's lists, or the value itself.
+func elements(v reflect.Value) map[string]bool {
+	out := map[string]bool{}
+	switch v.Kind() {
+	case reflect.Slice:
+		for i := range v.Len() {
+			out[fmt.Sprint(v.Index(i))] = true
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			out[fmt.Sprint(key, v.MapIndex(key))] = true
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			maps.Copy(out, elements(v.Field(i)))
+		}
+	default:
+		if !v.IsZero() {
+			out[fmt.Sprint(v)] = true
+		}
+	}
+	return out
+}
+
+func TestTakesAwayAndGives(t *testing.T) {
+	for name, tc := range map[string]struct {
+		a            Adjustment
+		gives, takes bool
+	}{
+		"nothing":       {},
+		"a sysctl":      {a: Adjustment{Sysctls: map[string]string{"net.core.somaxconn": "1"}}},
+		"a tmpfs":       {a: Adjustment{Mounts: []specs.Mount{{Destination: "/run", Type: "tmpfs"}}}},
+		"a device":      {a: Adjustment{Devices: []Device{{}}}, gives: true},
+		"a capability":  {a: Adjustment{Capabilities: Capabilities{Add: []string{"CAP_A"}}}, gives: true},
+		"a drop":        {a: Adjustment{Capabilities: Capabilities{Drop: []string{"CAP_A"}}}, takes: true},
+		"allowed calls": {a: Adjustment{Seccomp: []SeccompRule{{Syscalls: []string{"keyctl"}}}}, gives: true},
+		"denied calls":  {a: Adjustment{Seccomp: []SeccompRule{{Syscalls: []string{"keyctl"}, Errno: 1}}}, takes: true},
+	} {
+		if tc.a.Gives() != tc.gives || tc.a.TakesAway() != tc.takes {
+			t.Errorf("%s: gives %t, takes away %t", name, tc.a.Gives(), tc.a.TakesAway())
 		}
 	}
 }

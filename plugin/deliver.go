@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plugin
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/containerd/nri/pkg/api"
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/nodegate/nodegate/plugin/change"
+	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/runtimes"
+)
+
+// deliver divides an adjustment between NRI, as the runtime speaks it, and the
+// wrapper. It refuses what neither can deliver. own is the container's own
+// seccomp profile.
+func deliver(r runtimes.Runtime, pol *policy.Policy, req *policy.Request, a *change.Adjustment, own policy.Known[*specs.LinuxSeccomp]) (*api.ContainerAdjustment, change.Adjustment, error) {
+	e := newEncoder(r, own)
+	if err := e.encode(a); err != nil {
+		return nil, e.remainder, req.Refuse(policy.Conflict, "would get seccomp rules that its own profile leaves no room for: %s", err)
+	}
+	for _, k := range change.Kinds() {
+		if k.In(&e.remainder) && !k.Wrapper {
+			return nil, e.remainder, req.Refuse(policy.NotCarried, "would get %s, which %s cannot inject for a plugin: %s",
+				strings.Join(k.Name(&e.remainder), " and "), r, r.Use(k.NRI()))
+		}
+	}
+	if !e.remainder.Empty() && !pol.Wrapped(req.Handler) {
+		return nil, e.remainder, req.Refuse(policy.NotCarried, "would get %s, which %s cannot carry: %s",
+			strings.Join(e.names(), " and "), r, underWrapper(pol))
+	}
+	return e.reply, e.remainder, nil
+}
+
+// Delivery is a change and the channel that delivers it.
+type Delivery struct {
+	change.Change
+	By change.Channel
+}
+
+// Deliver says which channel delivers each change of an adjustment, for a
+// container of the request under the runtime, and refuses what the agent would
+// refuse there. It changes nothing.
+func Deliver(r runtimes.Runtime, pol *policy.Policy, req *policy.Request, a *change.Adjustment, own *specs.LinuxSeccomp) ([]Delivery, error) {
+	seccomp := policy.Known[*specs.LinuxSeccomp]{Value: own, OK: r.Has(change.TellsSeccomp)}
+	_, remainder, err := deliver(r, pol, req, a, seccomp)
+	wrapped := pol.Wrapped(req.Handler)
+	out := []Delivery{}
+	left := remainder.Changes()
+	for _, c := range a.Changes() {
+		by := change.NRI
+		switch isLeft := slices.ContainsFunc(left, func(l change.Change) bool { return l.Field == c.Field && l.Text == c.Text }); {
+		case c.Field == change.NodeField:
+			by = change.Agent
+		case isLeft && c.Kind.Wrapper && wrapped:
+			by = change.Wrapper
+		case isLeft:
+			by = change.Nobody
+		}
+		out = append(out, Delivery{c, by})
+	}
+	return out, err
+}
