@@ -25,7 +25,7 @@ func (p *profile) devices() {
 		var ok bool
 		if d.Path, ok = t.str("path", `"/dev/fuse"`); ok {
 			if remedy := devicePath(d.Path); remedy != "" {
-				t.bad("path", "is %q: %s", d.Path, remedy)
+				t.bad("path", "is %s: %s", policy.QuotePath(d.Path), remedy)
 			} else {
 				p.paths = append(p.paths, item{d.Path, t.at("path")})
 			}
@@ -41,11 +41,31 @@ func (p *profile) devices() {
 		d.Mode = t.mode()
 		d.UID, d.GID = t.id("uid"), t.id("gid")
 		d.Optional = t.boolean("optional")
+		t.deviceNumbers(&d)
 		t.finish()
 		p.Devices = append(p.Devices, d)
 		places = append(places, t.path)
 	}
 	p.devicesTwice(places)
+}
+
+// deviceNumbers takes what the node's device must be.
+func (t *table) deviceNumbers(d *policy.DeviceRule) {
+	d.Type = t.choice("type", "c", "b")
+	number := func(key string, most int64) (n policy.Known[int64]) {
+		v, ok := t.number(key, "10")
+		if !ok {
+			return n
+		}
+		if v < 0 || v > most {
+			t.bad(key, "is %d: write a number from 0 to %d, as ls -l prints it", v, most)
+		}
+		return policy.Is(v)
+	}
+	d.Major, d.Minor = number("major", maxMajor), number("minor", maxMinor)
+	if d.Minor.OK && t.values["major"] == nil {
+		t.bad("minor", "stands without major, which numbers of different drivers share: write both")
+	}
 }
 
 // devicesTwice compares where in the container the devices are to be. The

@@ -29,6 +29,7 @@ type work struct {
 	decision           policy.Decision
 	change             *api.ContainerAdjustment // what NRI carries; nil for nothing
 	left               policy.Adjustment        // what the wrapper carries
+	shadowGroup        uint32                   // who may pass to the shadow nodes
 }
 
 // decide gathers the facts that the selection needs and decides. It changes
@@ -53,6 +54,11 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 		// Nothing to change, which is an answer too: the record says so.
 		w.change = &api.ContainerAdjustment{}
 		return nil
+	}
+	if len(w.decision.Adjustment.ShadowNodes) > 0 {
+		if w.shadowGroup, err = facts.RootGroup(); err != nil {
+			return w.request.Refuse(policy.UnknownFact, "would get devices of its own, but %s", err)
+		}
 	}
 	runtime := p.runtime.Load()
 	w.change, w.left, err = deliver(*runtime, pol, &w.request, &w.decision.Adjustment, seccompOf(ctr, runtime.Has(change.TellsSeccomp)))
@@ -163,5 +169,5 @@ func (p *Plugin) createShadows(w *work) error {
 	case p.node.Shadows == nil:
 		return p.node.NoShadows
 	}
-	return p.node.Shadows.Create(w.containerID, nodes)
+	return p.node.Shadows.Create(w.containerID, w.shadowGroup, nodes)
 }

@@ -57,10 +57,15 @@ func (p *properties) note(format string, args ...any) {
 }
 
 // device writes a path as it is: systemd looks it up when the unit starts, and
-// leaves it out where there is none. It expands globs of driver names only.
+// leaves it out where there is none. It expands globs of driver names only, and
+// takes no directories.
 func (p *properties) device(d policy.DeviceRule, found policy.DeviceLookup) {
 	access := withMknod(d.Access)
-	if !strings.ContainsAny(d.Path, `*?[\`) {
+	what := "expands no globs of paths"
+	switch {
+	case found.Directory:
+		what = "takes no directories"
+	case !strings.ContainsAny(policy.UdevGlob(d.Path), `*?[`):
 		p.path(d.Path, access, found.Nodes)
 		return
 	}
@@ -71,8 +76,8 @@ func (p *properties) device(d policy.DeviceRule, found policy.DeviceLookup) {
 	case len(found.Nodes) == 0:
 		here = "this machine has none now"
 	}
-	p.note("%q: systemd expands no globs of paths: %s; for devices that come later write DeviceAllow=char-DRIVER %s, with the driver's name in /proc/devices",
-		d.Path, here, access)
+	p.note("%s: systemd %s: %s; for devices that come later write DeviceAllow=char-DRIVER %s, with the driver's name in /proc/devices",
+		policy.QuotePath(d.Path), what, here, access)
 	for _, n := range found.Nodes {
 		p.path(n.Path, access, []policy.HostDevice{n})
 	}
@@ -87,10 +92,10 @@ func (p *properties) path(path, access string, found []policy.HostDevice) {
 		p.set("DeviceAllow=%s %s", path, access)
 		p.nodes = append(p.nodes, path)
 	case len(found) == 1:
-		p.note("%q, by its number: systemd-run takes no such path", path)
+		p.note("%s, by its number: systemd-run takes no such path", policy.QuotePath(path))
 		p.set("DeviceAllow=%s %s", specifier(found[0].Type, &found[0].Major, &found[0].Minor), access)
 	default:
-		p.note("%q is not on this machine now, and systemd-run takes no such path: run this where the device is", path)
+		p.note("%s is not on this machine now, and systemd-run takes no such path: run this where the device is", policy.QuotePath(path))
 	}
 }
 

@@ -26,6 +26,8 @@ var (
 		"/dev/mmcblk[0-9]*", "/dev/md[0-9]*", "/dev/md/*", "/dev/dm-[0-9]*", "/dev/mapper/*", "/dev/bcache[0-9]*", "/dev/zd[0-9]*",
 		"/dev/nbd[0-9]*", "/dev/rbd[0-9]*", "/dev/drbd[0-9]*", "/dev/pmem[0-9]*", "/dev/mtd[0-9]*", "/dev/mtdblock[0-9]*",
 		"/dev/disk/*/*", "/dev/block/*", "/dev/sg[0-9]*", "/dev/bsg/*",
+		"/dev/zvol/*/*", "/dev/zvol/*/*/*", "/dev/longhorn/*", "/dev/ublkb[0-9]*", "/dev/dasd[a-z]*", "/dev/cciss/*", "/dev/ida/*",
+		"/dev/rssd[a-z]*", "/dev/loop[0-9]*p[0-9]*", "/dev/etherd/e*",
 	}
 	diskNames = []string{"/dev/sda", "/dev/sda1", "/dev/sdb", "/dev/vda", "/dev/vda1", "/dev/xvda", "/dev/nvme0n1", "/dev/nvme0n1p1",
 		"/dev/mmcblk0", "/dev/mmcblk0p1", "/dev/md0", "/dev/dm-0", "/dev/mapper/root", "/dev/disk/by-id/a", "/dev/sg0", "/dev/bsg/0:0:0:0"}
@@ -35,11 +37,33 @@ var (
 	consoleName = []string{"/dev/console", "/dev/tty0", "/dev/tty1", "/dev/vcs", "/dev/vcs1", "/dev/vcsa1"}
 )
 
-// isOne reports whether a path is one of a family, or a glob that may match one. The
-// control node of the device mapper is no disk.
+// drivers are the directories of /dev that hold no disks. Any other one may be a
+// volume group of LVM, whose logical volumes are /dev/GROUP/VOLUME.
+var drivers = []string{"accel", "bus", "char", "cpu", "cuse", "dahdi", "dma_heap", "dri", "dvb", "fd", "gpio", "hugepages", "infiniband",
+	"input", "mapper", "misc", "mqueue", "net", "nvidia-caps", "nvidia-caps-imex-channels", "pts", "serial", "shm", "snd", "usb", "v4l",
+	"vfio", "xen"}
+
+// isVolume reports whether a path has the form of a logical volume's.
+func isVolume(p string) bool {
+	parts := strings.Split(p, "/")
+	return len(parts) == 4 && !strings.HasPrefix(parts[2], ".") && !strings.ContainsAny(parts[2], `*?[\`) && !slices.Contains(drivers, parts[2])
+}
+
+// isOne reports whether a path is one of a family, a directory that such are in, or a
+// glob that may match one. The control node of the device mapper is no disk.
 func isOne(pattern string, family, names []string) bool {
 	like := func(name string) bool {
-		return slices.ContainsFunc(family, func(f string) bool { ok, _ := path.Match(f, name); return ok })
+		return slices.ContainsFunc(family, func(f string) bool {
+			if ok, _ := path.Match(f, name); ok {
+				return true
+			}
+			for dir := path.Dir(f); dir != "/dev"; dir = path.Dir(dir) {
+				if ok, _ := path.Match(dir, name); ok {
+					return true
+				}
+			}
+			return false
+		})
 	}
 	return pattern != "/dev/mapper/control" && (like(anyMatch.ReplaceAllString(pattern, "0")) ||
 		like(aClass.ReplaceAllString(pattern, "$1")) ||
@@ -55,7 +79,7 @@ var (
 func (l *linter) devices(p *config.Profile, at at) {
 	for i, d := range p.Devices {
 		key := func(k string) string { return fmt.Sprintf("devices[%d].%s", i, k) }
-		what := fmt.Sprintf("%s is %q", where(p, key("path")), d.Path)
+		what := fmt.Sprintf("%s is %s", where(p, key("path")), policy.QuotePath(d.Path))
 		if without := strings.ReplaceAll(d.Access, "m", ""); without != d.Access {
 			l.add("mknod_access", at(key("access")), fmt.Sprintf("%s is %q", where(p, key("access")), d.Access), dropM(without))
 		}
@@ -63,7 +87,7 @@ func (l *linter) devices(p *config.Profile, at at) {
 			continue // opens nothing
 		}
 		switch {
-		case isOne(d.Path, disks, diskNames):
+		case isOne(d.Path, disks, diskNames), isVolume(d.Path) && !isOne(d.Path, memory, memoryNames):
 			l.add("disk", at(key("path")), what+", with access "+d.Access, "give a volume, or name a device that is no disk")
 		case isOne(d.Path, memory, memoryNames):
 			l.add("kernel_memory", at(key("path")), what, "name the device that the software is after")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -40,6 +41,21 @@ func hostNode(t *testing.T, suffix string, kind, major, minor uint32) string {
 	return hostFile(t, suffix, func(path string) error {
 		return unix.Mknod(path, kind|0o600, int(unix.Mkdev(major, minor)))
 	})
+}
+
+// hostDirectory makes a directory in the node's /dev.
+func hostDirectory(t *testing.T, suffix string) string {
+	t.Helper()
+	path := fmt.Sprintf("/dev/nodegate-test-%d-%s", os.Getpid(), suffix)
+	t.Cleanup(func() {
+		if err := os.RemoveAll(path); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Mkdir(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // What a profile's path may be: a glob that matches several, another path in the
@@ -123,4 +139,69 @@ devices = [{ path = %q, access = "rw", mode = "0666" }]
 	it.Expect(t, c, "open "+path+" rw", "ok") // what runs keeps its own
 	hostNode(t, "vanishing", unix.S_IFCHR, 10, 229)
 	it.Expect(t, it.RunContainer(t, p, node.ContainerConfig{Name: "after"}), "open "+path+" rw", "ok")
+}
+
+// A directory gives the devices below it, a glob passes over what is none, and a path
+// finds its device as udev names it.
+func TestDeviceDirectories(t *testing.T) {
+	needDevices(t, "/dev/fuse")
+	n := sharedNode(t)
+	dir := hostDirectory(t, "dir")
+	for name, minor := range map[string]uint32{"card0": 229, "by-path/deep": 232, `Basic\x20data`: 229} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Mknod(filepath.Join(dir, name), unix.S_IFCHR|0o666, int(unix.Mkdev(10, minor))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "empty"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	startAgent(t, n, grantApart("directory", "glob", "udev", "empty")+fmt.Sprintf(`
+[profiles]
+directory.devices = [{ path = '%[1]s', access = "rw" }]
+glob.devices = [{ path = '%[1]s/*', access = "rw" }]
+udev.devices = [{ path = '%[1]s/Basic\x20data', access = "rw" }]
+empty.devices = [{ path = '%[1]s/empty', access = "rw" }]
+`, dir))
+	for name, userns := range map[string]bool{"plain": false, "user namespace": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := runPod(t, n, node.PodConfig{Namespace: "ci", UserNamespace: userns, Annotations: askForEach("directory", "glob", "udev", "empty")})
+			for name, deep := range map[string]string{"directory": "ok", "glob": "ENOENT"} {
+				c := runContainer(t, p, node.ContainerConfig{Name: name})
+				expectEach(t, c, []qa{{"open " + dir + "/card0 rw", "ok"}, {"open " + dir + `/Basic\x20data rw`, "ok"}})
+				if got := ask(t, c, "stat "+dir+"/by-path/deep")[0]; (got == "ENOENT") != (deep == "ENOENT") {
+					t.Errorf("%s: below a directory: %s, want %s", name, got, deep)
+				}
+			}
+			c := runContainer(t, p, node.ContainerConfig{Name: "udev"})
+			expectEach(t, c, []qa{{"open " + dir + `/Basic\x20data rw`, "ok"}, {"open " + dir + "/card0", "ENOENT"}})
+			want := fmt.Sprintf("would get profile \"empty\", but the directory \"%s/empty\" of this node holds no device", dir)
+			if got := refusal(t, p, node.ContainerConfig{Name: "empty"}); !strings.HasSuffix(got, want) {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// Who may write to the node's /dev puts another device in the place of a granted one.
+func TestAttackReplacedDevice(t *testing.T) {
+	n := sharedNode(t)
+	path := hostNode(t, "replaced", unix.S_IFCHR, 10, 229)
+	startAgent(t, n, grantApart("checked")+fmt.Sprintf(`
+[profiles]
+checked.devices = [{ path = %q, access = "rw", type = "c", major = 10, minor = 229 }]
+`, path))
+	p := runPod(t, n, node.PodConfig{Namespace: "ci", Annotations: askFor("checked")})
+	expect(t, runContainer(t, p, node.ContainerConfig{Name: "before"}), "open "+path+" rw", "ok")
+	evil := runContainer(t, runPod(t, n, node.PodConfig{Name: "evil", Namespace: "other"}), node.ContainerConfig{
+		Mounts: []node.Mount{{HostPath: "/dev", ContainerPath: "/host"}}})
+	at := "/host/" + filepath.Base(path)
+	expectEach(t, evil, []qa{{"unlink " + at, "ok"}, {"mknod c " + at + " 10 232", "ok"}})
+	want := fmt.Sprintf("%q is c 10:232 on this node, and the profile says c 10:229: somebody may have put another device in its place", path)
+	if got := refusal(t, p, node.ContainerConfig{Name: "after"}); !strings.HasSuffix(got, want) {
+		t.Errorf("got %s, want %s", got, want)
+	}
 }

@@ -119,3 +119,13 @@ func mkdir(args []string) (string, error) {
 	}
 	return "ok", nil
 }
+
+func unlink(args []string) (string, error) {
+	if err := need(args, 1, 1); err != nil {
+		return "", err
+	}
+	if err := unix.Unlink(args[0]); err != nil {
+		return "", err
+	}
+	return "ok", nil
+}

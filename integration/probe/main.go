@@ -48,6 +48,7 @@ func questions() []question {
 		{"cat", "PATH", cat},
 		{"write", "PATH TEXT", write},
 		{"mkdir", "PATH", mkdir},
+		{"unlink", "PATH", unlink},
 		{"mknod", "[-call mknod|mknodat] [-mode-bits N] [-dev-bits N] [-number-bits N] b|c|p|f|s PATH [MAJOR MINOR]", mknod},
 		{"sysctl", "NAME", sysctl},
 		{"mount", "FSTYPE DIR", mountNew},

@@ -36,7 +36,7 @@ func BenchmarkCreateRemove(b *testing.B) {
 	nodes := []policy.ShadowNode{shadow(dir, "abc", 0), shadow(dir, "abc", 1)}
 	b.ReportAllocs()
 	for b.Loop() {
-		must(b, s.Create("abc", nodes))
+		must(b, s.Create("abc", 100000, nodes))
 		must(b, s.Remove("abc"))
 	}
 }

@@ -60,25 +60,29 @@ func fileSystem(fd int) (uint64, error) {
 // one architecture to the other.
 func wide[T int32 | uint32 | int64 | uint64](n T) uint64 { return uint64(n) }
 
-// lookup finds a pattern's nodes, in the order of their paths. One match that
-// is no usable device spoils the answer: a glob that catches more than was
-// meant has to be narrowed by who wrote it.
+// lookup finds a pattern's nodes, in the order of their paths. A path without
+// special characters must name a device, or a directory, which stands for the
+// devices below it. A glob passes over what is no device.
 func (h *Host) lookup(dev uint64, pattern string) policy.DeviceLookup {
-	paths, err := h.expand(dev, pattern)
+	paths, literal, err := h.expand(dev, pattern)
 	if err != nil {
 		return policy.DeviceLookup{Err: err}
 	}
-	var nodes []policy.HostDevice
+	var out policy.DeviceLookup
 	for _, p := range paths {
 		node, ok, err := h.device(dev, p)
-		if err != nil {
+		var other *noDeviceError
+		switch {
+		case errors.As(err, &other) && !literal:
+		case errors.As(err, &other) && other.directory():
+			return h.directory(dev, p, other.resolved)
+		case err != nil:
 			return policy.DeviceLookup{Err: err}
-		}
-		if ok {
-			nodes = append(nodes, node)
+		case ok:
+			out.Nodes = append(out.Nodes, node)
 		}
 	}
-	return policy.DeviceLookup{Nodes: nodes}
+	return out
 }
 
 // device stats one path of the node; ok is false if nothing is there, which
@@ -90,7 +94,7 @@ func (h *Host) device(dev uint64, name string) (node policy.HostDevice, ok bool,
 	case absent(err):
 		return node, false, nil
 	case errors.Is(err, unix.ELOOP):
-		return node, false, fmt.Errorf("%q leaves /dev: its symbolic links go round in a circle or through /proc", name)
+		return node, false, leavesInCircles(name)
 	case err != nil:
 		return node, false, err
 	}
@@ -98,14 +102,14 @@ func (h *Host) device(dev uint64, name string) (node policy.HostDevice, ok bool,
 
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return node, false, fmt.Errorf("reading the kind of %q: %w", name, err)
+		return node, false, fmt.Errorf("reading the kind of %s: %w", policy.QuotePath(name), err)
 	}
 	if st.Nlink == 0 {
 		return node, false, nil // removed since it was opened
 	}
 	resolved, err := h.pathOf(fd)
 	if err != nil {
-		return node, false, fmt.Errorf("resolving %q: %w", name, err)
+		return node, false, fmt.Errorf("resolving %s: %w", policy.QuotePath(name), err)
 	}
 	if below(h.shadowDir, name) || below(h.shadowDir, resolved) {
 		return node, false, nil
@@ -115,12 +119,27 @@ func (h *Host) device(dev uint64, name string) (node policy.HostDevice, ok bool,
 		return node, false, err
 	}
 	return policy.HostDevice{
-		Path:  name,
-		Type:  deviceType(st.Mode),
-		Major: int64(unix.Major(wide(st.Rdev))),
-		Minor: int64(unix.Minor(wide(st.Rdev))),
-		Mode:  fs.FileMode(st.Mode & 0o777),
+		Path:     name,
+		Resolved: resolved,
+		Type:     deviceType(st.Mode),
+		Major:    int64(unix.Major(wide(st.Rdev))),
+		Minor:    int64(unix.Minor(wide(st.Rdev))),
+		Mode:     fs.FileMode(st.Mode & 0o777),
+		UID:      st.Uid,
+		GID:      st.Gid,
 	}, true, nil
+}
+
+// noDeviceError says that a file is there and is no device.
+type noDeviceError struct {
+	name, resolved string
+	mode           uint32
+}
+
+func (e *noDeviceError) directory() bool { return e.mode&unix.S_IFMT == unix.S_IFDIR }
+
+func (e *noDeviceError) Error() string {
+	return fmt.Sprintf("%s is %s, not a device", policy.QuotePath(e.name), kind(e.mode))
 }
 
 // usable says what keeps a file from being given as a device. /dev's own file
@@ -128,14 +147,22 @@ func (h *Host) device(dev uint64, name string) (node policy.HostDevice, ok bool,
 // it, such as /dev/shm, and put what they like there.
 func usable(st *unix.Stat_t, inDev bool, name, resolved string) error {
 	switch {
-	case !below("/dev", resolved):
-		return fmt.Errorf("%q leaves /dev: it is a symbolic link to %q", name, resolved)
-	case !inDev:
-		return fmt.Errorf("%q is on another file system than /dev, where others than the node's administrator may have put it", name)
 	case deviceType(st.Mode) == "":
-		return fmt.Errorf("%q is %s, not a device", name, kind(st.Mode))
+		return &noDeviceError{name, resolved, st.Mode}
+	case !below("/dev", resolved):
+		return leaves(name, resolved)
+	case !inDev:
+		return fmt.Errorf("%s is on another file system than /dev, where others than the node's administrator may have put it", policy.QuotePath(name))
 	}
 	return nil
+}
+
+func leaves(name, resolved string) error {
+	return fmt.Errorf("%s leaves /dev: it is a symbolic link to %s", policy.QuotePath(name), policy.QuotePath(resolved))
+}
+
+func leavesInCircles(name string) error {
+	return fmt.Errorf("%s leaves /dev: its symbolic links go round in a circle or through /proc", policy.QuotePath(name))
 }
 
 // boundInDev reports whether a file is bind-mounted, by itself, on one of /dev's
@@ -183,11 +210,11 @@ func kind(mode uint32) string {
 
 // checkPattern refuses what could not name a device.
 func checkPattern(pattern string) error {
-	if _, err := path.Match(pattern, ""); err != nil {
-		return fmt.Errorf("%q: %w", pattern, err)
+	if err := policy.CheckGlob(pattern); err != nil {
+		return fmt.Errorf("%s: %w", policy.QuotePath(pattern), err)
 	}
 	if path.Clean(pattern) != pattern || !below("/dev", pattern) {
-		return fmt.Errorf("%q is not a path below /dev", pattern)
+		return fmt.Errorf("%s is not a path below /dev", policy.QuotePath(pattern))
 	}
 	return nil
 }

@@ -30,6 +30,20 @@ func populate(t *testing.T, root string) {
 	mknod(t, dev+"/.udev/nodegate/abc/0", unix.S_IFCHR|0o666, 188, 0)
 	must(t, os.WriteFile(dev+"/file", nil, 0o600))
 
+	must(t, os.WriteFile(dev+`/file\x41`, nil, 0o600))
+	mknod(t, dev+`/disk/by-partlabel/Basic\x20data\x20partition`, unix.S_IFBLK|0o660, 8, 1)
+
+	mknod(t, dev+"/gpu/card0", unix.S_IFCHR|0o660, 226, 0)
+	mknod(t, dev+"/gpu/renderD128", unix.S_IFCHR|0o666, 226, 128)
+	mknod(t, dev+"/gpu/more/deep", unix.S_IFCHR|0o660, 226, 1)
+	mkdir(t, dev+"/gpu/other")
+	mount(t, "tmpfs", dev+"/gpu/other", 0, "")
+	mknod(t, dev+"/gpu/other/node", unix.S_IFCHR|0o666, 1, 5)
+	symlink(t, "../card0", dev+"/gpu/by-path/a-card")
+	symlink(t, "..", dev+"/gpu/by-path/up")
+	symlink(t, "/run/nothing", dev+"/gpu/dangling")
+	symlink(t, "gpu", dev+"/gpu-link")
+
 	symlink(t, "/dev/ttyUSB0", dev+"/serial/by-id/absolute")
 	symlink(t, "../../ttyUSB1", dev+"/serial/by-id/relative")
 	symlink(t, "../../../../../../dev/ttyUSB10", dev+"/serial/by-id/upwards")
@@ -102,8 +116,28 @@ func TestLookupDevices(t *testing.T) {
 		{"/dev/fifo", `error: "/dev/fifo" is a FIFO, not a device`},
 		{"/dev/sock", `error: "/dev/sock" is a socket, not a device`},
 		{"/dev/file", `error: "/dev/file" is a regular file, not a device`},
-		{"/dev/serial", `error: "/dev/serial" is a directory, not a device`},
-		{"/dev/fi*", `error: "/dev/fifo" is a FIFO, not a device`},
+
+		// A glob passes over what is no device, wherever a link to it leads.
+		{"/dev/fi*", ""},
+		{"/dev/l*", `error: "/dev/leaves" leaves /dev: it is a symbolic link to "/etc/outside"`},
+		{"/dev/gpu/*", "/dev/gpu/card0 c 226:0 0660, /dev/gpu/renderD128 c 226:128 0666"},
+		{"/dev/gpu/by-path/*", "/dev/gpu/by-path/a-card c 226:0 0660"},
+		{"/dev/gpu/[bm]*/*", "/dev/gpu/by-path/a-card c 226:0 0660, /dev/gpu/more/deep c 226:1 0660"},
+
+		// A directory stands for the devices below it.
+		{"/dev/gpu", "directory: /dev/gpu/card0 c 226:0 0660, /dev/gpu/more/deep c 226:1 0660, /dev/gpu/renderD128 c 226:128 0666"},
+		{"/dev/gpu-link", "directory: /dev/gpu-link/card0 c 226:0 0660, /dev/gpu-link/more/deep c 226:1 0660, /dev/gpu-link/renderD128 c 226:128 0666"},
+		{"/dev/serial", "directory: "},
+		{"/dev/.udev", "directory: "},
+		{"/dev/shm", `error: "/dev/shm" is on another file system than /dev: write a pattern that does not search it`},
+		{"/dev/etc", `error: "/dev/etc" leaves /dev: it is a symbolic link to "/etc"`},
+
+		// As ls prints it, and as a glob writes the same.
+		{`/dev/disk/by-partlabel/Basic\x20data\x20partition`, `/dev/disk/by-partlabel/Basic\x20data\x20partition b 8:1 0660`},
+		{`/dev/disk/by-partlabel/Basic\\x20data\\x20partition`, `/dev/disk/by-partlabel/Basic\x20data\x20partition b 8:1 0660`},
+		{`/dev/disk/by-partlabel/Basic\x20*`, `/dev/disk/by-partlabel/Basic\x20data\x20partition b 8:1 0660`},
+		{`/dev/disk/by-partlabel/EFI\x2zx`, ""},
+		{`/dev/file\x41`, `error: "/dev/file\x41" is a regular file, not a device`},
 
 		{"/etc/outside", `error: "/etc/outside" is not a path below /dev`},
 		{"/dev/../etc/outside", `error: "/dev/../etc/outside" is not a path below /dev`},
@@ -136,7 +170,11 @@ func words(l policy.DeviceLookup) string {
 	for _, n := range l.Nodes {
 		out = append(out, fmt.Sprintf("%s %s %d:%d %04o", n.Path, n.Type, n.Major, n.Minor, uint32(n.Mode)))
 	}
-	return strings.Join(out, ", ")
+	text := strings.Join(out, ", ")
+	if l.Directory {
+		text = "directory: " + text
+	}
+	return text
 }
 
 func TestLookupDevicesOfThisMachine(t *testing.T) {
@@ -211,6 +249,35 @@ func TestLookupDevicesTooMany(t *testing.T) {
 	l := newHost(t, root).LookupDevice("/dev/f*")
 	if l.Err == nil || !strings.Contains(l.Err.Error(), "matches 4097 paths") {
 		t.Errorf("got %v", l)
+	}
+}
+
+// A directory that somebody filled is refused before it is read to its end.
+func TestLookupDirectoryTooLarge(t *testing.T) {
+	root := fakeNode(t)
+	mkdir(t, root+"/dev/many")
+	for i := range 100_000 {
+		must(t, unix.Mknod(fmt.Sprintf("%s/dev/many/f%d", root, i), unix.S_IFREG|0o600, 0))
+	}
+	mkdir(t, root+"/dev/deep/a/b")
+	for i := range maxMatches {
+		must(t, unix.Mknod(fmt.Sprintf("%s/dev/deep/a/f%d", root, i), unix.S_IFREG|0o600, 0))
+	}
+	h := newHost(t, root)
+	for pattern, want := range map[string]string{
+		"/dev/many":   `"/dev/many" has more than 4096 entries: name the devices that are meant`,
+		"/dev/many/*": `"/dev/many" has more than 16384 entries: write a path that does not search it`,
+		"/dev/m*/f1":  "",
+		"/dev/deep":   `"/dev/deep" has more than 4096 entries: name the devices that are meant`,
+	} {
+		start := time.Now()
+		l := h.LookupDevice(pattern)
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("%s took %s", pattern, took)
+		}
+		if got := fmt.Sprint(l.Err); got != want && (want != "" || l.Err != nil || l.Nodes != nil) {
+			t.Errorf("%s: got %s, want %s", pattern, got, want)
+		}
 	}
 }
 

@@ -6,39 +6,51 @@ package host
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/plugin/policy"
 )
 
-// maxMatches bounds what a glob may match; past it nobody means it.
-const maxMatches = 4096
+const (
+	// maxMatches bounds what a pattern may match, and what a directory that a
+	// profile names may hold; past it nobody means it.
+	maxMatches = 4096
+	// maxEntries bounds what is read of a directory for a glob.
+	maxEntries = 16384
+)
 
 // expand returns the paths that a pattern may name, sorted. A path without
-// special characters is returned unseen.
+// special characters is literal, and returned unseen.
 //
 // It does not use filepath.Glob, which would follow an absolute symbolic link
 // of the node into the agent's own root.
-func (h *Host) expand(dev uint64, pattern string) ([]string, error) {
+func (h *Host) expand(dev uint64, pattern string) (paths []string, literal bool, err error) {
 	if err := checkPattern(pattern); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	paths := []string{""}
-	for part := range strings.SplitSeq(pattern[1:], "/") {
-		if !strings.ContainsAny(part, `*?[\`) {
+	paths, literal = []string{""}, true
+	for part := range strings.SplitSeq(policy.UdevGlob(pattern)[1:], "/") {
+		if !strings.ContainsAny(part, "*?[") {
 			for i := range paths {
-				paths[i] += "/" + part
+				paths[i] += "/" + unescape(part)
 			}
 			continue
 		}
+		literal = false
 		var next []string
 		for _, dir := range paths {
-			names, err := h.names(dev, dir)
-			if err != nil {
-				return nil, err
+			names, err := h.names(dev, dir, maxEntries)
+			switch {
+			case err != nil:
+				return nil, false, err
+			case len(names) > maxEntries:
+				return nil, false, fmt.Errorf("%s has more than %d entries: write a path that does not search it", policy.QuotePath(dir), maxEntries)
 			}
 			for _, name := range names {
 				// The pattern is known to parse.
@@ -48,23 +60,36 @@ func (h *Host) expand(dev uint64, pattern string) ([]string, error) {
 			}
 		}
 		if len(next) > maxMatches {
-			return nil, fmt.Errorf("%q matches %d paths: write one that matches fewer than %d", pattern, len(next), maxMatches)
+			return nil, false, fmt.Errorf("%s matches %d paths: write one that matches fewer than %d", policy.QuotePath(pattern), len(next), maxMatches)
 		}
 		paths = next
 	}
 	slices.Sort(paths)
-	return paths, nil
+	return paths, literal, nil
 }
 
-// names lists a directory of the node. It reads none that is on another file
-// system than /dev: nothing there can be given, and a pod could fill it.
-func (h *Host) names(dev uint64, dir string) ([]string, error) {
+// unescape takes the backslashes away that make characters literal.
+func unescape(part string) string {
+	var out strings.Builder
+	for i := 0; i < len(part); i++ {
+		if part[i] == '\\' && i+1 < len(part) {
+			i++
+		}
+		out.WriteByte(part[i])
+	}
+	return out.String()
+}
+
+// names lists a directory of the node, as far as one name more than most. It
+// reads none that is on another file system than /dev: nothing there can be
+// given, and a pod could fill it.
+func (h *Host) names(dev uint64, dir string, most int) ([]string, error) {
 	fd, err := h.open(dir, unix.O_RDONLY|unix.O_DIRECTORY)
 	switch {
 	case absent(err):
 		return nil, nil
 	case errors.Is(err, unix.ELOOP):
-		return nil, fmt.Errorf("%q leaves /dev: its symbolic links go round in a circle or through /proc", dir)
+		return nil, leavesInCircles(dir)
 	case err != nil:
 		return nil, err
 	}
@@ -72,10 +97,21 @@ func (h *Host) names(dev uint64, dir string) ([]string, error) {
 	defer closeFile(f)
 	on, err := fileSystem(fd)
 	if err != nil {
-		return nil, fmt.Errorf("reading the file system of %q: %w", dir, err)
+		return nil, fmt.Errorf("reading the file system of %s: %w", policy.QuotePath(dir), err)
 	}
 	if on != dev {
-		return nil, fmt.Errorf("%q is on another file system than /dev: write a pattern that does not search it", dir)
+		return nil, &otherFileSystemError{dir}
 	}
-	return f.Readdirnames(-1)
+	names, err := f.Readdirnames(most + 1)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return names, err
+}
+
+// otherFileSystemError says that a directory is not searched.
+type otherFileSystemError struct{ dir string }
+
+func (e *otherFileSystemError) Error() string {
+	return fmt.Sprintf("%s is on another file system than /dev: write a pattern that does not search it", policy.QuotePath(e.dir))
 }

@@ -35,7 +35,7 @@ func (s *Shadows) enter(parent, i int, create bool) (int, error) {
 	at := s.path(i)
 	fd, err := openDir(parent, s.levels[i])
 	if create && errors.Is(err, unix.ENOENT) {
-		fd, err = makeDir(parent, s.levels[i])
+		fd, err = makeDir(parent, s.levels[i], 0, dirMode)
 	}
 	switch {
 	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):

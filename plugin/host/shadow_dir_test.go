@@ -85,13 +85,13 @@ func TestNewShadowsInAContainer(t *testing.T) {
 	must(t, unix.Mount("", root+"/dev", "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
 
 	s := newShadows(t, root, testDir)
-	must(t, s.Create("abc", []policy.ShadowNode{shadow(testDir, "abc", 0)}))
+	must(t, s.Create("abc", 100000, []policy.ShadowNode{shadow(testDir, "abc", 0)}))
 	if got, want := look(root+testDir), "40711 0:0 0:0"; got != want {
 		t.Errorf("the mode of its own directory: got %s, want %s", got, want)
 	}
 	must(t, s.Remove("abc"))
 	s.Close()
-	must(t, s.Create("abc", []policy.ShadowNode{shadow(testDir, "abc", 0)}))
+	must(t, s.Create("abc", 100000, []policy.ShadowNode{shadow(testDir, "abc", 0)}))
 }
 
 // The agent's rights: these capabilities and no others.
@@ -99,8 +99,8 @@ func TestShadowsWithFewCapabilities(t *testing.T) {
 	root := fakeNode(t)
 	keepCapabilities(t, unix.CAP_MKNOD, unix.CAP_CHOWN, unix.CAP_FOWNER)
 	s := newShadows(t, root, testDir)
-	must(t, s.Create("abc", []policy.ShadowNode{shadow(testDir, "abc", 0)}))
-	must(t, s.Create("abc", []policy.ShadowNode{shadow(testDir, "abc", 0)}))
+	must(t, s.Create("abc", 100000, []policy.ShadowNode{shadow(testDir, "abc", 0)}))
+	must(t, s.Create("abc", 100000, []policy.ShadowNode{shadow(testDir, "abc", 0)}))
 	if l := newHost(t, root).LookupDevice("/dev/*/*/*/*"); l.Err != nil || l.Nodes != nil {
 		t.Errorf("got %v", l)
 	}
@@ -117,7 +117,7 @@ func TestSweep(t *testing.T) {
 		t.Errorf("of nothing: %v, %v", ids, err)
 	}
 	for _, id := range []string{"gone-1", "live", "gone-2"} {
-		must(t, s.Create(id, []policy.ShadowNode{shadow(testDir, id, 0), shadow(testDir, id, 1)}))
+		must(t, s.Create(id, 100000, []policy.ShadowNode{shadow(testDir, id, 0), shadow(testDir, id, 1)}))
 	}
 	mkdir(t, root+testDir+"/half-made")
 	mknod(t, root+testDir+"/.probe-12", unix.S_IFCHR, 1, 3)
@@ -158,7 +158,7 @@ func TestCloseKeepsTheDirectoriesOfOthers(t *testing.T) {
 	root := fakeNode(t)
 	mkdir(t, root+"/dev/.udev")
 	s := newShadows(t, root, testDir)
-	must(t, s.Create("abc", []policy.ShadowNode{shadow(testDir, "abc", 0)}))
+	must(t, s.Create("abc", 100000, []policy.ShadowNode{shadow(testDir, "abc", 0)}))
 	s.Close()
 	if got := look(root + testDir + "/abc/0"); got != "20600 1:3 100000:100001" {
 		t.Errorf("closed under a container: %s", got)
@@ -178,7 +178,7 @@ func TestLabel(t *testing.T) {
 	s := newShadows(t, root, testDir)
 	s.label = containerLabel
 	n := shadow(testDir, "abc", 0)
-	if err := s.Create("abc", []policy.ShadowNode{n}); errors.Is(err, unix.EOPNOTSUPP) {
+	if err := s.Create("abc", 100000, []policy.ShadowNode{n}); errors.Is(err, unix.EOPNOTSUPP) {
 		cannot(t, "this kernel's tmpfs has no extended attributes")
 	} else {
 		must(t, err)
@@ -193,7 +193,7 @@ func TestLabel(t *testing.T) {
 	must(t, s.Remove("abc"))
 	mkdir(t, root+testDir)
 	mount(t, "ramfs", root+testDir, 0, "")
-	if err := s.Create("abc", []policy.ShadowNode{n}); !errors.Is(err, unix.EOPNOTSUPP) || !strings.Contains(err.Error(), "SELinux label") {
+	if err := s.Create("abc", 100000, []policy.ShadowNode{n}); !errors.Is(err, unix.EOPNOTSUPP) || !strings.Contains(err.Error(), "SELinux label") {
 		t.Errorf("on a file system without labels: %v", err)
 	}
 	if ids, err := s.List(); len(ids) != 0 || err != nil {

@@ -15,8 +15,14 @@ import (
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
-// dirMode lets mapped ids pass to the nodes, and only root see which there are.
-const dirMode = 0o711
+const (
+	// dirMode lets mapped ids pass to their containers' directories, and only
+	// root see which there are.
+	dirMode = 0o711
+	// containerDirMode lets the container's own root pass to the nodes, which
+	// owns them and may give them any mode.
+	containerDirMode = 0o710
+)
 
 // containerLabel is the SELinux type that container processes may use, of no
 // category, so that every container's may: access is by the mount and the
@@ -53,19 +59,26 @@ func makeNode(dir int, n *policy.ShadowNode, label string) error {
 	return nil
 }
 
-// makeDir makes a directory, with the same mode under any umask, and opens it.
-func makeDir(parent int, name string) (int, error) {
-	if err := unix.Mkdirat(parent, name, dirMode); err != nil {
+// makeDir makes a directory of root's, with the same mode under any umask, and
+// opens it.
+func makeDir(parent int, name string, group, mode uint32) (int, error) {
+	if err := unix.Mkdirat(parent, name, mode); err != nil {
 		return -1, &os.PathError{Op: "mkdir", Path: name, Err: err}
 	}
 	fd, err := openDir(parent, name)
 	if err != nil {
 		return -1, err
 	}
-	if err := unix.Fchmod(fd, dirMode); err != nil {
+	fail := func(op string, err error) error {
 		closeFD(fd)
-		return -1, errors.Join(&os.PathError{Op: "chmod", Path: name, Err: err},
+		return errors.Join(&os.PathError{Op: op, Path: name, Err: err},
 			ignoreGone(unix.Unlinkat(parent, name, unix.AT_REMOVEDIR)))
+	}
+	if err := unix.Fchown(fd, 0, int(group)); err != nil {
+		return -1, fail("chown", err)
+	}
+	if err := unix.Fchmod(fd, mode); err != nil {
+		return -1, fail("chmod", err)
 	}
 	return fd, nil
 }

@@ -54,13 +54,18 @@ func NewShadows(root, dir string) (*Shadows, error) {
 }
 
 // Create makes the shadow nodes of a container: all of them or none. What is
-// left from another attempt for the same container is replaced.
-func (s *Shadows) Create(containerID string, nodes []policy.ShadowNode) error {
+// left from another attempt for the same container is replaced. group is the
+// host's gid of the container's root: nobody else passes to the nodes, whatever
+// their mode becomes in the container.
+func (s *Shadows) Create(containerID string, group uint32, nodes []policy.ShadowNode) error {
 	if len(nodes) == 0 {
 		return nil
 	}
 	if err := checkID(containerID); err != nil {
 		return fmt.Errorf("making shadow nodes: %w", err)
+	}
+	if group == math.MaxUint32 {
+		return errors.New("making shadow nodes: gid 4294967295 is nobody's")
 	}
 	for i := range nodes {
 		if err := s.checkNode(containerID, &nodes[i]); err != nil {
@@ -69,7 +74,7 @@ func (s *Shadows) Create(containerID string, nodes []policy.ShadowNode) error {
 	}
 	var err error
 	for range maxTries {
-		if err = s.create(containerID, nodes); !raced(err) {
+		if err = s.create(containerID, group, nodes); !raced(err) {
 			break
 		}
 	}
@@ -86,7 +91,7 @@ func raced(err error) bool {
 	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENOTEMPTY)
 }
 
-func (s *Shadows) create(id string, nodes []policy.ShadowNode) (err error) {
+func (s *Shadows) create(id string, group uint32, nodes []policy.ShadowNode) (err error) {
 	parent, err := s.open(len(s.levels), true)
 	if err != nil {
 		return err
@@ -95,7 +100,7 @@ func (s *Shadows) create(id string, nodes []policy.ShadowNode) (err error) {
 	if err := removeTree(parent, id); err != nil {
 		return fmt.Errorf("removing what was left: %w", err)
 	}
-	dir, err := makeDir(parent, id)
+	dir, err := makeDir(parent, id, group, containerDirMode)
 	if err != nil {
 		return err
 	}

@@ -70,11 +70,11 @@ func TestCreate(t *testing.T) {
 			block := policy.ShadowNode{Path: testDir + "/abc/1", Type: "b", Major: 259, Minor: 1<<20 - 1, Mode: 0o4 | 0o640, UID: 0, GID: math.MaxUint32 - 1}
 			closed := shadow(testDir, "abc", 2)
 			closed.Mode = 0
-			must(t, s.Create("abc", []policy.ShadowNode{shadow(testDir, "abc", 0), block, closed}))
+			must(t, s.Create("abc", 100000, []policy.ShadowNode{shadow(testDir, "abc", 0), block, closed}))
 			for at, want := range map[string]string{
 				"":       "40711 0:0 0:0",
 				"/..":    "40711 0:0 0:0",
-				"/abc":   "40711 0:0 0:0",
+				"/abc":   "40710 0:0 0:100000",
 				"/abc/0": "20600 1:3 100000:100001",
 				"/abc/1": "60644 259:1048575 0:4294967294",
 				"/abc/2": "20000 1:3 100000:100001",
@@ -96,8 +96,8 @@ func TestCreateForAUserNamespace(t *testing.T) {
 	s := newShadows(t, "/", dir)
 	mine, other := shadow(dir, "mine", 0), shadow(dir, "other", 0)
 	mine.GID, other.UID = 100000, 200000
-	must(t, s.Create("mine", []policy.ShadowNode{mine}))
-	must(t, s.Create("other", []policy.ShadowNode{other}))
+	must(t, s.Create("mine", 100000, []policy.ShadowNode{mine}))
+	must(t, s.Create("other", 200000, []policy.ShadowNode{other}))
 	for _, c := range []struct {
 		script string
 		opens  bool
@@ -128,6 +128,28 @@ func TestCreateForAUserNamespace(t *testing.T) {
 	if got := look(dir); got != unix.ENOENT.Error() {
 		t.Errorf("the empty shadow directory stays: %s", got)
 	}
+}
+
+// What a container's root does to the mode of its node opens it to nobody else
+// of the node: the way there is the container's own.
+func TestAttackShadowMode(t *testing.T) {
+	dir := realDev(t)
+	s := newShadows(t, "/", dir)
+	n := shadow(dir, "mine", 0)
+	must(t, s.Create("mine", 100000, []policy.ShadowNode{n}))
+	must(t, os.Chmod(n.Path, 0o666)) // as the container's root may, which owns it
+	for _, who := range []struct {
+		uid, gid uint32
+		opens    bool
+	}{{65534, 65534, false}, {1000, 0, false}, {65534, 100001, false}, {100000, 100000, true}} {
+		child := exec.Command("/bin/cat", n.Path)
+		child.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: who.uid, Gid: who.gid}}
+		out, err := child.CombinedOutput()
+		if (err == nil) != who.opens {
+			t.Errorf("as %d:%d: %v %s, want success %v", who.uid, who.gid, err, out, who.opens)
+		}
+	}
+	must(t, s.Remove("mine"))
 }
 
 func TestCreateRefuses(t *testing.T) {
@@ -165,7 +187,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"abc", change(func(n *policy.ShadowNode) { n.UID = math.MaxUint32 }), "is nobody"},
 		{"abc", change(func(n *policy.ShadowNode) { n.GID = math.MaxUint32 }), "is nobody"},
 	} {
-		if err := s.Create(c.id, []policy.ShadowNode{c.node}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := s.Create(c.id, 100000, []policy.ShadowNode{c.node}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q %+v: got %v, want %q", c.id, c.node, err, c.want)
 		}
 		if c.want == "no container id" && s.Remove(c.id) == nil {
@@ -188,14 +210,14 @@ func TestCreateOnAFullFileSystem(t *testing.T) {
 	for i := range 20 {
 		nodes = append(nodes, shadow(testDir, "abc", i))
 	}
-	err := s.Create("abc", nodes)
+	err := s.Create("abc", 100000, nodes)
 	if !errors.Is(err, unix.ENOSPC) {
 		t.Fatalf("got %v, want ENOSPC", err)
 	}
 	if got := look(root + testDir + "/abc"); got != unix.ENOENT.Error() {
 		t.Errorf("half of it stays: %s", got)
 	}
-	must(t, s.Create("abc", nodes[:2]))
+	must(t, s.Create("abc", 100000, nodes[:2]))
 }
 
 // Whatever an agent that died has left is replaced, and nothing outside is
@@ -218,7 +240,7 @@ func TestCreateReplacesLeftovers(t *testing.T) {
 			must(t, os.WriteFile(outside+"/keep", nil, 0o640))
 			mkdir(t, root+testDir)
 			leave(t, root+testDir+"/abc", outside)
-			must(t, s.Create("abc", []policy.ShadowNode{shadow(testDir, "abc", 0)}))
+			must(t, s.Create("abc", 100000, []policy.ShadowNode{shadow(testDir, "abc", 0)}))
 			if got, want := look(root+testDir+"/abc/0"), "20600 1:3 100000:100001"; got != want {
 				t.Errorf("got %s, want %s", got, want)
 			}
@@ -254,7 +276,7 @@ func TestCreateIsNeverWider(t *testing.T) {
 		}
 	}()
 	for range 2000 {
-		must(t, s.Create("abc", []policy.ShadowNode{n}))
+		must(t, s.Create("abc", 100000, []policy.ShadowNode{n}))
 	}
 	close(stop)
 	<-done
@@ -290,7 +312,7 @@ func TestCreateBesideAnotherAgent(t *testing.T) {
 	for i := range 2000 {
 		id := "c" + strconv.Itoa(i)
 		n := shadow(dir, id, 0)
-		if err := one.Create(id, []policy.ShadowNode{n}); err != nil {
+		if err := one.Create(id, 100000, []policy.ShadowNode{n}); err != nil {
 			t.Error(err)
 			break
 		}

@@ -51,17 +51,11 @@ func (d *decider) devices() error {
 // of the container must agree; their access adds up.
 func (d *decider) addNodes(nodes []node, from *sourcedDevice) ([]node, error) {
 	rule, look := &from.rule, d.facts.Host.Devices[from.rule.Path]
-	switch {
-	case look.Err != nil:
-		return nil, d.refuse(BadDevice, "would get profile %q, but its device %q cannot be given: %s", from.profile, rule.Path, look.Err)
-	case len(look.Nodes) == 0 && rule.Optional:
-		d.note(LeftOut, from.profile, fmt.Sprintf("device %q is optional and not on this node", rule.Path))
-		return nodes, nil
-	case len(look.Nodes) == 0:
-		return nil, d.refuse(NoDevice, "would get profile %q, but this node has no device %q", from.profile, rule.Path)
-	case len(look.Nodes) > 1 && rule.ContainerPath != "":
-		return nil, d.refuse(Conflict, "would get profile %q, but %q matches %d devices of this node, which cannot all be %q",
-			from.profile, rule.Path, len(look.Nodes), rule.ContainerPath)
+	if err := d.found(from, &look); err != nil {
+		return nil, err
+	}
+	if len(look.Nodes) == 0 {
+		d.note(LeftOut, from.profile, fmt.Sprintf("device %s is optional and not on this node", QuotePath(rule.Path)))
 	}
 	for _, found := range look.Nodes {
 		n := node{host: found, target: found.Path, access: rule.Access, rule: rule, profile: from.profile}
@@ -75,12 +69,35 @@ func (d *decider) addNodes(nodes []node, from *sourcedDevice) ([]node, error) {
 			continue
 		}
 		if what := nodes[i].difference(&n); what != "" {
-			return nil, d.refuse(Conflict, "would get device %q twice, by %q of profile %q and %q of profile %q, which disagree on %s",
-				n.target, nodes[i].rule.Path, nodes[i].profile, n.rule.Path, n.profile, what)
+			return nil, d.refuse(Conflict, "would get device %s twice, by %s of profile %q and %s of profile %q, which disagree on %s",
+				QuotePath(n.target), QuotePath(nodes[i].rule.Path), nodes[i].profile, QuotePath(n.rule.Path), n.profile, what)
 		}
 		nodes[i].access = unionAccess(nodes[i].access, n.access)
 	}
 	return nodes, nil
+}
+
+// found refuses what a rule finds on the host and cannot be meant.
+func (d *decider) found(from *sourcedDevice, look *DeviceLookup) error {
+	rule := &from.rule
+	switch {
+	case look.Err != nil:
+		return d.refuse(BadDevice, "would get profile %q, but its device %s cannot be given: %s", from.profile, QuotePath(rule.Path), look.Err)
+	case len(look.Nodes) == 0 && !rule.Optional && look.Directory:
+		return d.refuse(NoDevice, "would get profile %q, but the directory %s of this node holds no device", from.profile, QuotePath(rule.Path))
+	case len(look.Nodes) == 0 && !rule.Optional:
+		return d.refuse(NoDevice, "would get profile %q, but this node has no device %s", from.profile, QuotePath(rule.Path))
+	case len(look.Nodes) > 1 && rule.ContainerPath != "":
+		return d.refuse(Conflict, "would get profile %q, but %s matches %d devices of this node, which cannot all be %s",
+			from.profile, QuotePath(rule.Path), len(look.Nodes), QuotePath(rule.ContainerPath))
+	}
+	for i := range look.Nodes {
+		if have := &look.Nodes[i]; !rule.fits(have) {
+			return d.refuse(BadDevice, "would get profile %q, but %s is %s %d:%d on this node, and the profile says %s: somebody may have put another device in its place",
+				from.profile, QuotePath(have.Path), have.Type, have.Major, have.Minor, rule.numbers())
+		}
+	}
+	return nil
 }
 
 // shareAccess gives the nodes of one device the access of all of them. The

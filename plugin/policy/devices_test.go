@@ -36,6 +36,13 @@ func usualNode(f *Facts) {
 	onNode(f, "/dev/ttyUSB[0]", usb0Node)
 }
 
+// inDirectory says what the node has below /dev/usb.
+func inDirectory(nodes ...HostDevice) func(*Facts) {
+	return func(f *Facts) {
+		f.Host.Devices = map[string]DeviceLookup{"/dev/usb": {Nodes: nodes, Directory: true}}
+	}
+}
+
 // made is a device that the runtime makes.
 func made(d HostDevice, path, access string, mode fs.FileMode, uid, gid uint32) Device {
 	return Device{Access: access, LinuxDevice: specs.LinuxDevice{Path: path, Type: d.Type, Major: d.Major, Minor: d.Minor, FileMode: &mode, UID: &uid, GID: &gid}}
@@ -74,6 +81,21 @@ func TestDecideDevices(t *testing.T) {
 	toFind.Devices[0].Process = Process{GID: true}
 	runDecide(t, []decideCase{
 		{name: "as on the host", profiles: one(kvm), facts: usualNode, want: plain},
+		{name: "of the numbers that the profile says", profiles: one(with(func(r *DeviceRule) { r.Type, r.Major, r.Minor = "c", Is[int64](10), Is[int64](232) })), facts: usualNode, want: plain},
+		{name: "another type", profiles: one(with(func(r *DeviceRule) { r.Type, r.Major = "b", Is[int64](10) })), facts: usualNode, code: BadDevice,
+			refusal: `would get profile "kvm", but "/dev/kvm" is c 10:232 on this node, and the profile says b 10:*: somebody may have put another device in its place`},
+		{name: "another number", profiles: one(with(func(r *DeviceRule) { r.Minor, r.Major = Is[int64](229), Is[int64](10) })), facts: usualNode, code: BadDevice,
+			refusal: `would get profile "kvm", but "/dev/kvm" is c 10:232 on this node, and the profile says * 10:229: somebody may have put another device in its place`},
+		{name: "another number among many", profiles: usb(DeviceRule{Path: "/dev/ttyUSB*", Access: "rw", Minor: Is[int64](0), Major: Is[int64](188)}), facts: usualNode, code: BadDevice,
+			refusal: `would get profile "modem", but "/dev/ttyUSB1" is c 188:1 on this node, and the profile says * 188:0: somebody may have put another device in its place`},
+		{name: "a directory", profiles: usb(DeviceRule{Path: "/dev/usb", Access: "rw"}), facts: inDirectory(usb0Node),
+			want: devices(made(usb0Node, "/dev/ttyUSB0", "rw", 0o620, 0, 0))},
+		{name: "a directory without a device", profiles: usb(DeviceRule{Path: "/dev/usb", Access: "rw"}), facts: inDirectory(), code: NoDevice,
+			refusal: `would get profile "modem", but the directory "/dev/usb" of this node holds no device`},
+		{name: "an optional directory without a device", profiles: usb(DeviceRule{Path: "/dev/usb", Access: "rw", Optional: true}), facts: inDirectory(),
+			reasons: []Reason{{LeftOut, "modem", `device "/dev/usb" is optional and not on this node`}}},
+		{name: "a name of udev's", profiles: usb(DeviceRule{Path: `/dev/by-partlabel/Basic data`, Access: "r"}), facts: usualNode, code: NoDevice,
+			refusal: `would get profile "modem", but this node has no device "/dev/by-partlabel/Basic data"`},
 		{name: "read only", profiles: one(with(func(r *DeviceRule) { r.Access = "r" })), facts: usualNode, want: devices(made(kvmNode, "/dev/kvm", "r", 0o660, 0, 0))},
 		{name: "mknod only", profiles: one(with(func(r *DeviceRule) { r.Access = "m" })), facts: usualNode, want: devices(made(kvmNode, "/dev/kvm", "m", 0o660, 0, 0))},
 		{name: "a block device", profiles: one(DeviceRule{Path: "/dev/sda", Access: "r"}), facts: usualNode, want: devices(made(diskNode, "/dev/sda", "r", 0o660, 0, 0))},

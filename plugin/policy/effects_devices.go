@@ -4,7 +4,9 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -49,8 +51,26 @@ func deviceDifference(a, b *DeviceRule) (x, y, what string) {
 		return a.UID.String(), b.UID.String(), "the uid"
 	case a.GID != b.GID:
 		return a.GID.String(), b.GID.String(), "the gid"
+	case a.numbers() != b.numbers():
+		return a.numbers(), b.numbers(), "the type and numbers"
 	}
 	return "", "", ""
+}
+
+// numbers writes what the node's device must be, "c 10:229", with * for any.
+func (r *DeviceRule) numbers() string {
+	number := func(n Known[int64]) string {
+		if !n.OK {
+			return "*"
+		}
+		return strconv.FormatInt(n.Value, 10)
+	}
+	return cmp.Or(r.Type, "*") + " " + number(r.Major) + ":" + number(r.Minor)
+}
+
+// fits reports whether a device is of the type and numbers that the rule says.
+func (r *DeviceRule) fits(h *HostDevice) bool {
+	return (r.Type == "" || r.Type == h.Type) && (!r.Major.OK || r.Major.Value == h.Major) && (!r.Minor.OK || r.Minor.Value == h.Minor)
 }
 
 func modeWords(r *DeviceRule) string {

@@ -69,14 +69,19 @@ type Host struct {
 type DeviceLookup struct {
 	Nodes []HostDevice
 	Err   error // says what is wrong with a path that does exist
+	// Directory says that the pattern names a directory, and Nodes are the
+	// devices below it.
+	Directory bool
 }
 
 // HostDevice is a device node as stat(2) on the node shows it.
 type HostDevice struct {
 	Path         string // as the pattern matched it
+	Resolved     string // without symbolic links
 	Type         string // "c" or "b", as in the runtime-spec
 	Major, Minor int64
 	Mode         fs.FileMode // permission bits only
+	UID, GID     uint32      // its owner on the node
 }
 
 // Facts is all that a decision rests on.

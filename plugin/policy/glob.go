@@ -6,6 +6,7 @@ package policy
 import (
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -41,4 +42,39 @@ func literalEnds(pattern string) (prefix, suffix string, whole bool) {
 		return pattern[:first], "", false
 	}
 	return pattern[:first], pattern[strings.LastIndexAny(pattern, "*?")+1:], false
+}
+
+// UdevGlob returns a pattern in which udev's escapes stand for themselves, so
+// that a path finds its device as ls prints it: udev writes a byte that it keeps
+// out of names, such as a blank, as \x20, in four characters.
+func UdevGlob(pattern string) string {
+	var out strings.Builder
+	for i := 0; i < len(pattern); i++ {
+		out.WriteByte(pattern[i])
+		if pattern[i] != '\\' || i+1 == len(pattern) {
+			continue
+		}
+		if isUdevEscape(pattern[i+1:]) {
+			out.WriteByte('\\')
+			continue
+		}
+		i++ // what a glob's own backslash makes literal
+		out.WriteByte(pattern[i])
+	}
+	return out.String()
+}
+
+// isUdevEscape looks at what follows a backslash.
+func isUdevEscape(rest string) bool {
+	const hex = "0123456789abcdefABCDEF"
+	return len(rest) >= 3 && rest[0] == 'x' && strings.IndexByte(hex, rest[1]) >= 0 && strings.IndexByte(hex, rest[2]) >= 0
+}
+
+// QuotePath quotes a path for a message. Backslashes, which udev's names have,
+// stay as they are, so that the path can be copied.
+func QuotePath(p string) string {
+	if strconv.Quote(strings.ReplaceAll(p, `\`, "")) == `"`+strings.ReplaceAll(p, `\`, "")+`"` {
+		return `"` + p + `"`
+	}
+	return strconv.Quote(p)
 }

@@ -30,6 +30,18 @@ func mapID(m Known[[]specs.LinuxIDMapping], id uint32) (uint32, error) {
 	return 0, fmt.Errorf("%d is not in the pod's id map", id)
 }
 
+// RootGroup returns the host's gid of the container's root.
+func (f *Facts) RootGroup() (uint32, error) {
+	if !f.Request.UserNamespace.Value {
+		return 0, nil
+	}
+	gid, err := mapID(f.Host.GIDMap, 0)
+	if err != nil {
+		return 0, fmt.Errorf("the gid of its root %w", err)
+	}
+	return gid, nil
+}
+
 // maxID returns the last id of the extent that holds 0: the highest one up to
 // which every id exists in the user namespace. The kernel's sysctls are signed
 // 32-bit numbers, which bounds it.

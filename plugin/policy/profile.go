@@ -47,6 +47,10 @@ type DeviceRule struct {
 	Mode          Known[fs.FileMode]
 	UID, GID      ID
 	Optional      bool // absent on this node is no error
+	// Type, Major and Minor are what the node's device must be; "" and unknown
+	// for any.
+	Type         string
+	Major, Minor Known[int64]
 }
 
 // ID is a uid or gid inside the container: a number, or that of its process.
