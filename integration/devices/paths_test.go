@@ -144,8 +144,8 @@ devices = [{ path = %q, access = "rw", mode = "0666" }]
 // A directory gives the devices below it, a glob passes over what is none, and a path
 // finds its device as udev names it.
 func TestDeviceDirectories(t *testing.T) {
-	needDevices(t, "/dev/fuse")
-	n := sharedNode(t)
+	it.NeedDevices(t, "/dev/fuse")
+	n := it.SharedNode(t)
 	dir := hostDirectory(t, "dir")
 	for name, minor := range map[string]uint32{"card0": 229, "by-path/deep": 232, `Basic\x20data`: 229} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
@@ -158,7 +158,7 @@ func TestDeviceDirectories(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "empty"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	startAgent(t, n, grantApart("directory", "glob", "udev", "empty")+fmt.Sprintf(`
+	it.StartAgent(t, n, it.GrantApart("directory", "glob", "udev", "empty")+fmt.Sprintf(`
 [profiles]
 directory.devices = [{ path = '%[1]s', access = "rw" }]
 glob.devices = [{ path = '%[1]s/*', access = "rw" }]
@@ -168,18 +168,18 @@ empty.devices = [{ path = '%[1]s/empty', access = "rw" }]
 	for name, userns := range map[string]bool{"plain": false, "user namespace": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := runPod(t, n, node.PodConfig{Namespace: "ci", UserNamespace: userns, Annotations: askForEach("directory", "glob", "udev", "empty")})
+			p := it.RunPod(t, n, node.PodConfig{Namespace: "ci", UserNamespace: userns, Annotations: it.AskForEach("directory", "glob", "udev", "empty")})
 			for name, deep := range map[string]string{"directory": "ok", "glob": "ENOENT"} {
-				c := runContainer(t, p, node.ContainerConfig{Name: name})
-				expectEach(t, c, []qa{{"open " + dir + "/card0 rw", "ok"}, {"open " + dir + `/Basic\x20data rw`, "ok"}})
-				if got := ask(t, c, "stat "+dir+"/by-path/deep")[0]; (got == "ENOENT") != (deep == "ENOENT") {
+				c := it.RunContainer(t, p, node.ContainerConfig{Name: name})
+				it.ExpectEach(t, c, []it.QA{{"open " + dir + "/card0 rw", "ok"}, {"open " + dir + `/Basic\x20data rw`, "ok"}})
+				if got := it.Ask(t, c, "stat "+dir+"/by-path/deep")[0]; (got == "ENOENT") != (deep == "ENOENT") {
 					t.Errorf("%s: below a directory: %s, want %s", name, got, deep)
 				}
 			}
-			c := runContainer(t, p, node.ContainerConfig{Name: "udev"})
-			expectEach(t, c, []qa{{"open " + dir + `/Basic\x20data rw`, "ok"}, {"open " + dir + "/card0", "ENOENT"}})
+			c := it.RunContainer(t, p, node.ContainerConfig{Name: "udev"})
+			it.ExpectEach(t, c, []it.QA{{"open " + dir + `/Basic\x20data rw`, "ok"}, {"open " + dir + "/card0", "ENOENT"}})
 			want := fmt.Sprintf("would get profile \"empty\", but the directory \"%s/empty\" of this node holds no device", dir)
-			if got := refusal(t, p, node.ContainerConfig{Name: "empty"}); !strings.HasSuffix(got, want) {
+			if got := it.Refusal(t, p, node.ContainerConfig{Name: "empty"}); !strings.HasSuffix(got, want) {
 				t.Errorf("got %s, want %s", got, want)
 			}
 		})
@@ -188,20 +188,20 @@ empty.devices = [{ path = '%[1]s/empty', access = "rw" }]
 
 // Who may write to the node's /dev puts another device in the place of a granted one.
 func TestAttackReplacedDevice(t *testing.T) {
-	n := sharedNode(t)
+	n := it.SharedNode(t)
 	path := hostNode(t, "replaced", unix.S_IFCHR, 10, 229)
-	startAgent(t, n, grantApart("checked")+fmt.Sprintf(`
+	it.StartAgent(t, n, it.GrantApart("checked")+fmt.Sprintf(`
 [profiles]
 checked.devices = [{ path = %q, access = "rw", type = "c", major = 10, minor = 229 }]
 `, path))
-	p := runPod(t, n, node.PodConfig{Namespace: "ci", Annotations: askFor("checked")})
-	expect(t, runContainer(t, p, node.ContainerConfig{Name: "before"}), "open "+path+" rw", "ok")
-	evil := runContainer(t, runPod(t, n, node.PodConfig{Name: "evil", Namespace: "other"}), node.ContainerConfig{
+	p := it.RunPod(t, n, node.PodConfig{Namespace: "ci", Annotations: it.AskFor("checked")})
+	it.Expect(t, it.RunContainer(t, p, node.ContainerConfig{Name: "before"}), "open "+path+" rw", "ok")
+	evil := it.RunContainer(t, it.RunPod(t, n, node.PodConfig{Name: "evil", Namespace: "other"}), node.ContainerConfig{
 		Mounts: []node.Mount{{HostPath: "/dev", ContainerPath: "/host"}}})
 	at := "/host/" + filepath.Base(path)
-	expectEach(t, evil, []qa{{"unlink " + at, "ok"}, {"mknod c " + at + " 10 232", "ok"}})
+	it.ExpectEach(t, evil, []it.QA{{"unlink " + at, "ok"}, {"mknod c " + at + " 10 232", "ok"}})
 	want := fmt.Sprintf("%q is c 10:232 on this node, and the profile says c 10:229: somebody may have put another device in its place", path)
-	if got := refusal(t, p, node.ContainerConfig{Name: "after"}); !strings.HasSuffix(got, want) {
+	if got := it.Refusal(t, p, node.ContainerConfig{Name: "after"}); !strings.HasSuffix(got, want) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
