@@ -3,11 +3,7 @@
 
 package policy
 
-import (
-	"fmt"
-	"path"
-	"slices"
-)
+import "path"
 
 // Decide turns a selection and the facts into what is to change. It returns a
 // [*Refusal] if the container must not run. A capability, seccomp rule or
@@ -23,15 +19,13 @@ func (p *Policy) Decide(s Selection, f *Facts) (Decision, error) {
 			return Decision{}, d.refuse(Conflict, "would get profiles that do not go together: %s", conflict)
 		}
 	}
-	d.capabilities()
-	d.out.ProcUnmasked = d.effects.procUnmasked
-	d.out.CDIDevices = d.effects.cdiDevices
-	d.out.Env = values(d.effects.env)
-
-	for _, step := range []func() error{
-		d.namespacesKnown, d.requirements, d.devices, d.adopt, d.cdi, d.sysctls, d.tmpfs, d.cgroup, d.seccomp,
-	} {
-		if err := step(); err != nil {
+	for _, condition := range []func() error{d.namespacesKnown, d.requirements} {
+		if err := condition(); err != nil {
+			return Decision{}, err
+		}
+	}
+	for i := range kinds {
+		if err := kinds[i].decide(&d); err != nil {
 			return Decision{}, err
 		}
 	}
@@ -58,19 +52,6 @@ func (d *decider) note(code Code, profile, text string) {
 }
 
 func (d *decider) userNamespace() bool { return d.facts.Request.UserNamespace.Value }
-
-// capabilities adds up what the profiles add and drop; a drop beats every add.
-func (d *decider) capabilities() {
-	have := &d.effects.capabilities
-	d.out.Capabilities.Drop = have.Drop
-	for _, name := range have.Add {
-		if slices.Contains(have.Drop, name) {
-			d.note(LeftOut, "", fmt.Sprintf("capability %s: a profile drops it, which beats every add", name))
-			continue
-		}
-		d.out.Capabilities.Add = append(d.out.Capabilities.Add, name)
-	}
-}
 
 // namespacesKnown stops where the runtime tells nothing of namespaces: what a
 // device, a sysctl or a capability means depends on them.
@@ -103,37 +84,6 @@ func (d *decider) requirements() error {
 	return nil
 }
 
-// seccomp copies the rules; they meet the container's own profile where that
-// is at hand, in ApplySeccomp.
-func (d *decider) seccomp() error {
-	d.out.Seccomp = d.effects.seccompRules()
-	if err := d.effects.checkSeccomp(); err != nil {
-		return d.refuse(Conflict, "would get profiles that do not go together: %s", err)
-	}
-	return nil
-}
-
-// cdi refuses what CDI cannot do: the nodes that it names are made by the
-// runtime, which shows them as nobody's in a user namespace.
-func (d *decider) cdi() error {
-	if len(d.effects.cdiDevices) > 0 && d.userNamespace() {
-		return d.refuse(Unmet, "would get CDI device %q, which a pod with a user namespace cannot use: name its nodes under devices in the profile, or set hostUsers: true",
-			d.effects.cdiDevices[0])
-	}
-	return nil
-}
-
 // absolute cleans a path of the container. The runtime takes one that lacks
 // its leading slash as if it were there.
 func absolute(p string) string { return path.Clean("/" + p) }
-
-func values(in map[string]sourced) map[string]string {
-	if len(in) == 0 {
-		return nil
-	}
-	out := make(map[string]string, len(in))
-	for k, v := range in {
-		out[k] = v.value
-	}
-	return out
-}

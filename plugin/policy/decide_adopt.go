@@ -4,11 +4,30 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
+
+var adoptKind = kind{
+	own: func(e *effects, p *Profile) {
+		if p.AdoptDevices {
+			e.adoptDevicesBy = p.Name
+		}
+	},
+	merge: func(e, other *effects, _ string) *conflict {
+		e.adoptDevicesBy = cmp.Or(e.adoptDevicesBy, other.adoptDevicesBy)
+		return nil
+	},
+	decide: (*decider).adopt,
+	outline: func(a *Adjustment, p *Profile) {
+		if p.AdoptDevices {
+			a.AdoptDevices = []string{"/dev/*"}
+		}
+	},
+}
 
 // adopt hands the devices that the pod has already, from a device plugin or
 // CDI, to its user. Their access stays what the pod's spec says. In a user

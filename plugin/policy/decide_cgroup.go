@@ -4,11 +4,30 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
+
+var cgroupKind = kind{
+	own: func(e *effects, p *Profile) {
+		if p.CgroupWritable {
+			e.cgroupWritableBy = p.Name
+		}
+	},
+	merge: func(e, other *effects, _ string) *conflict {
+		e.cgroupWritableBy = cmp.Or(e.cgroupWritableBy, other.cgroupWritableBy)
+		return nil
+	},
+	decide: (*decider).cgroup,
+	outline: func(a *Adjustment, p *Profile) {
+		if p.CgroupWritable {
+			a.Cgroup = &CgroupDelegation{}
+		}
+	},
+}
 
 // cgroupMount is where a container sees its cgroups.
 const cgroupMount = "/sys/fs/cgroup"

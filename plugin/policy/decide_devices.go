@@ -43,7 +43,6 @@ func (d *decider) devices() error {
 			return err
 		}
 	}
-	d.out.DeviceRules = append(d.out.DeviceRules, d.effects.deviceRules...)
 	return nil
 }
 

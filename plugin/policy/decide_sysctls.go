@@ -12,6 +12,15 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
+var sysctlsKind = kind{
+	own: func(e *effects, p *Profile) { e.sysctls = source(p.Sysctls, p.Name) },
+	merge: func(e, other *effects, asked string) *conflict {
+		return mergeValues(&e.sysctls, other.sysctls, asked, "sysctls", "sysctl")
+	},
+	decide:  (*decider).sysctls,
+	outline: func(a *Adjustment, p *Profile) { a.Sysctls = p.Sysctls },
+}
+
 // SysctlNamespace returns the namespace that a sysctl belongs to, or false for
 // one that is the whole node's, which no container may set.
 func SysctlNamespace(name string) (specs.LinuxNamespaceType, bool) {

@@ -10,6 +10,20 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
+var tmpfsKind = kind{
+	own: func(e *effects, p *Profile) { e.tmpfs = p.Tmpfs },
+	merge: func(e, other *effects, _ string) *conflict {
+		e.tmpfs = union(e.tmpfs, other.tmpfs, same)
+		return nil
+	},
+	decide: (*decider).tmpfs,
+	outline: func(a *Adjustment, p *Profile) {
+		for _, at := range p.Tmpfs {
+			a.Mounts = append(a.Mounts, specs.Mount{Destination: at, Type: "tmpfs"})
+		}
+	},
+}
+
 // tmpfs adds a tmpfs at each path, unless the pod mounts something there.
 func (d *decider) tmpfs() error {
 	for _, at := range d.effects.tmpfs {

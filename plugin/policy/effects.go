@@ -60,34 +60,15 @@ func (c *conflict) Error() string {
 
 // effectsOf returns what a profile does by itself, without its includes.
 func effectsOf(p *Profile) effects {
-	e := effects{
-		requires:     p.Requires,
-		requiredBy:   map[string]string{},
-		deviceRules:  p.DeviceCgroupRules,
-		cdiDevices:   p.CDIDevices,
-		capabilities: p.Capabilities,
-		sysctls:      source(p.Sysctls, p.Name),
-		env:          source(p.Env, p.Name),
-		tmpfs:        p.Tmpfs,
-		procUnmasked: p.ProcUnmasked,
-	}
-	if p.AdoptDevices {
-		e.adoptDevicesBy = p.Name
-	}
-	if p.CgroupWritable {
-		e.cgroupWritableBy = p.Name
-	}
+	e := effects{requires: p.Requires, requiredBy: map[string]string{}}
 	if p.Requires.UserNamespace {
 		e.requiredBy["user_namespace"] = p.Name
 	}
 	if p.Requires.Cgroup != "" {
 		e.requiredBy["cgroup"] = p.Name
 	}
-	for _, d := range p.Devices {
-		e.devices = append(e.devices, sourcedDevice{d, p.Name})
-	}
-	for _, r := range p.Seccomp {
-		e.seccomp = append(e.seccomp, sourcedRule{r, p.Name})
+	for i := range kinds {
+		kinds[i].own(&e, p)
 	}
 	return e
 }
@@ -105,7 +86,7 @@ func source(values map[string]string, profile string) map[string]sourced {
 // the profile that the pod asked for to get other, if it did.
 func (e *effects) merge(other *effects, asked string) *conflict {
 	e.requires.UserNamespace = e.requires.UserNamespace || other.requires.UserNamespace
-	if c := e.mergeCgroup(other); c != nil {
+	if c := e.mergeRequiredCgroup(other); c != nil {
 		return c
 	}
 	if e.requiredBy == nil {
@@ -114,34 +95,15 @@ func (e *effects) merge(other *effects, asked string) *conflict {
 	for k, v := range other.requiredBy {
 		e.requiredBy[k] = v
 	}
-	for _, d := range other.devices {
-		if c := e.mergeDevice(d); c != nil {
+	for i := range kinds {
+		if c := kinds[i].merge(e, other, asked); c != nil {
 			return c
 		}
 	}
-	for _, r := range other.seccomp {
-		if c := e.mergeRule(r); c != nil {
-			return c
-		}
-	}
-	if c := mergeValues(&e.sysctls, other.sysctls, asked, "sysctls", "sysctl"); c != nil {
-		return c
-	}
-	if c := mergeValues(&e.env, other.env, asked, "env", "environment variable"); c != nil {
-		return c
-	}
-	e.deviceRules = union(e.deviceRules, other.deviceRules, sameRule)
-	e.cdiDevices = union(e.cdiDevices, other.cdiDevices, same)
-	e.tmpfs = union(e.tmpfs, other.tmpfs, same)
-	e.capabilities.Add = union(e.capabilities.Add, other.capabilities.Add, same)
-	e.capabilities.Drop = union(e.capabilities.Drop, other.capabilities.Drop, same)
-	e.adoptDevicesBy = cmp.Or(e.adoptDevicesBy, other.adoptDevicesBy)
-	e.cgroupWritableBy = cmp.Or(e.cgroupWritableBy, other.cgroupWritableBy)
-	e.procUnmasked = e.procUnmasked || other.procUnmasked
 	return nil
 }
 
-func (e *effects) mergeCgroup(other *effects) *conflict {
+func (e *effects) mergeRequiredCgroup(other *effects) *conflict {
 	have, want := e.requires.Cgroup, other.requires.Cgroup
 	if have != "" && want != "" && have != want {
 		return &conflict{"requires.cgroup", "the cgroup version", e.requiredBy["cgroup"],

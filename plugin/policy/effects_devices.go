@@ -10,6 +10,30 @@ import (
 	"strings"
 )
 
+var devicesKind = kind{
+	own: func(e *effects, p *Profile) {
+		for _, d := range p.Devices {
+			e.devices = append(e.devices, sourcedDevice{d, p.Name})
+		}
+	},
+	merge: func(e, other *effects, _ string) *conflict {
+		for _, d := range other.devices {
+			if c := e.mergeDevice(d); c != nil {
+				return c
+			}
+		}
+		return nil
+	},
+	decide: (*decider).devices,
+	outline: func(a *Adjustment, p *Profile) {
+		for i := range p.Devices {
+			d := Device{Access: p.Devices[i].Access}
+			d.Path = p.Devices[i].target()
+			a.Devices = append(a.Devices, d)
+		}
+	},
+}
+
 // target is where in the container a device appears, as far as the policy
 // alone tells: a glob without a container path stands for itself.
 func (r *DeviceRule) target() string {

@@ -1,0 +1,25 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+var cdiKind = kind{
+	own: func(e *effects, p *Profile) { e.cdiDevices = p.CDIDevices },
+	merge: func(e, other *effects, _ string) *conflict {
+		e.cdiDevices = union(e.cdiDevices, other.cdiDevices, same)
+		return nil
+	},
+	decide:  (*decider).cdi,
+	outline: func(a *Adjustment, p *Profile) { a.CDIDevices = p.CDIDevices },
+}
+
+// cdi refuses what CDI cannot do: the nodes that it names are made by the
+// runtime, which shows them as nobody's in a user namespace.
+func (d *decider) cdi() error {
+	d.out.CDIDevices = d.effects.cdiDevices
+	if len(d.effects.cdiDevices) > 0 && d.userNamespace() {
+		return d.refuse(Unmet, "would get CDI device %q, which a pod with a user namespace cannot use: name its nodes under devices in the profile, or set hostUsers: true",
+			d.effects.cdiDevices[0])
+	}
+	return nil
+}

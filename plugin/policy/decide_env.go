@@ -1,0 +1,23 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+var envKind = kind{
+	own: func(e *effects, p *Profile) { e.env = source(p.Env, p.Name) },
+	merge: func(e, other *effects, asked string) *conflict {
+		return mergeValues(&e.env, other.env, asked, "env", "environment variable")
+	},
+	decide:  (*decider).environment,
+	outline: func(a *Adjustment, p *Profile) { a.Env = p.Env },
+}
+
+func (d *decider) environment() error {
+	for name, v := range d.effects.env {
+		if d.out.Env == nil {
+			d.out.Env = map[string]string{}
+		}
+		d.out.Env[name] = v.value
+	}
+	return nil
+}

@@ -1,0 +1,17 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+var procKind = kind{
+	own: func(e *effects, p *Profile) { e.procUnmasked = p.ProcUnmasked },
+	merge: func(e, other *effects, _ string) *conflict {
+		e.procUnmasked = e.procUnmasked || other.procUnmasked
+		return nil
+	},
+	decide: func(d *decider) error {
+		d.out.ProcUnmasked = d.effects.procUnmasked
+		return nil
+	},
+	outline: func(a *Adjustment, p *Profile) { a.ProcUnmasked = p.ProcUnmasked },
+}

@@ -1,0 +1,19 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+// deviceRulesKind is rules of the device cgroup. Those of shadow nodes come
+// before them.
+var deviceRulesKind = kind{
+	own: func(e *effects, p *Profile) { e.deviceRules = p.DeviceCgroupRules },
+	merge: func(e, other *effects, _ string) *conflict {
+		e.deviceRules = union(e.deviceRules, other.deviceRules, sameRule)
+		return nil
+	},
+	decide: func(d *decider) error {
+		d.out.DeviceRules = append(d.out.DeviceRules, d.effects.deviceRules...)
+		return nil
+	},
+	outline: func(a *Adjustment, p *Profile) { a.DeviceRules = p.DeviceCgroupRules },
+}
