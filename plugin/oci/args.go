@@ -15,6 +15,7 @@ type Call struct {
 	ID      string // the container's
 	Bundle  string // of create and run; "" is the current directory
 	Process string // of exec: its --process file, or ""
+	Root    string // of exec: where the runtime keeps its state; "" is the runtime's default
 
 	// Log and LogFormat are where errors go. They are set as far as they
 	// could be read, with an error too.
@@ -85,6 +86,9 @@ func (p *parser) found(r reading) {
 	if c.Verb == "" {
 		c = Call{Log: c.Log, LogFormat: c.LogFormat}
 	}
+	if c.Verb != "exec" {
+		c.Root = ""
+	}
 	if !slices.Contains(p.calls, c) {
 		p.calls = append(p.calls, c)
 	}
@@ -148,6 +152,8 @@ func (r *reading) take(o option) {
 		r.call.LogFormat = o.value
 	case "bundle":
 		r.call.Bundle = o.value
+	case "root":
+		r.call.Root = o.value
 	case "process":
 		r.call.Process = o.value
 	case "help":

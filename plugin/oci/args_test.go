@@ -14,8 +14,16 @@ func TestParseArgs(t *testing.T) {
 		"--root /run/r --log /b/log.json --log-format json --systemd-cgroup create --bundle /b --pid-file /b/init.pid c1": {
 			Verb: "create", ID: "c1", Bundle: "/b", Log: "/b/log.json", LogFormat: "json"},
 		"--root /run/r --log /b/log.json --log-format json exec --process /tmp/p --console-socket /s --detach --pid-file /p c1": {
-			Verb: "exec", ID: "c1", Process: "/tmp/p", Log: "/b/log.json", LogFormat: "json"},
-		"--log=/l --log-format=json delete --force c1": {Log: "/l", LogFormat: "json"},
+			Verb: "exec", ID: "c1", Process: "/tmp/p", Root: "/run/r", Log: "/b/log.json", LogFormat: "json"},
+
+		// As CRI-O calls it, through conmon and by itself.
+		"--root=/run/runc create --bundle /b --pid-file /b/pidfile c1":                                            {Verb: "create", ID: "c1", Bundle: "/b"},
+		"--systemd-cgroup --root=/run/runc create --bundle /b --pid-file /b/pidfile --console-socket /s c1":       {Verb: "create", ID: "c1", Bundle: "/b"},
+		"--root=/run/runc exec --pid-file /tmp/pidfile1 --process /tmp/exec-process-1 --detach c1":                {Verb: "exec", ID: "c1", Process: "/tmp/exec-process-1", Root: "/run/runc"},
+		"--root=/run/runc exec --console-socket /s --pid-file /p --process /tmp/exec-process-1 --detach --tty c1": {Verb: "exec", ID: "c1", Process: "/tmp/exec-process-1", Root: "/run/runc"},
+		"--root /run/runc --systemd-cgroup exec --process /tmp/exec-process-1 c1":                                 {Verb: "exec", ID: "c1", Process: "/tmp/exec-process-1", Root: "/run/runc"},
+		"--root /run/runc update --resources - c1":                                                                {},
+		"--log=/l --log-format=json delete --force c1":                                                            {Log: "/l", LogFormat: "json"},
 		"features": {},
 		"":         {},
 

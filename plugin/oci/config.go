@@ -23,6 +23,9 @@ type Settings struct {
 	Path     string   `toml:"path"`
 	StateDir string   `toml:"state_dir"`
 	Exempt   []string `toml:"exempt_namespaces"`
+
+	// Strict refuses a container that nothing marks as Kubernetes', too.
+	Strict bool `toml:"strict"`
 }
 
 // VersionCommand is the one command that the wrapper answers itself: runc has
@@ -89,7 +92,7 @@ func tomlError(file string, err error) error {
 	var unknown *toml.StrictMissingError
 	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
 		line, _ := unknown.Errors[0].Position()
-		return fmt.Errorf("%s:%d: there is no key %q: write version, path, state_dir or exempt_namespaces",
+		return fmt.Errorf("%s:%d: there is no key %q: write version, path, state_dir, exempt_namespaces or strict",
 			file, line, strings.Join(unknown.Errors[0].Key(), "."))
 	}
 	var bad *toml.DecodeError
@@ -97,7 +100,7 @@ func tomlError(file string, err error) error {
 		line, _ := bad.Position()
 		key := strings.Join(bad.Key(), ".")
 		if write, ok := map[string]string{"version": `version = 1`, "path": `path = "runc"`, "state_dir": `state_dir = "/run/nodegate"`,
-			"exempt_namespaces": `exempt_namespaces = ["kube-system"]`}[key]; ok {
+			"exempt_namespaces": `exempt_namespaces = ["kube-system"]`, "strict": `strict = true`}[key]; ok {
 			return fmt.Errorf("%s:%d: %s is not of the right type: write it like %s", file, line, key, write)
 		}
 		return fmt.Errorf("%s:%d: %s", file, line, strings.TrimPrefix(bad.Error(), "toml: "))

@@ -31,6 +31,7 @@ func TestParseSettingsRefuses(t *testing.T) {
 		"version = 1\nstate_dir = \"run\"":       "write an absolute path",
 		"version = 1\nexempt_namespaces=[\"*\"]": "globs have no meaning",
 		"version = 1\nversion = 1":               "runc.toml",
+		"version = 1\nstrict = \"yes\"":          "runc.toml:2: strict is not of the right type: write it like strict = true",
 	} {
 		if _, err := ParseSettings("runc.toml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", text, err, want)

@@ -45,8 +45,11 @@ func stageExecChange(files *staged, id string, change change.Capabilities) error
 	return files.write(execChangeName, text, &unix.Stat_t{Uid: uint32(os.Geteuid()), Gid: uint32(os.Getegid()), Mode: 0o600})
 }
 
-// readExecChange reads what create left in the bundle of a container. None is
-// no error, nor is one that is another container's.
+// errOthers says that a bundle is another container's.
+var errOthers = errors.New("it is another container's bundle")
+
+// readExecChange reads what create left in the bundle of a container: an empty
+// change if it left none, errOthers if what is there is another container's.
 func readExecChange(bundle, id string) (change.Capabilities, error) {
 	var none change.Capabilities
 	file := path.Join(bundle, execChangeName)
@@ -70,7 +73,7 @@ func readExecChange(bundle, id string) (change.Capabilities, error) {
 		return none, fmt.Errorf("%q: version %d is not 1: it was written by another release of nodegate", file, change.Version)
 	}
 	if change.ContainerID != id {
-		return none, nil
+		return none, fmt.Errorf("%q is of container %q: %w", file, change.ContainerID, errOthers)
 	}
 	return change.Capabilities, nil
 }

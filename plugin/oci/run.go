@@ -147,11 +147,7 @@ func findRecord(store *record.Store, configPath string, who identity) (record.Re
 	found, err := store.Read(who.id)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		advice := ""
-		if who.namespace != "" {
-			advice = fmt.Sprintf(", or add %q to exempt_namespaces in %s", who.namespace, configPath)
-		}
-		return found, fmt.Errorf("%s has no decision record, so its adjustment is not known: see that the nodegate agent runs on this node%s", who, advice)
+		return found, fmt.Errorf("%s has no decision record, so its adjustment is not known: %s", who, who.advice(configPath))
 	case err != nil:
 		return found, fmt.Errorf("%s: its decision record cannot be trusted: %w", who, err)
 	case who.nonce == "":
@@ -162,15 +158,33 @@ func findRecord(store *record.Store, configPath string, who identity) (record.Re
 	return found, nil
 }
 
-// prepareExec changes a process as its container was changed. The bundle is
-// where the log is: containerd gives no other way to find it.
+// prepareExec changes a process as its container was changed.
 func prepareExec(call Call) error {
-	if call.Process == "" || call.Log == "" {
+	if call.Process == "" {
 		return nil // it starts from the bundle's own spec, which has the change
 	}
-	change, err := readExecChange(path.Dir(call.Log), call.ID)
-	if err != nil || len(change.Add) == 0 && len(change.Drop) == 0 {
-		return err
+	change, err := runningChange(call)
+	if err != nil {
+		return fmt.Errorf("exec in container %q: what nodegate changed in it is not known: %w", call.ID, err)
+	}
+	if len(change.Add) == 0 && len(change.Drop) == 0 {
+		return nil
 	}
 	return adjustProcess(call.Process, change)
+}
+
+// runningChange finds the bundle of a container that runs, and what create left
+// in it. containerd and Docker keep the log there; others do not.
+func runningChange(call Call) (change.Capabilities, error) {
+	if dir := path.Dir(call.Log); call.Log != "" && isBundle(dir) {
+		change, err := readExecChange(dir, call.ID)
+		if !errors.Is(err, errOthers) {
+			return change, err
+		}
+	}
+	dir, err := runningBundle(call.Root, call.ID)
+	if err != nil {
+		return change.Capabilities{}, err
+	}
+	return readExecChange(dir, call.ID)
 }

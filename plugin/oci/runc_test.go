@@ -89,8 +89,18 @@ func TestRealRuncGivesAndTakesCapabilities(t *testing.T) {
 				// As containerd does: from a spec of its own, that drops all.
 				n.write("process.json", fmt.Sprintf(`{"user":{"uid":%d,"gid":%d},"cwd":"/","args":["/probe","pause"],"env":[],"capabilities":%s}`,
 					uid, uid, map[bool]string{true: "{}", false: `{"bounding":["CAP_MKNOD"],"permitted":["CAP_MKNOD"],"effective":["CAP_MKNOD"],"inheritable":["CAP_MKNOD"],"ambient":["CAP_MKNOD"]}`}[tc.has]), 0o600)
+				process, err := os.ReadFile(n.path("process.json"))
+				if err != nil {
+					t.Fatal(err)
+				}
 				runc("exec", "--process", n.path("process.json"), "--detach", "--pid-file", n.path("exec.pid"), "c1")
 				n.wantCapability(n.path("exec.pid"), mknodBit, tc.has)
+
+				// As CRI-O does, without a log.
+				n.write("process.json", string(process), 0o600)
+				base = base[:2]
+				runc("exec", "--process", n.path("process.json"), "--detach", "--pid-file", n.path("exec2.pid"), "c1")
+				n.wantCapability(n.path("exec2.pid"), mknodBit, tc.has)
 			})
 		}
 	}
