@@ -15,6 +15,7 @@ GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
 FUZZTIME ?= 10s
 TESTTIMEOUT ?= 45m
 TESTFLAGS ?=
+GOVULNCHECK := v1.9.0
 
 # The tests find built programs by this, and skip where there are none unless
 # NODEGATE_REQUIRE=1 or CI is set.
@@ -54,13 +55,19 @@ probe:
 	@mkdir -p $(BIN)
 	@$(GOBUILD) -ldflags '-s -w' -o $(BIN)/ ./integration/probe ./integration/node/limitless
 
-# -p 1: some of these compare times.
+# The machine is compared before and after: what make itself installs and builds is there
+# by then.
 .PHONY: test
-test: runtimes images build ## Run all tests, those on a real containerd included (as root)
+test: runtimes images build golangci-lint ## Run all tests and the linter (as root)
+	hack/unchanged.sh $(MAKE) --no-print-directory lint test-unit integration test-kubernetes
+
+# The race detector needs cgo, as the pinned runc does. Packages run one at a time, since
+# each of them is built with it anew.
+.PHONY: test-unit
+test-unit: probe build ## Run the tests that need no containerd (as root)
 	$(GO) vet ./...
-	NODEGATE_REQUIRE=1 $(GO) test -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -vE '/integration(/|$$)')
+	CGO_ENABLED=1 NODEGATE_REQUIRE=1 $(GO) test -race -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -vE '/integration(/|$$)')
 	cd hack/release && $(GO) vet ./... && $(GO) test ./...
-	$(MAKE) --no-print-directory integration test-kubernetes
 
 # -count=1: go's cache of results does not know of the programs that a test starts.
 # -p 1: one package at a time, since all of them share one machine.
@@ -86,10 +93,18 @@ manifests: ## Write anew what is made from the chart's schema and templates
 	NODEGATE_REQUIRE=1 $(GO) test -count=1 ./config/deploy -run '^Test(Values|Chart)' -update
 	NODEGATE_REQUIRE=1 $(GO) test -count=1 ./config/deploy -run '^TestManifests' -update
 
-.PHONY: lint
-lint: ## Run the pinned golangci-lint
+.PHONY: golangci-lint
+golangci-lint:
 	@hack/runtimes.sh golangci-lint
+
+.PHONY: lint
+lint: golangci-lint ## Run the pinned golangci-lint
 	$(BIN)/golangci-lint run ./...
+
+# Not part of make test: it asks https://vuln.go.dev what is known today.
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities of what is linked (needs the internet)
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK) ./...
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s)

@@ -22,6 +22,11 @@ mkdir -p "$dir/mem"
 mount -t tmpfs -o mode=0755 nodegate-cluster "$dir/mem"
 mkdir "$dir/mem/upper" "$dir/mem/work" "$root"
 mount -t overlay -o "lowerdir=/,upperdir=$dir/mem/upper,workdir=$dir/mem/work" nodegate-cluster "$root"
+# The node is a new one, also where this machine is one that has nodegate.
+for path in etc/nodegate etc/containerd etc/cni etc/cdi etc/nri opt/cni opt/nri var/lib/nodegate \
+	usr/local/bin/nodegate usr/local/bin/nodegate-runc etc/systemd/system/nodegate.service etc/systemd/system/containerd.service.d; do
+	rm -rf "${root:?}/$path"
+done
 # Nodes of the same devices, in a folder of its own: what is made there is this node's.
 mount -t tmpfs -o mode=0755 tmpfs "$root/dev"
 cp -ax /dev/. "$root/dev"

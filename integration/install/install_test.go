@@ -22,6 +22,7 @@ for d in etc usr/local var/lib; do
 	mkdir -p "$1/new/$d" "$1/work/$d"
 	mount -t overlay -o "lowerdir=/$d,upperdir=$1/new/$d,workdir=$1/work/$d" none "/$d"
 done
+rm -rf /etc/nodegate /etc/containerd /usr/local/bin/nodegate /usr/local/bin/nodegate-runc /var/lib/nodegate
 mkdir -p /etc/nodegate /var/lib /usr/local/bin
 cat >/etc/nodegate/config.toml`
 
@@ -43,10 +44,11 @@ func (i *installation) run(stdin, program string, args ...string) (string, bool)
 	return string(out), err == nil
 }
 
-// changed lists the files that the node has and the machine has not.
+// changed lists the files that the node has and the machine has not; what the node is
+// without is a device there.
 func (i *installation) changed() string {
 	i.Helper()
-	files, ok := i.run("", "find", filepath.Join(i.n.Dir(), "over/new"), "-not", "-type", "d", "-not", "-path", "*/var/lib/cni/*")
+	files, ok := i.run("", "find", filepath.Join(i.n.Dir(), "over/new"), "-not", "-type", "d", "-not", "-type", "c", "-not", "-path", "*/var/lib/cni/*")
 	if !ok {
 		i.Fatal("looking for what has changed")
 	}

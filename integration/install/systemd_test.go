@@ -30,7 +30,7 @@ func TestInstallUnderSystemd(t *testing.T) {
 	}
 	it.NeedDevices(t, "/dev/fuse")
 	n := it.StartNode(t, node.Options{CgroupV2: true})
-	it.SetNSDelegate(t, true)
+	it.NeedNSDelegate(t)
 	it.StartAgent(t, n, it.GrantApart("systemd"))
 	bin, err := node.BinDir()
 	it.Must(t, err)

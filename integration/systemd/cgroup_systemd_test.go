@@ -21,7 +21,7 @@ func TestCgroupBySystemd(t *testing.T) {
 		return
 	}
 	n := it.StartNode(t, node.Options{CgroupV2: true})
-	it.SetNSDelegate(t, true)
+	it.NeedNSDelegate(t)
 	it.StartAgent(t, n, it.GrantApart("systemd"))
 	machine := it.Boot(t, n, node.PodConfig{Namespace: "ci", Privileged: true, Annotations: it.AskFor("systemd")},
 		node.ContainerConfig{Privileged: true, Mounts: it.InsideMounts(t, n)})

@@ -53,7 +53,7 @@ func TestSystemd(t *testing.T) {
 		n := it.StartNode(t, node.Options{CgroupV2: true})
 		it.StartAgent(t, n, it.GrantApart("systemd"))
 		testSystemd(t, n, it.InUserNamespace(asksForSystemd))
-		it.SetNSDelegate(t, true)
+		it.NeedNSDelegate(t)
 		testSystemd(t, n, asksForSystemd)
 	})
 	t.Run("containerd 2.0.14", func(t *testing.T) {

@@ -4,12 +4,7 @@
 package it
 
 import (
-	"os"
-	"slices"
-	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/nodegate/nodegate/integration/node"
 )
@@ -27,35 +22,6 @@ var AsksForCgroup = node.PodConfig{Namespace: "ci", Annotations: AskFor("cgroup"
 func InUserNamespace(p node.PodConfig) node.PodConfig {
 	p.UserNamespace = true
 	return p
-}
-
-// SetNSDelegate sets the option of the machine's one cgroup v2 hierarchy, until the
-// test's end.
-func SetNSDelegate(t *testing.T, on bool) {
-	t.Helper()
-	at, had := cgroup2Mount(t)
-	set := func(on bool) {
-		option := ""
-		if on {
-			option = "nsdelegate"
-		}
-		Must(t, unix.Mount("none", at, "cgroup2", unix.MS_REMOUNT, option))
-	}
-	set(on)
-	t.Cleanup(func() { set(had) })
-}
-
-func cgroup2Mount(t *testing.T) (at string, nsdelegate bool) {
-	t.Helper()
-	table, err := os.ReadFile("/proc/self/mounts")
-	Must(t, err)
-	for line := range strings.Lines(string(table)) {
-		if f := strings.Fields(line); f[2] == "cgroup2" {
-			return f[1], slices.Contains(strings.Split(f[3], ","), "nsdelegate")
-		}
-	}
-	t.Fatal("no cgroup2 is mounted")
-	return "", false
 }
 
 // ExpectDelegated checks who owns the files by which a cgroup is managed.

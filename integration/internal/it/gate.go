@@ -135,7 +135,7 @@ func WaitLogged(t *testing.T, p *node.Process, text string, times int) {
 	}
 }
 
-// Records and shadows are the container ids that have one, sorted.
+// RecordIDs are the ids of the containers that have a record, sorted.
 func (g *Gate) RecordIDs(t *testing.T) []string {
 	t.Helper()
 	return Entries(t, filepath.Join(g.State, "decisions"))
