@@ -16,22 +16,26 @@ import (
 )
 
 // deliver divides an adjustment between NRI, as the runtime speaks it, and the
-// wrapper. It refuses what neither can deliver. own is the container's own
-// seccomp profile.
-func deliver(r runtimes.Runtime, pol *policy.Policy, req *policy.Request, a *change.Adjustment, own policy.Known[*specs.LinuxSeccomp]) (*api.ContainerAdjustment, change.Adjustment, error) {
+// wrapper. It refuses what neither can deliver. profiles are those that the
+// adjustment is of, and own is the container's own seccomp profile.
+func deliver(r runtimes.Runtime, pol *policy.Policy, req *policy.Request, profiles []string, a *change.Adjustment, own policy.Known[*specs.LinuxSeccomp]) (*api.ContainerAdjustment, change.Adjustment, error) {
 	e := newEncoder(r, own)
 	if err := e.encode(a); err != nil {
 		return nil, e.remainder, req.Refuse(policy.Conflict, "would get seccomp rules that its own profile leaves no room for: %s", err)
 	}
+	var wrong error
 	for _, k := range change.Kinds() {
 		if k.In(&e.remainder) && !k.Wrapper {
-			return nil, e.remainder, req.Refuse(policy.NotCarried, "would get %s, which %s cannot inject for a plugin: %s",
-				strings.Join(k.Name(&e.remainder), " and "), r, r.Use(k.NRI()))
+			wrong = policy.Together(wrong, req.Refuse(policy.NotCarried, "would get %s, which %s cannot inject for a plugin: %s",
+				strings.Join(k.Name(&e.remainder), " and "), r, r.Use(k.NRI())))
 		}
 	}
-	if !e.remainder.Empty() && !pol.Wrapped(req.Handler) {
-		return nil, e.remainder, req.Refuse(policy.NotCarried, "would get %s, which %s cannot carry: %s",
-			strings.Join(e.names(), " and "), r, underWrapper(pol))
+	if names := e.namesIf(func(k *change.Kind) bool { return k.Wrapper }); len(names) > 0 && !pol.Wrapped(req.Handler) {
+		wrong = policy.Together(wrong, req.Refuse(policy.NotCarried, "would get %s%s, which %s cannot carry: %s",
+			strings.Join(names, " and "), policy.ByProfiles(profiles), r, pol.UnderWrapper()))
+	}
+	if wrong != nil {
+		return nil, e.remainder, wrong
 	}
 	return e.reply, e.remainder, nil
 }
@@ -45,9 +49,9 @@ type Delivery struct {
 // Deliver says which channel delivers each change of an adjustment, for a
 // container of the request under the runtime, and refuses what the agent would
 // refuse there. It changes nothing.
-func Deliver(r runtimes.Runtime, pol *policy.Policy, req *policy.Request, a *change.Adjustment, own *specs.LinuxSeccomp) ([]Delivery, error) {
+func Deliver(r runtimes.Runtime, pol *policy.Policy, req *policy.Request, profiles []string, a *change.Adjustment, own *specs.LinuxSeccomp) ([]Delivery, error) {
 	seccomp := policy.Known[*specs.LinuxSeccomp]{Value: own, OK: r.Has(change.TellsSeccomp)}
-	_, remainder, err := deliver(r, pol, req, a, seccomp)
+	_, remainder, err := deliver(r, pol, req, profiles, a, seccomp)
 	wrapped := pol.Wrapped(req.Handler)
 	out := []Delivery{}
 	left := remainder.Changes()

@@ -53,7 +53,7 @@ func TestDeliver(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, handler := range []string{"nodegate", "runc"} {
-			deliveries, err := Deliver(r, c.Policy, &policy.Request{Handler: handler}, &all, nil)
+			deliveries, err := Deliver(r, c.Policy, &policy.Request{Handler: handler}, nil, &all, nil)
 			by := map[change.Channel]string{}
 			for _, d := range deliveries {
 				by[d.By] += " " + d.Field
@@ -70,7 +70,7 @@ func TestDeliver(t *testing.T) {
 			if got = strings.TrimSpace(got); got != want {
 				t.Errorf("%s, handler %q:\n got %s\nwant %s", runtime, handler, got, want)
 			}
-			if (err != nil) != (handler != "nodegate") || err != nil && !strings.Contains(err.Error(), fmt.Sprintf(`%s cannot carry: use a RuntimeClass of handler "nodegate"`, r)) {
+			if (err != nil) != (handler != "nodegate") || err != nil && !strings.Contains(err.Error(), fmt.Sprintf(`%s cannot carry: set runtimeClassName: nodegate in the pod's spec (a RuntimeClass of handler "nodegate")`, r)) {
 				t.Errorf("%s, handler %q: %v", runtime, handler, err)
 			}
 		}

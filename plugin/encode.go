@@ -66,9 +66,13 @@ func (e *encoder) encode(a *change.Adjustment) error {
 
 // names says for a refusal what the remainder is.
 func (e *encoder) names() []string {
+	return e.namesIf(func(*change.Kind) bool { return true })
+}
+
+func (e *encoder) namesIf(counts func(*change.Kind) bool) []string {
 	var out []string
 	for _, k := range change.Kinds() {
-		if !k.In(&e.remainder) {
+		if !k.In(&e.remainder) || !counts(k) {
 			continue
 		}
 		for _, name := range k.Name(&e.remainder) {

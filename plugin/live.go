@@ -148,7 +148,7 @@ func (c *liveContainer) lacking(pol *policy.Policy, id string) *Outcome {
 	case err != nil && c.has != nil:
 		return nil // it has what an earlier policy gave it
 	case err != nil:
-		err = c.request.Refuse(policy.Unadjusted, "runs, and would be refused today: %s", withoutName(err.Error()))
+		err = c.request.Refuse(policy.Unadjusted, "runs, and would be refused today: %s", policy.Reasons(err))
 	case len(missing) == 0:
 		return nil
 	default:
@@ -159,17 +159,6 @@ func (c *liveContainer) lacking(pol *policy.Policy, id string) *Outcome {
 	o.fail(Lacking, err)
 	o.Profiles = missing
 	return o
-}
-
-// withoutName takes off whom a refusal is about, which its reader knows.
-func withoutName(text string) string {
-	text = strings.TrimPrefix(text, "nodegate: ")
-	if _, rest, ok := strings.Cut(text, " of pod "); ok {
-		if _, what, ok := strings.Cut(rest, " "); ok {
-			return what
-		}
-	}
-	return text
 }
 
 // list returns how many containers there are, how many of them were given

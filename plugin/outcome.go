@@ -118,6 +118,12 @@ func (o *Outcome) fail(result Result, err error) {
 	}
 }
 
+// logNearMiss names an annotation that was meant for the agent and asks for nothing.
+func logNearMiss(ctx context.Context, r *policy.Request, key, meant string) {
+	log.G(ctx).WithFields(log.Fields{"namespace": r.Namespace, "pod": r.Pod, "container": r.Container, "annotation": shorten(key, maxName)}).
+		Warnf("the annotation asks for nothing: write %s", shorten(meant, maxName))
+}
+
 func shorten(s string, most int) string {
 	if len(s) <= most {
 		return s

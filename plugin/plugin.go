@@ -113,6 +113,9 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 		p.live.add(ctr.GetId(), liveContainer{request: req.Compact(), podID: pod.GetId(), has: profiles(peer.Profiles, peer.Definitions)})
 		return nil, nil, nil
 	}
+	if key, meant := req.NearMiss(); key != "" {
+		logNearMiss(ctx, &req, key, meant)
+	}
 	wrapped := pol.Wrapped(req.Handler)
 	sel, err := pol.Select(&req)
 	if err == nil && sel.Empty() && !wrapped {
@@ -125,6 +128,8 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 		started: time.Now(), selection: sel}
 	if err == nil {
 		err = p.decide(pol, sel, &w, pod, ctr)
+	} else if rest := policy.Rest(err); !rest.Empty() { // whose reasons are said at once
+		err = policy.Together(err, p.decide(pol, rest, &work{request: req, podID: w.podID}, pod, ctr))
 	}
 	told := err
 	if pol.Audit() {

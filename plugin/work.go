@@ -5,7 +5,6 @@ package plugin
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -46,9 +45,13 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 	} else {
 		facts.Host.UIDMap, facts.Host.GIDMap = p.node.Host.NodeIDMaps()
 	}
+	runtime := p.runtime.Load()
+	own := seccompOf(ctr, runtime.Has(change.TellsSeccomp))
 	var err error
 	if w.decision, err = pol.Decide(sel, &facts); err != nil {
-		return err
+		partial := policy.Partial(err)
+		_, _, undelivered := deliver(*runtime, pol, &w.request, sel.Profiles(), &partial, own)
+		return policy.Together(err, undelivered)
 	}
 	if w.decision.Adjustment.Empty() {
 		// Nothing to change, which is an answer too: the record says so.
@@ -60,8 +63,7 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 			return w.request.Refuse(policy.UnknownFact, "would get devices of its own, but %s", err)
 		}
 	}
-	runtime := p.runtime.Load()
-	w.change, w.left, err = deliver(*runtime, pol, &w.request, &w.decision.Adjustment, seccompOf(ctr, runtime.Has(change.TellsSeccomp)))
+	w.change, w.left, err = deliver(*runtime, pol, &w.request, w.decision.Profiles, &w.decision.Adjustment, own)
 	return err
 }
 
@@ -86,14 +88,6 @@ func (p *Plugin) podIDMaps(pod *api.PodSandbox) (uid, gid policy.Known[[]specs.L
 		return unknown, unknown
 	}
 	return uid, gid
-}
-
-func underWrapper(pol *policy.Policy) string {
-	handlers := pol.Handlers()
-	if len(handlers) == 0 {
-		return "that takes nodegate-runc, and no handler of runtime.handlers runs it"
-	}
-	return fmt.Sprintf("use a RuntimeClass of handler %q", handlers[0])
 }
 
 // carryOut does the node's part, shadow nodes and the record, and returns the

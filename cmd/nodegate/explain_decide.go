@@ -58,9 +58,12 @@ func (e *explainer) decide(s *subject) (outcome, error) {
 		out.explained.Reasons = append(out.explained.Reasons,
 			fmt.Sprintf("annotation %q: it is for another tool, and no grant accepts it in namespace %q", key, req.Namespace))
 	}
-	sel, err := pol.Select(req)
-	if err != nil || sel.Empty() {
-		return out, out.explained.refused(err)
+	sel, wrong := pol.Select(req)
+	if wrong != nil {
+		sel = policy.Rest(wrong)
+	}
+	if sel.Empty() {
+		return out, out.explained.refused(wrong)
 	}
 	out.explained.Profiles = sel.Profiles()
 	maps := s.facts.Host
@@ -69,9 +72,11 @@ func (e *explainer) decide(s *subject) (outcome, error) {
 	if s.privileged {
 		s.addNodes()
 	}
-	if out.decision, err = pol.Decide(sel, &s.facts); err != nil {
-		return out, out.explained.refused(err)
+	decision, err := pol.Decide(sel, &s.facts)
+	if err != nil {
+		decision.Adjustment = policy.Partial(err)
 	}
+	out.decision, wrong = decision, policy.Together(wrong, err)
 	for _, r := range out.decision.Reasons {
 		if r.Code != policy.Granted {
 			out.explained.Reasons = append(out.explained.Reasons, r.Text)
@@ -79,12 +84,12 @@ func (e *explainer) decide(s *subject) (outcome, error) {
 	}
 	a := &out.decision.Adjustment
 	denied := deniedCalls(a)
-	deliveries, err := plugin.Deliver(e.runtime, pol, req, a, s.seccomp(denied))
+	deliveries, err := plugin.Deliver(e.runtime, pol, req, out.explained.Profiles, a, s.seccomp(denied))
 	for _, d := range deliveries {
 		out.explained.Changes = append(out.explained.Changes, changeReport{Only: &d.Only, Field: d.Field, Change: d.Text, By: d.By})
 	}
-	if err != nil {
-		return out, out.explained.refused(err)
+	if wrong = policy.Together(wrong, err); wrong != nil {
+		return out, out.explained.refused(wrong)
 	}
 	if !a.Empty() {
 		out.explained.Result = adjusted
@@ -102,7 +107,10 @@ func (c *containerReport) refused(err error) error {
 	if !errors.As(err, &refusal) {
 		return err
 	}
-	c.Result, c.Refusal = refused, &refusalReport{refusal.Code, refusal.Text}
+	c.Result, c.Refusal = refused, &refusalReport{Code: refusal.Code, Text: refusal.Text}
+	for _, also := range refusal.Also {
+		c.Refusal.Also = append(c.Refusal.Also, refusalReport{Code: also.Code, Text: also.Text})
+	}
 	return nil
 }
 

@@ -19,7 +19,9 @@ func (r *explainReport) writeDiff(w io.Writer) error {
 			c := &p.Containers[j]
 			fmt.Fprintf(&out, "# %s %s/%s, container %q: %s\n", p.Kind, p.Namespace, p.Pod, c.Name, c.Result)
 			if c.Refusal != nil {
-				fmt.Fprintf(&out, "# %s\n", c.Refusal.Text)
+				for _, line := range c.Refusal.lines() {
+					fmt.Fprintf(&out, "# %s\n", line)
+				}
 			}
 			for _, ch := range c.Changes {
 				if !ch.inSpec() {

@@ -102,6 +102,9 @@ func (e *explainer) pod(p *manifest.Pod, classes map[string]string) (podReport, 
 	}
 	out.Handler, out.HandlerFrom = e.handlerOf(p, classes)
 	p.CgroupNamespace = e.cgroupV2()
+	if key, meant := (&policy.Request{Annotations: p.Annotations}).NearMiss(); key != "" {
+		out.Hints = append(slices.Clip(out.Hints), fmt.Sprintf("the annotation %q asks for nothing: write %s", key, meant))
+	}
 	given := map[string]policy.GivenSysctl{}
 	for i := range p.Containers {
 		c := &p.Containers[i]

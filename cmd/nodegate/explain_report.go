@@ -68,8 +68,18 @@ type containerReport struct {
 }
 
 type refusalReport struct {
-	Code policy.Code `json:"code"`
-	Text string      `json:"text"`
+	Code policy.Code     `json:"code"`
+	Text string          `json:"text"`
+	Also []refusalReport `json:"also,omitempty"` // further reasons
+}
+
+// lines are the reasons, each with its code.
+func (r *refusalReport) lines() []string {
+	lines := []string{fmt.Sprintf("%s [%s]", r.Text, r.Code)}
+	for _, also := range r.Also {
+		lines = append(lines, fmt.Sprintf("and %s [%s]", also.Text, also.Code))
+	}
+	return lines
 }
 
 type grantReport struct {

@@ -74,12 +74,18 @@ func (c *containerReport) table(w *bytes.Buffer) {
 		title += " " + c.ID
 	}
 	title += ": " + string(c.Result)
-	if len(c.Profiles) > 0 && c.Result != refused {
-		title += ", gets " + strings.Join(c.Profiles, ", ")
+	switch list := strings.Join(c.Profiles, ", "); {
+	case list == "" || c.Result == refused:
+	case c.Result == unchanged:
+		title += ", granted " + list
+	default:
+		title += ", gets " + list
 	}
 	fmt.Fprintln(w, title)
 	if c.Refusal != nil {
-		fmt.Fprintf(w, "  %s\n", c.Refusal.Text)
+		for _, line := range c.Refusal.lines() {
+			fmt.Fprintf(w, "  %s\n", line)
+		}
 	}
 	if len(c.Grants) == 0 {
 		fmt.Fprintln(w, "  no grant concerns it")
@@ -100,7 +106,7 @@ func (c *containerReport) grantTable(w *bytes.Buffer) {
 	}
 	fmt.Fprintln(w)
 	t := table(w)
-	fmt.Fprintln(t, "  GRANT\tPROFILE\t\tWHY")
+	fmt.Fprintln(t, "  GRANT\tPROFILE\tGRANTED\tWHY")
 	for _, g := range c.Grants {
 		sign := "no"
 		if g.Verdict == policy.Gives {

@@ -27,19 +27,19 @@ adopt_devices = true
 [profiles.mixed]
 include = ["fuse", "ping", "mknod"]
 `)
-	const (
-		handler = `: use a RuntimeClass of handler "nodegate"`
-		nri     = ", which containerd v2.4.2 (NRI 0.12.3) cannot carry" + handler
-	)
+	const handler = `: set runtimeClassName: nodegate in the pod's spec (a RuntimeClass of handler "nodegate")`
+	nri := func(profile string) string {
+		return fmt.Sprintf(" by profile %q, which containerd v2.4.2 (NRI 0.12.3) cannot carry", profile) + handler
+	}
 	given := []node.Device{{HostPath: "/dev/fuse", ContainerPath: "/dev/given", Permissions: "rw"}}
 	for _, tc := range []struct{ profile, plain, userns string }{
-		{"mknod", "the capabilities CAP_MKNOD" + nri, "the capabilities CAP_MKNOD" + nri},
-		{"no-raw", "the drop of CAP_NET_RAW" + nri, "the drop of CAP_NET_RAW" + nri},
-		{"mixed", "the capabilities CAP_MKNOD" + nri, "the capabilities CAP_MKNOD" + nri},
-		{"adopt", "the ownership of /dev/given" + nri,
+		{"mknod", "the capabilities CAP_MKNOD" + nri("mknod"), "the capabilities CAP_MKNOD" + nri("mknod")},
+		{"no-raw", "the drop of CAP_NET_RAW" + nri("no-raw"), "the drop of CAP_NET_RAW" + nri("no-raw")},
+		{"mixed", "the capabilities CAP_MKNOD" + nri("mixed"), "the capabilities CAP_MKNOD" + nri("mixed")},
+		{"adopt", "the ownership of /dev/given" + nri("adopt"),
 			`its device "/dev/given" to use, which in a pod with a user namespace only nodegate-runc can give` + handler},
-		{"open-proc", `profile "open-proc", which requires a user namespace: set hostUsers: false in the pod's spec`,
-			"an unmasked /proc" + nri},
+		{"open-proc", `profile "open-proc", which requires a user namespace: set hostUsers: false in the pod's spec [unmet]` +
+			"; and would get an unmasked /proc" + nri("open-proc") + " [not_carried]", "an unmasked /proc" + nri("open-proc")},
 	} {
 		for _, userns := range []bool{false, true} {
 			p := it.RunPod(t, n, node.PodConfig{Namespace: "ci", UserNamespace: userns, Annotations: it.AskFor(tc.profile)})

@@ -136,7 +136,7 @@ func TestSeccompDefaultErrno(t *testing.T) {
 	for _, userns := range []bool{false, true} {
 		p := it.RunPod(t, n, node.PodConfig{Namespace: "locked", UserNamespace: userns})
 		got := it.Refusal(t, p, node.ContainerConfig{Seccomp: profile})
-		want := `would get seccomp rules under a profile of its own whose defaultErrnoRet is 38, which containerd v2.4.2 (NRI 0.12.3) cannot carry: `
+		want := `would get seccomp rules under a profile of its own whose defaultErrnoRet is 38 by profile "no-mknod", which containerd v2.4.2 (NRI 0.12.3) cannot carry: `
 		if !strings.Contains(got, want) {
 			t.Errorf("got %s\nwant that it says %s", got, want)
 		}

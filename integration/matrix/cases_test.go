@@ -46,7 +46,7 @@ func matrixCases() []matrixCase {
 	nothing := user(node.ContainerConfig{DropCapabilities: dropAll})
 	pings := []it.Fact{it.Answers("ping "+it.Gateway, "reply from "+it.Gateway)}
 	opens := []it.Fact{it.Answers("open /dev/fuse rw", "ok")}
-	const ofUser = `would get device "/dev/fuse" of profile "of-user", which belongs to the container's user, and this runtime does not tell who that is: use a RuntimeClass of handler "nodegate", have the profile say a number instead of "user", or use containerd 2.3 or later`
+	const ofUser = `would get device "/dev/fuse" of profile "of-user", which belongs to the container's user, and this runtime does not tell who that is: set runtimeClassName: nodegate in the pod's spec (a RuntimeClass of handler "nodegate"), have the profile say a number instead of "user", or use containerd 2.3 or later`
 	noNodes := []it.Fact{
 		it.Answers("mknod b /dev/shm/block 7 0", "EPERM"), it.Answers("mknod c /dev/shm/char 1 3", "EPERM"),
 		it.Answers("mknod -call mknod b /dev/shm/block 7 0", "EPERM"),
@@ -68,7 +68,7 @@ func matrixCases() []matrixCase {
 			works: opens, since: nri10, what: "device-cgroup rules"},
 		{name: "`fuse` over the pod's own /dev/fuse, user namespace", pod: "fuse-over", profile: "fuse", userns: true,
 			c:     user(node.ContainerConfig{Devices: own}),
-			works: opens, instead: `would get device "/dev/fuse" of profile "fuse", but has a device there already, from a device plugin or because it is privileged; in a pod with a user namespace it cannot have both: drop one, or use a RuntimeClass of handler "nodegate"`},
+			works: opens, instead: `would get device "/dev/fuse" of profile "fuse", but has a device there already, from a device plugin or because it is privileged; in a pod with a user namespace it cannot have both: drop one, or set runtimeClassName: nodegate in the pod's spec (a RuntimeClass of handler "nodegate")`},
 		{name: "a device with `access = \"r\"`", pod: "read-only", profile: "read-only",
 			works: []it.Fact{it.Answers("open /dev/fuse r", "ok"), it.Answers("open /dev/fuse w", "EPERM"), it.Answers("open /dev/fuse rw", "EPERM")},
 			since: nri10, what: `the access "r" of device /dev/fuse`},
@@ -79,7 +79,7 @@ func matrixCases() []matrixCase {
 			works: opens, since: never, what: "the ownership of /dev/fuse"},
 		{name: "`adopt_devices`, the pod's own device, uid 1000, user namespace", pod: "adopt-userns", profile: "adopt", userns: true,
 			c: user(node.ContainerConfig{Devices: own}), works: opens,
-			instead: `would get its device "/dev/fuse" to use, which in a pod with a user namespace only nodegate-runc can give: use a RuntimeClass of handler "nodegate"`},
+			instead: `would get its device "/dev/fuse" to use, which in a pod with a user namespace only nodegate-runc can give: set runtimeClassName: nodegate in the pod's spec (a RuntimeClass of handler "nodegate")`},
 		{name: "`device_cgroup_rules`", pod: "rules", profile: "rules",
 			works: []it.Fact{it.Answers("mknod c /tmp/fuse 10 229", "ok"), it.Answers("open /tmp/fuse rw", "ok")},
 			since: nri10, what: "device-cgroup rules"},

@@ -145,10 +145,13 @@ func (c *matrixCase) answer(ctx context.Context, n *node.Node, handler string) (
 // runcSysctl is in runc's words for a sysctl that the kernel does not take.
 var runcSysctl = regexp.MustCompile(`failed to (write sysctl) .*(net\.[a-z0-9_.]+).*: (invalid argument)`)
 
+// byProfile is what a refusal says of the profile of the row.
+var byProfile = regexp.MustCompile(` by profile "[a-z-]+"`)
+
 // inOneSentence takes what others say around a refusal away.
 func inOneSentence(err error) string {
 	if _, sentence, ok := strings.Cut(err.Error(), "nodegate: "); ok {
-		return "refused: " + sentence
+		return "refused: " + byProfile.ReplaceAllString(it.WithoutCode(sentence), "")
 	}
 	var event *node.EventError
 	if errors.As(err, &event) && event.Reason == "FailedCreatePodSandBox" {
@@ -182,7 +185,7 @@ func (c *matrixCase) want(version, handler string) string {
 	case c.except[version] != "":
 		return container + c.except[version]
 	case handler == "" && nri.level < c.since:
-		return container + fmt.Sprintf(`would get %s, which containerd v%s (NRI %s) cannot carry: use a RuntimeClass of handler "nodegate"`, c.what, version, nri.text)
+		return container + fmt.Sprintf(`would get %s, which containerd v%s (NRI %s) cannot carry: set runtimeClassName: nodegate in the pod's spec (a RuntimeClass of handler "nodegate")`, c.what, version, nri.text)
 	}
 	return "yes"
 }

@@ -19,15 +19,15 @@ func (p *Policy) Decide(s Selection, f *Facts) (Decision, error) {
 			return Decision{}, d.refuse(Conflict, "would get profiles that do not go together: %s", conflict)
 		}
 	}
-	for _, condition := range []func() error{d.namespacesKnown, d.requirements} {
-		if err := condition(); err != nil {
-			return Decision{}, err
-		}
+	if err := d.namespacesKnown(); err != nil {
+		return Decision{}, err // what all else means depends on them
 	}
+	wrong := d.requirements()
 	for i := range kinds {
-		if err := kinds[i].decide(&d); err != nil {
-			return Decision{}, err
-		}
+		wrong = Together(wrong, kinds[i].decide(&d))
+	}
+	if wrong != nil {
+		return Decision{}, refused(wrong, Selection{}, d.out)
 	}
 	return Decision{Profiles: d.profiles, Adjustment: d.out, Reasons: d.reasons}, nil
 }
@@ -64,22 +64,30 @@ func (d *decider) namespacesKnown() error {
 }
 
 func (d *decider) requirements() error {
-	need := &d.effects.requires
-	if need.UserNamespace && !d.userNamespace() {
-		return d.refuse(Unmet, "would get profile %q, which requires a user namespace: set hostUsers: false in the pod's spec",
-			d.effects.requiredBy["user_namespace"])
+	return Together(d.userNamespaceRequired(), d.cgroupRequired())
+}
+
+func (d *decider) userNamespaceRequired() error {
+	if !d.effects.requires.UserNamespace || d.userNamespace() {
+		return nil
 	}
-	if need.Cgroup == "" {
+	return d.refuse(Unmet, "would get profile %q, which requires a user namespace: set hostUsers: false in the pod's spec",
+		d.effects.requiredBy["user_namespace"])
+}
+
+func (d *decider) cgroupRequired() error {
+	need := d.effects.requires.Cgroup
+	if need == "" {
 		return nil
 	}
 	have := d.facts.Host.Cgroup
 	if !have.OK {
 		return d.refuse(UnknownFact, "would get profile %q, which requires cgroup %s, and this node's version could not be told",
-			d.effects.requiredBy["cgroup"], need.Cgroup)
+			d.effects.requiredBy["cgroup"], need)
 	}
-	if have.Value.Version != need.Cgroup {
+	if have.Value.Version != need {
 		return d.refuse(Unmet, "would get profile %q, which requires cgroup %s, and this node has %s",
-			d.effects.requiredBy["cgroup"], need.Cgroup, have.Value.Version)
+			d.effects.requiredBy["cgroup"], need, have.Value.Version)
 	}
 	return nil
 }

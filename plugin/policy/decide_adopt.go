@@ -5,6 +5,7 @@ package policy
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -59,7 +60,7 @@ func (d *decider) adopt() error {
 
 func (d *decider) adoptShadow(have *specs.LinuxDevice, at string) error {
 	if !d.wrapped() {
-		return d.refuse(NotCarried, "would get its device %q to use, which in a pod with a user namespace only nodegate-runc can give: %s", at, d.underWrapper())
+		return d.refuse(NotCarried, "would get its device %q to use, which in a pod with a user namespace only nodegate-runc can give: %s", at, d.policy.UnderWrapper())
 	}
 	node := ShadowNode{Type: have.Type, Major: have.Major, Minor: have.Minor, Mode: 0o600, ContainerPath: at, Replaces: true}
 	if have.FileMode != nil {
@@ -92,10 +93,15 @@ func (d *decider) provided(at string) bool {
 
 func (d *decider) wrapped() bool { return d.policy.Wrapped(d.facts.Request.Handler) }
 
-// underWrapper says how a pod comes to run under nodegate-runc.
-func (d *decider) underWrapper() string {
-	if len(d.policy.handlers) == 0 {
-		return "no runtime handler of this node runs it"
+// UnderWrapper says what to write for a pod to run under nodegate-runc.
+func (p *Policy) UnderWrapper() string {
+	for _, handler := range p.handlers {
+		if handler != "" {
+			return fmt.Sprintf("set runtimeClassName: %[1]s in the pod's spec (a RuntimeClass of handler %[1]q)", handler)
+		}
 	}
-	return "use a RuntimeClass of handler " + quoteList(d.policy.handlers)
+	if len(p.handlers) > 0 {
+		return "leave runtimeClassName out of the pod's spec: the default runtime handler runs nodegate-runc"
+	}
+	return "run it under nodegate-runc, which no handler of runtime.handlers does yet"
 }

@@ -53,6 +53,8 @@ func (d *decider) cgroup() error {
 	case have.Value.Mount == "":
 		return d.refuse(Unmet, "would get a writable cgroup by profile %q, for which a node with cgroup v1 needs the hierarchy named systemd: mount it there (mount -t cgroup -o none,name=systemd cgroup %s/systemd), or use cgroup v2",
 			by, cgroupMount)
+	case d.userNamespaceRequired() != nil:
+		return nil // it is refused for that, and with one it would be safe
 	case have.Value.Version == CgroupV2 && !d.userNamespace() && !have.Value.NSDelegate:
 		return d.refuse(Unmet, "would get a writable cgroup by profile %q, which without a user namespace is safe only where cgroup2 is mounted with nsdelegate: set hostUsers: false in the pod's spec, or mount it so on the node (mount -o remount,nsdelegate %s)",
 			by, cgroupMount)

@@ -152,7 +152,7 @@ func (d *decider) place(n node) error {
 		// The runtime makes its devices after the mounts, so it would hide ours.
 		if have != nil && !d.wrapped() {
 			return d.refuse(Occupied, "would get device %q of profile %q, but has a device there already, from a device plugin or because it is privileged; in a pod with a user namespace it cannot have both: drop one, or %s",
-				n.target, n.profile, d.underWrapper())
+				n.target, n.profile, d.policy.UnderWrapper())
 		}
 		err := d.placeShadow(n.profile, ShadowNode{Type: n.host.Type, Major: n.host.Major, Minor: n.host.Minor,
 			Mode: mode, UID: uid, GID: gid, ContainerPath: n.target, Replaces: have != nil, Process: unknown})
@@ -204,7 +204,7 @@ func (d *decider) owner(n node) (uid, gid uint32, unknown Process, err error) {
 		return uid, gid, of, nil
 	case !user.OK:
 		return 0, 0, of, d.refuse(UnknownFact, `would get device %q of profile %q, which belongs to the container's user, and this runtime does not tell who that is: %s, have the profile say a number instead of "user", or use containerd 2.3 or later`,
-			n.target, n.profile, d.underWrapper())
+			n.target, n.profile, d.policy.UnderWrapper())
 	}
 	if of.UID {
 		uid = user.Value.UID

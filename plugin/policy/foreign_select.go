@@ -18,7 +18,7 @@ type offer struct {
 
 // answer adds the profiles by which the container gets what it asks for by
 // others' annotations. It goes on after something that no profile offers, and
-// returns the refusal of the first.
+// refuses for all of that together.
 func (s *Selection) answer(p *Policy, r *Request, asks []ask) error {
 	if len(asks) == 0 { // as nearly always
 		return nil
@@ -38,9 +38,7 @@ func (s *Selection) answer(p *Policy, r *Request, asks []ask) error {
 		a := &asks[i]
 		at := slices.IndexFunc(s.picks, func(k pick) bool { return k.profile.effects.offers(a) })
 		if at < 0 && len(offers[i]) == 0 {
-			if refusal == nil {
-				refusal = p.notOffered(r, a)
-			}
+			refusal = Together(refusal, p.notOffered(r, a))
 			continue
 		}
 		if at < 0 {

@@ -18,7 +18,7 @@ func TestSampleSentence(t *testing.T) {
 	})
 	_, err := p.Select(&Request{Namespace: "ci", Pod: "kaniko-1", Container: "build",
 		Annotations: map[string]string{AnnotationPod: "kvm"}})
-	const want = `nodegate: container "build" of pod ci/kaniko-1 asks for profile "kvm", which is not granted in namespace "ci" (granted there: fuse, ping)`
+	const want = `nodegate: container "build" of pod ci/kaniko-1 asks for profile "kvm", which is not granted in namespace "ci" (granted there: fuse, ping) [not_granted]`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
 	}
@@ -182,7 +182,7 @@ func TestLongRefusal(t *testing.T) {
 	f := facts()
 	f.Request.Annotations = map[string]string{AnnotationBare: "q"}
 	_, refusal := decide(t, p, f)
-	checkRefusal(t, refusal, UnknownProfile, `asks for profile "q", which does not exist (granted in namespace "ci": p000, p001, p002, p003, p004, p005, p006, p007, p008, p009, p010, p011, p012, p013, p014, p015, p016, p017, p018, p019 and 480 more)`)
+	checkRefusal(t, refusal, UnknownProfile, `asks for profile "q", which does not exist (granted in namespace "ci": p001, p002, p003, p004, p005, p006, p007, p008, p009, p010, p011, p012, p013, p014, p015, p016, p017, p018, p019, p020 and 479 more)`)
 }
 
 // Grants apply in the order of the policy, whatever finds them: labels are a

@@ -3,7 +3,11 @@
 
 package policy
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
 
 // Code classifies a reason or a refusal, for metrics and for tests. The set is
 // closed, so that it can be a metric's label.
@@ -39,22 +43,118 @@ type Reason struct {
 	Text    string
 }
 
-// Refusal is the answer that a container must not run. Its text is one
-// sentence for the pod's author; it reaches the pod's events.
+// Refusal is the answer that a container must not run, with every reason that is
+// known. It is for the pod's author, and reaches the pod's events.
 type Refusal struct {
-	Code Code
-	Text string
+	Code Code   // of the first reason
+	Text string // the first reason, a sentence with who is refused
+	Also []Reason
+
+	what    string     // the first reason without who is refused
+	rest    Selection  // what Select found beside the reasons
+	partial Adjustment // what Decide found beside them
 }
 
-// Error returns the sentence.
-func (r *Refusal) Error() string { return r.Text }
+// maxSentence bounds what a refusal says, in bytes: a Kubernetes event holds 1,024,
+// and the runtime puts its own words before it.
+const maxSentence = 900
+
+// Error returns the sentence, each reason with its code.
+func (r *Refusal) Error() string { return r.sentence(r.Text) }
+
+func (r *Refusal) sentence(first string) string {
+	text := fmt.Sprintf("%s [%s]", first, r.Code)
+	for i, also := range r.Also {
+		next := fmt.Sprintf("; and %s [%s]", also.Text, also.Code)
+		if len(text)+len(next) > maxSentence {
+			return fmt.Sprintf("%s; and %d more, see nodegate explain", text, len(r.Also)-i)
+		}
+		text += next
+	}
+	return text
+}
+
+// Reasons returns what Error does without who is refused, for readers who know.
+func Reasons(err error) string {
+	if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
+		return refusal.sentence(refusal.what)
+	}
+	return err.Error()
+}
+
+// ByProfiles says which profiles something comes by, after what it is; "" for none.
+func ByProfiles(names []string) string {
+	switch len(names) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf(" by profile %q", names[0])
+	}
+	return " by profiles " + listNames(names)
+}
 
 // Refuse makes the refusal of a request: "nodegate: container … of pod … " and
 // what the format says.
 func (r *Request) Refuse(code Code, format string, args ...any) *Refusal {
-	return &Refusal{
-		Code: code,
-		Text: fmt.Sprintf("nodegate: container %q of pod %s/%s ", r.Container, r.Namespace, r.Pod) +
-			fmt.Sprintf(format, args...),
+	what := fmt.Sprintf(format, args...)
+	return &Refusal{Code: code, what: what,
+		Text: fmt.Sprintf("nodegate: container %q of pod %s/%s %s", r.Container, r.Namespace, r.Pod, what)}
+}
+
+// Together is the refusal for all reasons of two, either of which may be nil.
+// A reason that both have is there once.
+func Together(first, then error) error {
+	switch {
+	case first == nil:
+		return then
+	case then == nil:
+		return first
 	}
+	return together(first, then)
+}
+
+// together is apart since its variables are allocated, which a container that nothing
+// is wrong with does not pay for.
+func together(first, then error) error {
+	var a, b *Refusal
+	if !errors.As(first, &a) || !errors.As(then, &b) {
+		return errors.Join(first, then)
+	}
+	out := *a
+	out.Also = slices.Clip(a.Also)
+	for _, also := range append([]Reason{{Code: b.Code, Text: b.what}}, b.Also...) {
+		if also.Text != a.what && !slices.Contains(out.Also, also) {
+			out.Also = append(out.Also, also)
+		}
+	}
+	return &out
+}
+
+// Rest is what a container that Select refuses would get if nothing were in the
+// way: what is wrong with that can be said as well.
+func Rest(err error) Selection {
+	if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
+		return refusal.rest
+	}
+	return Selection{}
+}
+
+// Partial is the part of an adjustment that Decide came to before it refused. It
+// is not to be carried out.
+func Partial(err error) Adjustment {
+	if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
+		return refusal.partial
+	}
+	return Adjustment{}
+}
+
+// refused returns the refusal with what was found beside its reasons.
+func refused(err error, rest Selection, partial Adjustment) error {
+	var refusal *Refusal
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	out := *refusal
+	out.rest, out.partial = rest, partial
+	return &out
 }

@@ -96,9 +96,7 @@ func (s Selection) NeedsCgroup() bool {
 // a few map lookups and no allocation.
 func (p *Policy) Select(r *Request) (Selection, error) {
 	names, refusal := r.requested()
-	if refusal != nil {
-		return Selection{}, refusal
-	}
+	wrong := errorOf(refusal)
 	var always []*grant
 	var accepts familySet
 	for b := range p.index.buckets(r.Namespace) {
@@ -108,15 +106,13 @@ func (p *Policy) Select(r *Request) (Selection, error) {
 			case fits:
 				always = append(always, g)
 			case unknownUserNamespace:
-				return Selection{}, r.Refuse(UnknownFact,
-					"falls under a grant that depends on the pod's user namespace, which the runtime does not tell")
+				wrong = Together(wrong, r.Refuse(UnknownFact,
+					"falls under a grant that depends on the pod's user namespace, which the runtime does not tell"))
 			}
 		}
 	}
 	asks, refusal := p.asks(r, accepts)
-	if refusal != nil {
-		return Selection{}, refusal
-	}
+	wrong = Together(wrong, errorOf(refusal))
 	// The index knows no order; the policy does.
 	slices.SortFunc(always, byOrder)
 	var s Selection
@@ -124,14 +120,20 @@ func (p *Policy) Select(r *Request) (Selection, error) {
 		s.addGrant(p, g, r.Handler)
 	}
 	for _, name := range names {
-		if err := s.addRequested(p, r, name); err != nil {
-			return Selection{}, err
-		}
+		wrong = Together(wrong, s.addRequested(p, r, name))
 	}
-	if err := s.answer(p, r, asks); err != nil {
-		return Selection{}, err
+	if wrong = Together(wrong, s.answer(p, r, asks)); wrong != nil {
+		return Selection{}, refused(wrong, s, Adjustment{})
 	}
 	return s, nil
+}
+
+// errorOf keeps a nil refusal from becoming an error that is not nil.
+func errorOf(r *Refusal) error {
+	if r == nil {
+		return nil
+	}
+	return r
 }
 
 // addGrant keeps one pick a profile: that of the first grant in the policy.
@@ -149,12 +151,7 @@ func byOrder(a, b *grant) int { return cmp.Compare(a.order, b.order) }
 func (s *Selection) addRequested(p *Policy, r *Request, name string) error {
 	prof := p.profiles[name]
 	if prof == nil {
-		hint := ""
-		if strings.ContainsAny(name, " \t\r\n;|\"'[]{}()") {
-			hint = ": write bare names with commas between them"
-		}
-		return r.Refuse(UnknownProfile, "asks for profile %q, which does not exist (granted in namespace %q: %s)%s",
-			clip(name, maxName), r.Namespace, listNames(p.grantedIn(r.Namespace)), hint)
+		return p.unknownProfile(r, name)
 	}
 	if i := slices.IndexFunc(s.picks, func(k pick) bool { return k.profile == prof }); i >= 0 {
 		s.picks[i].requested = true
@@ -179,6 +176,20 @@ func (s *Selection) addRequested(p *Policy, r *Request, name string) error {
 	return nil
 }
 
+// unknownProfile words the refusal of a name that no profile has. It speaks of what is
+// granted to the namespace alone.
+func (p *Policy) unknownProfile(r *Request, name string) *Refusal {
+	granted := p.grantedTo(r)
+	hint := ""
+	if strings.ContainsAny(name, " \t\r\n;|\"'[]{}()") {
+		hint = ": write bare names with commas between them"
+	} else if meant := nearest(name, granted); meant != "" {
+		hint = fmt.Sprintf(": did you mean %q?", meant)
+	}
+	return r.Refuse(UnknownProfile, "asks for profile %q, which does not exist (granted in namespace %q: %s)%s",
+		clip(name, maxName), r.Namespace, listNames(granted), hint)
+}
+
 // notGranted words the refusal of a profile: whom it is for where a grant of
 // the namespace nearly fits, and what else could be had.
 func (p *Policy) notGranted(r *Request, name string) *Refusal {
@@ -190,7 +201,7 @@ func (p *Policy) notGranted(r *Request, name string) *Refusal {
 	}
 	if len(near) == 0 {
 		return r.Refuse(NotGranted, "asks for profile %q, which is not granted in namespace %q (granted there: %s)",
-			name, r.Namespace, listNames(p.grantedIn(r.Namespace)))
+			name, r.Namespace, listNames(p.grantedTo(r)))
 	}
 	slices.SortFunc(near, byOrder)
 	var whom []string
@@ -204,19 +215,24 @@ func (p *Policy) notGranted(r *Request, name string) *Refusal {
 		}
 	}
 	also := ""
-	if others := slices.DeleteFunc(p.grantedIn(r.Namespace), func(n string) bool { return n == name }); len(others) > 0 {
+	if others := slices.DeleteFunc(p.grantedTo(r), func(n string) bool { return n == name }); len(others) > 0 {
 		also = fmt.Sprintf(" (also granted there: %s)", listNames(others))
 	}
 	return r.Refuse(NotGranted, "asks for profile %q, which is granted in namespace %q %s%s",
 		name, r.Namespace, clip(strings.Join(whom, ", or "), maxWhom), also)
 }
 
-// grantedIn returns the profiles that grants name for a namespace, sorted.
-func (p *Policy) grantedIn(namespace string) []string {
+// grantedTo returns the profiles that grants give to the container if it asks,
+// sorted.
+func (p *Policy) grantedTo(r *Request) []string {
 	names := map[string]bool{}
-	for b := range p.index.buckets(namespace) {
-		for name := range b.byProfile {
-			names[name] = true
+	for b := range p.index.buckets(r.Namespace) {
+		for name, set := range b.byProfile {
+			for g := range set.candidates(r.Labels) {
+				if p.narrow(g, r) == fits && p.reaches(g, p.profiles[name], r.Handler) {
+					names[name] = true
+				}
+			}
 		}
 	}
 	return slices.Sorted(maps.Keys(names))

@@ -100,8 +100,8 @@ func Run(t *testing.T, n *node.Node, pod node.PodConfig, c node.ContainerConfig)
 	return RunContainer(t, RunPod(t, n, pod), c)
 }
 
-// Refusal runs a container that has to be refused and returns the sentence from
-// "nodegate: " on, as the kubelet shows it.
+// Refusal runs a container that has to be refused and returns the sentence after
+// "nodegate: ", as the kubelet shows it, without the code that ends it.
 func Refusal(t *testing.T, p *node.Pod, c node.ContainerConfig) string {
 	t.Helper()
 	_, err := p.RunContainer(t.Context(), c)
@@ -112,6 +112,15 @@ func Refusal(t *testing.T, p *node.Pod, c node.ContainerConfig) string {
 	_, sentence, ok := strings.Cut(event.Message, "nodegate: ")
 	if !ok || event.Reason != "Failed" {
 		t.Fatalf("refused by another: %s: %s", event.Reason, event.Message)
+	}
+	return WithoutCode(sentence)
+}
+
+// WithoutCode takes off the code by which the agent ends the one reason of a refusal.
+func WithoutCode(sentence string) string {
+	before, code, ok := strings.Cut(sentence, " [")
+	if ok && strings.HasSuffix(code, "]") && !strings.ContainsAny(code, " ;") {
+		return before
 	}
 	return sentence
 }

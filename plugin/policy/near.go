@@ -1,0 +1,86 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import "strings"
+
+// maxNear bounds the names that are compared, in bytes: those of Kubernetes are
+// shorter, and the rows below are arrays.
+const maxNear = 64
+
+// nearest returns which of the names was probably meant by one that is none of them;
+// "" if none is near. Short names are near to everything, so they need a closer look.
+func nearest(name string, names []string) string {
+	best, least := "", min(2, len(name)/3)+1
+	for _, have := range names {
+		if n := edits(name, have, least); n < least {
+			best, least = have, n
+		}
+	}
+	return best
+}
+
+// edits counts the letters that have to be put in, left out, replaced or swapped with
+// their neighbour to make b of a, up to most. It allocates nothing.
+func edits(a, b string, most int) int {
+	if len(a) > maxNear || len(b) > maxNear || len(a)-len(b) >= most || len(b)-len(a) >= most {
+		return most
+	}
+	var rows [3][maxNear + 1]int
+	for j := range len(b) + 1 {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		now, last, before := &rows[i%3], &rows[(i+2)%3], &rows[(i+1)%3]
+		now[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			now[j] = min(last[j]+1, now[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				now[j] = min(now[j], before[j-2]+1)
+			}
+		}
+	}
+	return min(rows[len(a)%3][len(b)], most)
+}
+
+// NearMiss returns an annotation's key that is nearly ours and asks for nothing, and
+// how it is written; "" for none. It allocates nothing for pods that have none.
+func (r *Request) NearMiss() (key, meant string) {
+	for k := range r.Annotations {
+		if (key == "" || k < key) && nearMiss(k) {
+			key = k
+		}
+	}
+	if key == "" {
+		return "", ""
+	}
+	meant = AnnotationBare
+	if _, rest, ok := strings.Cut(key, "/"); ok && (rest == "pod" || strings.HasPrefix(rest, "container.")) {
+		meant += "/" + rest
+	}
+	return key, meant
+}
+
+// nearMiss reports whether a key is meant to be a request and is none. One with the
+// right domain is not: it is refused if it means nothing.
+func nearMiss(key string) bool {
+	if !strings.HasPrefix(key, "prof") && !strings.Contains(key, "nodegate") {
+		return false // as nearly all are
+	}
+	domain, name, _ := strings.Cut(key, "/")
+	switch {
+	case domain == AnnotationBare || domain == "resource.nodegate.dev":
+		return false
+	case domain == "nodegate.dev":
+		return strings.HasPrefix(name, "profile")
+	}
+	if edits(domain, AnnotationBare, 4) < 4 {
+		return true
+	}
+	return strings.Contains(domain, "nodegate") && strings.Contains(key, "profile")
+}
