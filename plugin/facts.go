@@ -9,7 +9,10 @@ import (
 	"github.com/containerd/nri/pkg/api"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/nodegate/nodegate/plugin/change"
+	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
 // requestOf reads who asks from what the runtime sent. It copies nothing: for
@@ -40,6 +43,10 @@ func hasNamespace(list []*api.LinuxNamespace, kind specs.LinuxNamespaceType) boo
 	return slices.ContainsFunc(list, func(n *api.LinuxNamespace) bool { return n.GetType() == string(kind) })
 }
 
+// podNamespaces are those that a pod may share with the node, and that sysctls
+// belong to.
+var podNamespaces = []specs.LinuxNamespaceType{specs.NetworkNamespace, specs.IPCNamespace, specs.UTSNamespace}
+
 // hostNamespaces lists the namespaces that the pod shares with the node. Only
 // the pod's own list tells: a container of a pod with host networking names a
 // network namespace all the same.
@@ -49,7 +56,7 @@ func hostNamespaces(pod *api.PodSandbox) policy.Known[[]specs.LinuxNamespaceType
 		return policy.Known[[]specs.LinuxNamespaceType]{}
 	}
 	var missing []specs.LinuxNamespaceType
-	for _, kind := range []specs.LinuxNamespaceType{specs.NetworkNamespace, specs.IPCNamespace, specs.UTSNamespace} {
+	for _, kind := range podNamespaces {
 		if !hasNamespace(have, kind) {
 			missing = append(missing, kind)
 		}
@@ -57,12 +64,50 @@ func hostNamespaces(pod *api.PodSandbox) policy.Known[[]specs.LinuxNamespaceType
 	return policy.Is(missing)
 }
 
+// findHostNamespaces is for a runtime whose pods list the node's namespaces like
+// their own, by the paths where it keeps them. There the container's list tells:
+// it has no network namespace in a pod with host networking; others are compared
+// with the node's, where they can be seen.
+func findHostNamespaces(h *host.Host, ctr *api.Container) (shared policy.Known[[]specs.LinuxNamespaceType], maybe []specs.LinuxNamespaceType) {
+	have := ctr.GetLinux().GetNamespaces()
+	if len(have) == 0 {
+		return shared, nil
+	}
+	shared.OK = true
+	for _, kind := range podNamespaces {
+		path, listed := namespacePath(have, kind)
+		switch {
+		case !listed:
+			shared.Value = append(shared.Value, kind)
+		case path == "" || kind == specs.NetworkNamespace:
+			// It is a new one, or one of the pod's own.
+		default:
+			switch is := h.IsNodeNamespace(path, kind); {
+			case !is.OK:
+				maybe = append(maybe, kind)
+			case is.Value:
+				shared.Value = append(shared.Value, kind)
+			}
+		}
+	}
+	return shared, maybe
+}
+
+func namespacePath(list []*api.LinuxNamespace, kind specs.LinuxNamespaceType) (path string, listed bool) {
+	i := slices.IndexFunc(list, func(n *api.LinuxNamespace) bool { return n.GetType() == string(kind) })
+	if i < 0 {
+		return "", false
+	}
+	return list[i].GetPath(), true
+}
+
 // containerOf reads what the runtime tells of the container itself.
-func containerOf(pod *api.PodSandbox, ctr *api.Container) policy.Container {
-	out := policy.Container{
-		ID:             ctr.GetId(),
-		CgroupsPath:    ctr.GetLinux().GetCgroupsPath(),
-		HostNamespaces: hostNamespaces(pod),
+func (p *Plugin) containerOf(pod *api.PodSandbox, ctr *api.Container) policy.Container {
+	out := policy.Container{ID: ctr.GetId(), CgroupsPath: ctr.GetLinux().GetCgroupsPath()}
+	if r := p.runtime.Load(); r.Name == runtimes.CRIO && !r.Has(change.TellsHostNamespaces) {
+		out.HostNamespaces, out.MaybeHost = findHostNamespaces(p.node.Host, ctr)
+	} else {
+		out.HostNamespaces = hostNamespaces(pod)
 	}
 	if u := ctr.GetUser(); u != nil {
 		out.User = policy.Is(policy.User{UID: u.GetUid(), GID: u.GetGid()})

@@ -37,11 +37,11 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 	if sel.Empty() {
 		return nil
 	}
-	facts := policy.Facts{Request: w.request, Container: containerOf(pod, ctr)}
+	facts := policy.Facts{Request: w.request, Container: p.containerOf(pod, ctr)}
 	facts.Container.PodSysctls = p.pods.sysctls(w.podID)
 	facts.Host = HostFacts(p.node.Host, sel)
 	if w.request.UserNamespace.Value {
-		facts.Host.UIDMap, facts.Host.GIDMap = p.podIDMaps(pod)
+		facts.Host.UIDMap, facts.Host.GIDMap = p.podIDMaps(pod, ctr)
 	} else {
 		facts.Host.UIDMap, facts.Host.GIDMap = p.node.Host.NodeIDMaps()
 	}
@@ -80,8 +80,13 @@ func HostFacts(h *host.Host, sel policy.Selection) policy.Host {
 // podIDMaps reads the pod's id maps by its sandbox's process. The map of the
 // node itself can be no pod's: the process is another one then, that got the
 // same number after the sandbox had ended.
-func (p *Plugin) podIDMaps(pod *api.PodSandbox) (uid, gid policy.Known[[]specs.LinuxIDMapping]) {
-	uid, gid = p.node.Host.IDMaps(pod.GetPid())
+// Where a pod has no process, the namespace's own path leads to the map.
+func (p *Plugin) podIDMaps(pod *api.PodSandbox, ctr *api.Container) (uid, gid policy.Known[[]specs.LinuxIDMapping]) {
+	if pid := pod.GetPid(); pid != 0 {
+		uid, gid = p.node.Host.IDMaps(pid)
+	} else if path, _ := namespacePath(ctr.GetLinux().GetNamespaces(), specs.UserNamespace); path != "" {
+		uid, gid = p.node.Host.IDMapsAt(path)
+	}
 	nodeUID, nodeGID := p.node.Host.NodeIDMaps()
 	if slices.Equal(uid.Value, nodeUID.Value) || slices.Equal(gid.Value, nodeGID.Value) {
 		var unknown policy.Known[[]specs.LinuxIDMapping]

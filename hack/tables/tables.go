@@ -103,5 +103,10 @@ What its NRI does, from its source; "tried" was also seen on CRI-O 1.36.3 and a
 development version of 1.37. What says "no" goes to the wrapper, or the container is
 refused.
 
+With drop_infra_ctr, CRI-O's default, a pod has no process. The agent then reads the pod's
+id map by entering its user namespace by path. It must see CRI-O's /run and be allowed
+setns(2), as a service of the node is; in a pod with the runtime's seccomp profile it is
+not, and what needs the map is refused.
+
 ` + CRIO()
 }

@@ -54,9 +54,9 @@ func (d *decider) note(code Code, profile, text string) {
 func (d *decider) userNamespace() bool { return d.facts.Request.UserNamespace.Value }
 
 // namespacesKnown stops where the runtime tells nothing of namespaces: what a
-// device, a sysctl or a capability means depends on them.
+// device or a capability means depends on the user namespace.
 func (d *decider) namespacesKnown() error {
-	if !d.facts.Request.UserNamespace.OK || !d.facts.Container.HostNamespaces.OK {
+	if !d.facts.Request.UserNamespace.OK {
 		return d.refuse(UnknownFact, "would get profile %q, whose meaning depends on the pod's namespaces, and the runtime does not tell them",
 			d.profiles[0])
 	}

@@ -47,6 +47,10 @@ func (d *decider) sysctls() error {
 	for _, name := range sortedKeys(d.effects.sysctls) {
 		v := d.effects.sysctls[name]
 		ns, _ := SysctlNamespace(name)
+		if c := &d.facts.Container; !c.HostNamespaces.OK || slices.Contains(c.MaybeHost, ns) {
+			return d.refuse(UnknownFact, "would get sysctl %s of profile %q, which would be the node's own if the pod shares the node's %s namespace, and the runtime does not tell",
+				name, v.profile, ns)
+		}
 		if slices.Contains(d.facts.Container.HostNamespaces.Value, ns) {
 			if v.asked != "" {
 				return d.refuse(HostNamespace, "asks for profile %q, whose sysctl %s would be the node's own: the pod shares the node's %s namespace",

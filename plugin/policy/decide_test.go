@@ -33,7 +33,7 @@ func TestDecideUnknownNamespaces(t *testing.T) {
 	runDecide(t, []decideCase{
 		{name: "no Linux part", profiles: a, facts: noLinuxPart, code: UnknownFact, refusal: sentence},
 		{name: "the user namespace alone", profiles: a, facts: func(f *Facts) { f.Request.UserNamespace = Known[bool]{} }, code: UnknownFact, refusal: sentence},
-		{name: "the host's alone", profiles: a, facts: func(f *Facts) { f.Container.HostNamespaces = Known[[]specs.LinuxNamespaceType]{} }, code: UnknownFact, refusal: sentence},
+		{name: "the host's alone matter to sysctls only", profiles: a, facts: func(f *Facts) { f.Container.HostNamespaces = Known[[]specs.LinuxNamespaceType]{} }, want: Adjustment{Env: map[string]string{"x": "y"}}},
 		{name: "the user alone does not matter here", profiles: a, facts: func(f *Facts) { f.Container.User = Known[User]{} }, want: Adjustment{Env: map[string]string{"x": "y"}}},
 	})
 }

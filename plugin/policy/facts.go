@@ -40,6 +40,9 @@ type Container struct {
 	// HostNamespaces lists the namespace types that the pod shares with the
 	// node. Unknown if the runtime sent no namespaces.
 	HostNamespaces Known[[]specs.LinuxNamespaceType]
+	// MaybeHost lists those of which it is not known. None is in
+	// HostNamespaces.
+	MaybeHost []specs.LinuxNamespaceType
 
 	// PodSysctls are the sysctls that nodegate gave to other containers of
 	// the same pod, by name.

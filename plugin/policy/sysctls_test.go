@@ -25,6 +25,7 @@ func TestDecideSysctls(t *testing.T) {
 		return func(f *Facts) { f.Container.PodSysctls = map[string]GivenSysctl{name: {value, "init"}} }
 	}
 	const notMapped = `would get sysctl net.ipv4.ping_group_range = "0 {max_gid}" of profile "ping", but {max_gid} does not exist: 0 is not in the pod's id map`
+	const notTold = `would get sysctl net.ipv4.ping_group_range of profile "ping", which would be the node's own if the pod shares the node's network namespace, and the runtime does not tell`
 	hostNet := Reason{LeftOut, "ping", "sysctl net.ipv4.ping_group_range: the pod shares the node's network namespace"}
 
 	runDecide(t, []decideCase{
@@ -43,6 +44,9 @@ func TestDecideSysctls(t *testing.T) {
 			refusal: `would get sysctl net.ipv4.ping_group_range = "0 {max_gid}" of profile "ping", but {max_gid} cannot be told: the pod's id map could not be read`},
 		{name: "uids and gids", profiles: both, facts: func(f *Facts) { inUserNamespace(f); f.Host.UIDMap = idMap(extent(0, 1, 11)) }, want: Adjustment{Sysctls: map[string]string{"net.x": "10 65535 65535"}}},
 
+		{name: "host namespaces unknown", profiles: ping, facts: func(f *Facts) { f.Container.HostNamespaces.OK = false }, code: UnknownFact, refusal: notTold},
+		{name: "the network namespace alone unknown", profiles: ping, facts: func(f *Facts) { f.Container.MaybeHost = []specs.LinuxNamespaceType{"network"} }, code: UnknownFact, refusal: notTold},
+		{name: "another one unknown", profiles: ping, facts: func(f *Facts) { f.Container.MaybeHost = []specs.LinuxNamespaceType{"ipc"} }, want: set("0 2147483647")},
 		{name: "host network, always", profiles: ping, facts: shares("network"), reasons: []Reason{hostNet}},
 		{name: "host network, on request", profiles: ping, ask: "ping", facts: shares("pid", "network"), code: HostNamespace,
 			refusal: `asks for profile "ping", whose sysctl net.ipv4.ping_group_range would be the node's own: the pod shares the node's network namespace`},
