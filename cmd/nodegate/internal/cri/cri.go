@@ -24,10 +24,11 @@ import (
 // maxMessage bounds an answer, in bytes. A verbose one holds whole OCI specs.
 const maxMessage = 64 << 20
 
-// endpoints are where containerd usually listens: its own, that of k3s and RKE2,
-// that of k0s.
+// endpoints are where a runtime usually listens: containerd's own, that of k3s and
+// RKE2, that of k0s, CRI-O's.
 var endpoints = []string{
 	"unix:///run/containerd/containerd.sock", "unix:///run/k3s/containerd/containerd.sock", "unix:///run/k0s/containerd.sock",
+	"unix:///run/crio/crio.sock",
 }
 
 // Client is a connection to the runtime.

@@ -39,7 +39,7 @@ type Status struct {
 	Handlers       map[string]Handler // nil if it does not tell
 }
 
-// Handler is a runtime handler of containerd.
+// Handler is a runtime handler.
 type Handler struct {
 	BinaryName    string // "" for runc
 	SystemdCgroup bool
@@ -63,13 +63,22 @@ func (c *Client) Status(ctx context.Context) (s Status, err error) {
 				Options Handler `json:"options"`
 			} `json:"runtimes"`
 		} `json:"containerd"`
+		CRIO struct {
+			DefaultRuntime    string
+			CgroupManagerName string
+			Runtimes          map[string]struct{ RuntimePath string }
+		} `json:"crio"`
 	}
 	// A runtime whose answer is of another kind tells nothing here.
-	if err := json.Unmarshal([]byte(r.GetInfo()["config"]), &info); err == nil && len(info.Containerd.Runtimes) > 0 {
-		s.Default, s.Handlers = info.Containerd.Default, map[string]Handler{}
-		for name, h := range info.Containerd.Runtimes {
-			s.Handlers[name] = h.Options
-		}
+	if err := json.Unmarshal([]byte(r.GetInfo()["config"]), &info); err != nil || len(info.Containerd.Runtimes)+len(info.CRIO.Runtimes) == 0 {
+		return s, nil
+	}
+	s.Default, s.Handlers = info.Containerd.Default+info.CRIO.DefaultRuntime, map[string]Handler{}
+	for name, h := range info.Containerd.Runtimes {
+		s.Handlers[name] = h.Options
+	}
+	for name, h := range info.CRIO.Runtimes {
+		s.Handlers[name] = Handler{BinaryName: h.RuntimePath, SystemdCgroup: info.CRIO.CgroupManagerName == "systemd"}
 	}
 	return s, nil
 }

@@ -12,11 +12,9 @@ import (
 	"github.com/nodegate/nodegate/plugin/change"
 )
 
-const nriSection = "[plugins.'io.containerd.nri.v1.nri']"
-
 func checkNRI(f *Facts) []Finding {
 	const check = "nri"
-	s := f.Containerd.Value.NRI
+	s, t := f.Containerd.Value.NRI, f.terms()
 	switch {
 	case !f.Containerd.OK() && f.NRI.Value.Listening:
 		return one(check, OK, "on: its socket is there", "")
@@ -24,10 +22,10 @@ func checkNRI(f *Facts) []Finding {
 		return cannotTell(check, f.Containerd.Unknown)
 	case s.Disabled:
 		return one(check, Problem, "off: no agent can connect", fmt.Sprintf(
-			"write disable = false under %s in %s and restart containerd, or run nodegate install", nriSection, where(f)))
+			"write %s under %s in %s and restart %s, or run nodegate install", t.on, t.nri, where(f), t.unit))
 	case s.NoConnections:
-		return one(check, Problem, "on, but only for plugins that containerd starts itself: no agent can connect", fmt.Sprintf(
-			"write disable_connections = false under %s in %s and restart containerd", nriSection, where(f)))
+		return one(check, Problem, "on, but only for plugins that "+t.name+" starts itself: no agent can connect", fmt.Sprintf(
+			"write %s under %s in %s and restart %s", t.connect, t.nri, where(f), t.unit))
 	}
 	return one(check, OK, "on", "")
 }
@@ -37,7 +35,7 @@ func checkSocket(f *Facts) []Finding {
 	theirs := f.Containerd.Value.NRI.Socket
 	switch {
 	case f.Containerd.OK() && !f.Policy.InContainer && shortPath(theirs) != shortPath(f.Policy.Socket):
-		return one(check, Problem, fmt.Sprintf("containerd's is %s, and the agent connects to %s", theirs, f.Policy.Socket),
+		return one(check, Problem, fmt.Sprintf("%s's is %s, and the agent connects to %s", f.terms().name, theirs, f.Policy.Socket),
 			fmt.Sprintf("write socket = %q under [nri] in %s and start the agent again", theirs, f.Policy.Path))
 	case !f.NRI.OK():
 		return cannotTell(check, f.NRI.Unknown)
@@ -46,7 +44,7 @@ func checkSocket(f *Facts) []Finding {
 	case f.Containerd.OK() && f.Containerd.Value.NRI.Disabled:
 		return one(check, Problem, f.NRI.Value.Path+": nothing listens there, as NRI is off", "switch NRI on, see nri")
 	}
-	return one(check, Problem, f.NRI.Value.Path+": nothing listens there", "restart containerd")
+	return one(check, Problem, f.NRI.Value.Path+": nothing listens there", "restart "+f.terms().unit)
 }
 
 // The limits that containerd has by default.
@@ -60,7 +58,7 @@ func checkTimeouts(f *Facts) []Finding {
 	if !f.Containerd.OK() {
 		return cannotTell(check, f.Containerd.Unknown)
 	}
-	s := f.Containerd.Value.NRI
+	s, t := f.Containerd.Value.NRI, f.terms()
 	found := fmt.Sprintf("registration %s, request %s", s.Registration, s.Request)
 	var low []string
 	for _, limit := range []struct {
@@ -69,16 +67,16 @@ func checkTimeouts(f *Facts) []Finding {
 	}{{"plugin_registration_timeout", s.Registration, usualRegistration}, {"plugin_request_timeout", s.Request, usualRequest}} {
 		// What does not parse containerd does not start with.
 		if d, err := time.ParseDuration(limit.text); err == nil && d < limit.usual {
-			low = append(low, fmt.Sprintf("%s = %q", limit.key, limit.usual))
+			low = append(low, fmt.Sprintf("%s = %q", t.timeout+limit.key, limit.usual))
 		}
 	}
 	if len(low) > 0 {
 		return one(check, Warning, found+": an agent that takes longer is left out, and the container runs without its adjustment",
-			fmt.Sprintf("write %s under %s in %s and restart containerd", strings.Join(low, " and "), nriSection, where(f)))
+			fmt.Sprintf("write %s under %s in %s and restart %s", strings.Join(low, " and "), t.nri, where(f), t.unit))
 	}
 	if n, request := f.Runtime.Value.Containers, parsed(s.Request); request > 0 && n > perSecond*int(request/time.Second) {
 		return one(check, Warning, fmt.Sprintf("%s: an agent that registers is told of all %d containers within that, which takes a slow or busy node longer", found, n),
-			fmt.Sprintf("write plugin_request_timeout = \"%ds\" under %s in %s and restart containerd", 2*(n/perSecond+1), nriSection, where(f)))
+			fmt.Sprintf("write %splugin_request_timeout = \"%ds\" under %s in %s and restart %s", t.timeout, 2*(n/perSecond+1), t.nri, where(f), t.unit))
 	}
 	return one(check, OK, found, "")
 }
@@ -106,11 +104,11 @@ func checkValidator(f *Facts) []Finding {
 	case byDefault:
 		return one(check, OK, "off; the wrapper, as the default runtime, refuses what the agent has not seen", "")
 	case v == nil:
-		return one(check, Warning, "this containerd has none: nothing keeps a container from running while the agent is away",
-			"use containerd 2.2 or later, or the wrapper as the default runtime (docs/wrapper.md)")
+		return one(check, Warning, "this runtime has none: nothing keeps a container from running while the agent is away",
+			"use containerd 2.2 or CRI-O 1.34 or later, or the wrapper as the default runtime (docs/wrapper.md)")
 	}
 	return one(check, Warning, "off: a pod cannot require the agent, and runs unadjusted while that is away", fmt.Sprintf(
-		"write enable = true under [plugins.'io.containerd.nri.v1.nri'.default_validator] in %s and restart containerd, or run nodegate install", where(f)))
+		"write %s under %s in %s and restart %s, or run nodegate install", f.terms().enable, f.terms().validator, where(f), f.terms().unit))
 }
 
 // validates looks at what a validator that is on refuses.
@@ -123,9 +121,9 @@ func validates(f *Facts, v *Validator) []Finding {
 			hit = append(hit, key)
 		}
 	}
-	if len(hit) > 0 {
+	if t := f.terms(); len(hit) > 0 {
 		return one(check, Problem, fmt.Sprintf("on, with %s: containers that the policy changes so are refused", list(hit)),
-			fmt.Sprintf("write %s = false under [plugins.'io.containerd.nri.v1.nri'.default_validator] in %s and restart containerd", strings.Join(hit, " = false and "), where(f)))
+			fmt.Sprintf("write %s%s = false under %s in %s and restart %s", t.keys, strings.Join(hit, " = false and "+t.keys), t.validator, where(f), t.unit))
 	}
 	found := "on"
 	if len(v.Rejects) > 0 {
@@ -136,19 +134,19 @@ func validates(f *Facts, v *Validator) []Finding {
 
 func checkRequired(f *Facts) []Finding {
 	const check = "required-plugins"
-	v := f.Containerd.Value.NRI.Validator
+	v, t := f.Containerd.Value.NRI.Validator, f.terms()
 	switch {
 	case !f.Containerd.OK():
 		return cannotTell(check, f.Containerd.Unknown)
 	case v != nil && v.Enabled && len(v.Required) == 0 && v.Tolerate != "":
 		return one(check, Warning, fmt.Sprintf("none for all pods, and whoever writes %q: true on a pod has it start unadjusted while the agent is away, whatever the pod requires", v.Tolerate),
-			fmt.Sprintf("take tolerate_missing_plugins_annotation out of [plugins.'io.containerd.nri.v1.nri'.default_validator] in %s and restart containerd", where(f)))
+			fmt.Sprintf("take %stolerate_missing_plugins_annotation out of %s in %s and restart %s", t.keys, t.validator, where(f), t.unit))
 	case v == nil || !v.Enabled || len(v.Required) == 0:
 		return one(check, OK, "none for all pods; a pod says so by its annotation", "")
 	}
 	found := fmt.Sprintf("%s, for all pods", list(v.Required))
-	remedy := fmt.Sprintf("write required_plugins = [] under [plugins.'io.containerd.nri.v1.nri'.default_validator] in %s, "+
-		"restart containerd, and require the agent by annotation (docs/security.md)", where(f))
+	remedy := fmt.Sprintf("write %srequired_plugins = [] under %s in %s, "+
+		"restart %s, and require the agent by annotation (docs/security.md)", t.keys, t.validator, where(f), t.unit)
 	if v.Tolerate != "" {
 		return one(check, Warning, fmt.Sprintf("%s without annotation %q: static pods without it do not start while a plugin is away", found, v.Tolerate), remedy)
 	}

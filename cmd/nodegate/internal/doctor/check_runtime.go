@@ -25,7 +25,7 @@ func checkRuntime(f *Facts) []Finding {
 	switch {
 	case !r.Known:
 		return one(check, Warning, found+": nothing is known of its NRI, so it is taken for the oldest",
-			"nodegate is made for containerd: use containerd 2.3 or later")
+			"nodegate is made for containerd and CRI-O: use containerd 2.3 or CRI-O 1.36 or later")
 	case r.DeliversAll:
 		return one(check, OK, found, "")
 	case runsWrapper(f):
@@ -64,20 +64,26 @@ func checkConfiguration(f *Facts) []Finding {
 	if !f.Containerd.OK() {
 		return cannotTell(check, f.Containerd.Unknown)
 	}
-	found := fmt.Sprintf("version %d, %s", c.Version, c.Config)
+	found, unit := fmt.Sprintf("version %d, %s", c.Version, c.Config), f.terms().unit
+	if c.DropIns != "" {
+		found = fmt.Sprintf("%s and %s", c.Config, c.DropIns)
+	}
 	switch {
 	case f.Runtime.Value.Handlers != nil && !maps.Equal(f.Runtime.Value.Handlers, c.Handlers):
-		return one(check, Warning, found+": the running containerd has other runtime handlers than its files", "restart containerd")
+		return one(check, Warning, found+": the running "+unit+" has other runtime handlers than its files", "restart "+unit)
 	case !c.Started.IsZero() && c.Changed.After(c.Started.Add(restartGrace)):
-		return one(check, Warning, fmt.Sprintf("%s: changed at %s, after containerd started: what follows is what its files say today",
-			found, c.Changed.Format(time.DateTime)), "restart containerd")
+		return one(check, Warning, fmt.Sprintf("%s: changed at %s, after %s started: what follows is what its files say today",
+			found, c.Changed.Format(time.DateTime), unit), "restart "+unit)
 	}
 	return one(check, OK, found, "")
 }
 
-// where names containerd's main file in a remedy.
+// where names the file for a remedy.
 func where(f *Facts) string {
-	if f.Containerd.OK() {
+	switch {
+	case f.Containerd.Value.DropIns != "":
+		return "a file in " + f.Containerd.Value.DropIns
+	case f.Containerd.OK():
 		return f.Containerd.Value.Config
 	}
 	return "containerd's configuration"

@@ -65,8 +65,9 @@ type Runtime struct {
 // Handler is a runtime handler of containerd.
 type Handler = cri.Handler
 
-// Containerd is what the running program makes of its files today.
+// Containerd is what the running program makes of its files today, or CRI-O of its own.
 type Containerd struct {
+	DropIns  string    // CRI-O's folder of them; "" for containerd
 	Config   string    // path of its main file
 	Changed  time.Time // when the newest of its files changed
 	Started  time.Time

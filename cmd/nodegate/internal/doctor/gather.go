@@ -57,7 +57,7 @@ func Gather(ctx context.Context, o Options) (*Facts, error) {
 	f.Runtime = g.runtime(ctx)
 	g.view = g.seenBy(g.pid)
 	defer g.view.close()
-	f.Containerd = g.containerd(ctx, f.Runtime)
+	f.Containerd = g.configured(ctx, f.Runtime)
 	f.NRI = g.nriSocket()
 	f.Kernel = g.kernel(ctx, f.Containerd)
 	f.Cgroup = g.cgroup()

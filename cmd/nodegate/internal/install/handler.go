@@ -50,7 +50,7 @@ func (l *loaded) needs(r release, binary string, byDefault bool) (*needs, error)
 		n.socket = s
 	}
 	if r.hasValidator() {
-		n.validator(l, key(nri, "default_validator"))
+		n.validator(l.doc, key(nri, "default_validator"), "enable")
 	} else {
 		n.notes = append(n.notes, fmt.Sprintf("containerd %s has no validator for required-plugins.noderesource.dev: without the wrapper, a pod that is created while no agent runs is created unadjusted", r))
 	}
@@ -70,15 +70,15 @@ func (l *loaded) disabled() error {
 
 // validator switches on what refuses a pod whose required plugins are away. Its list
 // for all pods stays as it is: it would stop static pods.
-func (n *needs) validator(l *loaded, at []string) {
-	if on, _ := tomledit.Lookup(l.doc, key(at, "enable")); on == true {
+func (n *needs) validator(doc map[string]any, at []string, enable string) {
+	if on, _ := tomledit.Lookup(doc, key(at, enable)); on == true {
 		return
 	}
-	n.want(true, at, "enable")
-	t, _ := lookup[map[string]any](l.doc, at)
+	n.want(true, at, enable)
+	t, _ := lookup[map[string]any](doc, at)
 	for _, k := range slices.Sorted(maps.Keys(t)) {
 		list, _ := t[k].([]any)
-		if k != "enable" && (t[k] == true || len(list) > 0) {
+		if k != enable && (t[k] == true || len(list) > 0) {
 			n.notes = append(n.notes, fmt.Sprintf("the default validator was off and has %s set, which takes effect now: see that it does not refuse what nodegate adjusts", k))
 		}
 	}

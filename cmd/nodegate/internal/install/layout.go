@@ -23,7 +23,7 @@ type Layout struct {
 }
 
 // Layouts are the names for --layout.
-var Layouts = []string{"auto", "containerd", "k3s", "rke2"}
+var Layouts = []string{"auto", "containerd", "k3s", "rke2", crioName}
 
 var layouts = []Layout{
 	{
@@ -38,6 +38,7 @@ var layouts = []Layout{
 		Name: "rke2", config: "/var/lib/rancher/rke2/agent/etc/containerd/config.toml", generated: true,
 		programs: []string{"/var/lib/rancher/rke2/bin/containerd"}, units: []string{"rke2-server", "rke2-agent"}, state: "/run/k3s/containerd",
 	},
+	crioLayout,
 }
 
 // layout finds out how containerd is configured on this node, or takes the caller's
@@ -60,13 +61,13 @@ func (t Tree) layout(name, config string) (Layout, error) {
 	case name != "":
 		return Layout{}, fmt.Errorf("there is no layout %q: write one of %s", name, strings.Join(Layouts, ", "))
 	case len(found) == 0:
-		return Layout{}, errors.New("there is no containerd, k3s or RKE2 on this node: install it first, or say which it is by --layout, and --root if the node's files are elsewhere")
+		return Layout{}, errors.New("there is no containerd, k3s, RKE2 or CRI-O on this node: install it first, or say which it is by --layout, and --root if the node's files are elsewhere")
 	default:
 		var names, configs []string
 		for _, l := range found {
 			names, configs = append(names, l.Name), append(configs, l.config)
 		}
-		return Layout{}, fmt.Errorf("this node has more than one configuration of containerd (%s): say which is the kubelet's by --layout, one of %s",
+		return Layout{}, fmt.Errorf("this node has more than one container runtime (%s): say which is the kubelet's by --layout, one of %s",
 			strings.Join(configs, ", "), strings.Join(names, ", "))
 	}
 	l := found[0]
@@ -79,7 +80,7 @@ func (t Tree) layout(name, config string) (Layout, error) {
 // named tells the layout by a configuration's path; "" for no path.
 func named(config string) string {
 	for _, l := range layouts {
-		if l.generated && path.Clean(config) == l.config {
+		if (l.generated || l.Name == crioName) && path.Clean(config) == l.config {
 			return l.Name
 		}
 	}

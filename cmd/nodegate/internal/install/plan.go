@@ -49,6 +49,14 @@ type Plan struct {
 	made   []string // directories, by Apply
 }
 
+// Runtime names who reads what was changed.
+func (p *Plan) Runtime() string {
+	if slices.Contains(p.Units, crioName) {
+		return "CRI-O"
+	}
+	return "containerd"
+}
+
 // Empty reports whether everything is as it is to be.
 func (p *Plan) Empty() bool {
 	return !slices.ContainsFunc(p.Writes, func(w Write) bool { return w.changes() })
@@ -119,6 +127,9 @@ func (p *planner) containerd(ctx context.Context) (*needs, error) {
 	}
 	p.plan.Units = p.tree.units(layout)
 	p.next.Units = p.plan.Units
+	if layout.Name == crioName {
+		return p.crio(layout)
+	}
 	r, err := p.release(ctx, layout)
 	if err != nil {
 		return nil, err

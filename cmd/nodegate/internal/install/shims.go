@@ -59,6 +59,7 @@ func (t Tree) containers(state, wrapper string) []container {
 			look(shim.proc + "/cwd/..")
 		}
 	}
+	all = append(all, t.monitored()...)
 	slices.SortFunc(all, func(a, b container) int { return strings.Compare(a.id, b.id) })
 	return all
 }
@@ -104,6 +105,9 @@ func podIn(name string) string {
 	}
 	_ = json.Unmarshal([]byte(small(name, 4<<20)), &spec) // nobody's bundle, then
 	namespace, pod := spec.Annotations["io.kubernetes.cri.sandbox-namespace"], spec.Annotations["io.kubernetes.cri.sandbox-name"]
+	if namespace == "" { // CRI-O's
+		namespace, pod = spec.Annotations["io.kubernetes.pod.namespace"], spec.Annotations["io.kubernetes.pod.name"]
+	}
 	if !namespaceName.MatchString(namespace) || !containerID.MatchString(pod) {
 		return ""
 	}

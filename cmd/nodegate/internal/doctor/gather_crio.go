@@ -1,0 +1,121 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/crio"
+	"github.com/nodegate/nodegate/plugin/change"
+	"github.com/nodegate/nodegate/plugin/runtimes"
+)
+
+// configured finds out what the runtime is told by its files. Which runtime that
+// is, its program says, not the name that it gives itself: only a containerd is run
+// and asked.
+func (g *gatherer) configured(ctx context.Context, r Told[Runtime]) Told[Containerd] {
+	if g.pid == 0 {
+		return g.containerd(ctx, r)
+	}
+	proc := "/proc/" + strconv.Itoa(g.pid)
+	exe, err := os.Readlink(proc + "/exe")
+	if err != nil {
+		return unknown[Containerd](why(err))
+	}
+	cmdline, err := os.ReadFile(proc + "/cmdline")
+	if err != nil {
+		return unknown[Containerd](why(err))
+	}
+	args := strings.Split(strings.TrimSuffix(string(cmdline), "\x00"), "\x00")
+	program := path.Base(strings.TrimSuffix(exe, " (deleted)"))
+	called := path.Base(strings.TrimSpace(args[0]))
+	switch {
+	case program == "crio" || called == "crio":
+		return toldOr(g.crio(proc, args[1:], r.Value.Version))
+	case program != "containerd" && called != "containerd":
+		return unknown[Containerd](fmt.Sprintf("%s is neither containerd nor CRI-O: how it is configured is not known", exe))
+	}
+	return g.containerd(ctx, r)
+}
+
+// crio reads CRI-O's files.
+func (g *gatherer) crio(proc string, args []string, version string) (c Containerd, err error) {
+	config, folder := option(args, "config", "c"), option(args, "config-dir", "d")
+	if config == "" {
+		config = crio.DefaultConfig
+	}
+	if folder == "" {
+		folder = crio.DropIns
+	}
+	s, err := crio.Load(config, folder, func(name string) ([]byte, error) {
+		text, err := g.view.host.ReadFile(name, maxText)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return text, err
+	}, func(folder string) ([]string, error) {
+		names := g.list(folder, "*")
+		slices.Sort(names)
+		return names, nil
+	})
+	if err != nil {
+		return c, err
+	}
+	c = Containerd{DropIns: folder, Config: config, Started: started(proc), Changed: g.changed(s.Files), Handlers: map[string]Handler{}, NRI: crioNRI(s)}
+	if known := runtimes.Of(runtimes.CRIO, version, ""); !known.Has(change.Validates) {
+		c.NRI.Validator = nil
+	}
+	c.Default, _ = crio.Lookup[string](s.Doc, crio.DefaultRuntime)
+	c.Root, _ = crio.Lookup[string](s.Doc, []string{"crio", "root"})
+	all, _ := crio.Lookup[map[string]any](s.Doc, crio.Runtimes)
+	manager, _ := crio.Lookup[string](s.Doc, []string{"crio", "runtime", "cgroup_manager"})
+	for name := range all {
+		h := Handler{BinaryName: name, SystemdCgroup: manager != "cgroupfs"}
+		if program, _ := crio.Lookup[string](all, []string{name, "runtime_path"}); program != "" {
+			h.BinaryName = program
+		}
+		c.Handlers[name] = h
+	}
+	return c, nil
+}
+
+// crioNRI reads NRI's settings, with CRI-O's defaults.
+func crioNRI(s *crio.Settings) NRISettings {
+	nri, _ := crio.Lookup[map[string]any](s.Doc, crio.NRI)
+	n := NRISettings{Socket: "/var/run/nri/nri.sock", Registration: "5s", Request: "2s", Validator: &Validator{}}
+	n.Disabled = nri["enable_nri"] == false
+	n.NoConnections = nri["nri_disable_connections"] == true
+	for key, into := range map[string]*string{"nri_listen": &n.Socket, "nri_plugin_registration_timeout": &n.Registration, "nri_plugin_request_timeout": &n.Request} {
+		if text, _ := nri[key].(string); text != "" {
+			*into = text
+		}
+	}
+	table, _ := crio.Lookup[map[string]any](s.Doc, crio.Validator)
+	for key, value := range table {
+		own, _ := strings.CutPrefix(key, crioTerms.keys)
+		list, _ := value.([]any)
+		switch {
+		case key == "nri_enable_default_validator":
+			n.Validator.Enabled = value == true
+		case strings.HasPrefix(own, "reject_") && value == true:
+			n.Validator.Rejects = append(n.Validator.Rejects, own)
+		case own == "required_plugins":
+			for _, name := range list {
+				n.Validator.Required = append(n.Validator.Required, fmt.Sprint(name))
+			}
+		case own == "tolerate_missing_plugins_annotation":
+			n.Validator.Tolerate, _ = value.(string)
+		}
+	}
+	slices.Sort(n.Validator.Rejects)
+	return n
+}
