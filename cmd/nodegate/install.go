@@ -110,7 +110,7 @@ func checkRoot(root *string, dryRun bool) error {
 func carryOut(ctx context.Context, s *systemd, plan *install.Plan, o install.Options, dryRun, restart bool) error {
 	if plan.Empty() && (dryRun || !restart || !plan.Owed && !o.Unit) {
 		if plan.Owed {
-			fmt.Fprintf(s.w, "nothing to do, but containerd has not been restarted since: systemctl restart %s\n", strings.Join(plan.Units, " "))
+			fmt.Fprintf(s.w, "nothing to do, but %s has not been restarted since: systemctl restart %s\n", plan.Runtime(), strings.Join(plan.Units, " "))
 			return nil
 		}
 		fmt.Fprintln(s.w, "nothing to do")
@@ -136,7 +136,7 @@ func carryOut(ctx context.Context, s *systemd, plan *install.Plan, o install.Opt
 			return err
 		}
 	} else if plan.Reread || plan.Owed {
-		fmt.Fprintf(s.w, "For containerd to take this up: systemctl restart %s\n", strings.Join(plan.Units, " "))
+		fmt.Fprintf(s.w, "For %s to take this up: systemctl restart %s\n", plan.Runtime(), strings.Join(plan.Units, " "))
 	}
 	if !o.NoAgent {
 		startAgent(ctx, s, plan, o, restart)

@@ -102,7 +102,7 @@ func forget(ctx context.Context, s *systemd, r *install.Removal, due bool, units
 			return fmt.Errorf("the files are gone, and containerd was not restarted: %w", err)
 		}
 	case due:
-		fmt.Fprintf(s.w, "For containerd to take this up: systemctl restart %s\n", strings.Join(r.Units, " "))
+		fmt.Fprintf(s.w, "For %s to take this up: systemctl restart %s\n", r.Runtime(), strings.Join(r.Units, " "))
 		fmt.Fprintln(s.w, "Until then pods of the handler nodegate do not start, nor any others if it is the default.")
 	}
 	if restart {
