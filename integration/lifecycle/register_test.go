@@ -26,7 +26,7 @@ import (
 // each with containerd's default seccomp profile, registers within containerd's usual
 // limit of 2 s. What it takes among 5,000 depends on the machine; to measure it:
 //
-//	NODEGATE_CONTAINERS=5000 go test ./integration -run TestRegisterAmongThousand -v
+//	NODEGATE_CONTAINERS=5000 go test ./integration/lifecycle -run TestRegisterAmongThousand -v
 func TestRegisterAmongThousand(t *testing.T) {
 	node.Require(t, node.Options{})
 	containers := 1000

@@ -57,22 +57,20 @@ func buildExecOnly(t testing.TB) string {
 	return filepath.Join(dir, "exec-only")
 }
 
-// TestCost compares whole processes, run in turns, by the shortest time of each:
-// a machine that does other things as well only ever adds to it.
-func TestCost(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some seconds")
-	}
-	n := newNode(t)
-	runc := program(t, "runc")
+// BenchmarkCost compares whole processes, run in turns, by the shortest time of each:
+// a machine that does other things as well only ever adds to it. It fails where the wrapper
+// costs more than it may.
+func BenchmarkCost(b *testing.B) {
+	n := newNode(b)
+	runc := program(b, "runc")
 	n.write("runc.toml", "version = 1\npath = \""+runc+"\"\nstate_dir = \""+n.path("state")+"\"\n", 0o644)
-	thin := buildExecOnly(t)
-	within(t, "--version takes more than 1.1 times what a program takes that only execs", func() bool {
+	thin := buildExecOnly(b)
+	within(b, "--version takes more than 1.1 times what a program takes that only execs", func() bool {
 		times := alternate(120, func() {},
-			func() { runQuiet(t, thin, []string{"TARGET=" + runc}, "--version") },
-			func() { runQuiet(t, n.wrapper, nil, "--version") })
+			func() { runQuiet(b, thin, []string{"TARGET=" + runc}, "--version") },
+			func() { runQuiet(b, n.wrapper, nil, "--version") })
 		ratio := float64(times[1]) / float64(times[0])
-		t.Logf("--version: exec only %v, nodegate-runc %v, ratio %.3f", times[0], times[1], ratio)
+		b.Logf("--version: exec only %v, nodegate-runc %v, ratio %.3f", times[0], times[1], ratio)
 		return ratio <= 1.1
 	})
 
@@ -82,27 +80,27 @@ func TestCost(t *testing.T) {
 		Seccomp: []change.SeccompRule{{Syscalls: []string{"mknod", "mknodat"}, Errno: 1}}, ProcUnmasked: true}
 	for _, dir := range []string{n.bundle, n.path("state")} { // both are on /run, which is in memory
 		n.mkdir(dir)
-		missing(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755") != nil, "a tmpfs cannot be mounted")
-		t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+		missing(b, unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755") != nil, "a tmpfs cannot be mounted")
+		b.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
 	}
 	annotations := n.decide(a)
 	linux := `{"maskedPaths":["/proc/kcore"],"seccomp":{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["` +
 		strings.Repeat(`some_system_call","`, 400) + `mknod"],"action":"SCMP_ACT_ALLOW"}]}}`
 	spec := n.spec(1000, annotations, linux)
 	create := func(program string) func() {
-		return func() { runQuiet(t, program, nil, "--log", n.log, "create", "--bundle", n.bundle, "c1") }
+		return func() { runQuiet(b, program, nil, "--log", n.log, "create", "--bundle", n.bundle, "c1") }
 	}
 	fresh := func() { n.write("bundle/config.json", spec, 0o600) }
-	within(t, "a create with a change takes more than 5 ms more than one without the wrapper", func() bool {
+	within(b, "a create with a change takes more than 5 ms more than one without the wrapper", func() bool {
 		times := alternate(120, fresh, create("/bin/true"), create(n.wrapper))
-		t.Logf("create with a change: %v more than without the wrapper", times[1]-times[0])
+		b.Logf("create with a change: %v more than without the wrapper", times[1]-times[0])
 		return times[1]-times[0] <= 5*time.Millisecond
 	})
 }
 
 // within measures again where a limit is passed: other tests run beside this
 // one, and their load is not the wrapper's cost.
-func within(t *testing.T, otherwise string, measure func() bool) {
+func within(t testing.TB, otherwise string, measure func() bool) {
 	t.Helper()
 	const tries = 8
 	for range tries {

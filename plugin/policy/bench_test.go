@@ -125,18 +125,15 @@ func TestUnconcernedAllocatesNothing(t *testing.T) {
 // A decision costs what matches, not what exists: among 1,000 grants no more
 // than three times what it costs with one. Each measure is the median of
 // many short ones, taken in turns so that a busy machine slows both.
-func TestDecideScales(t *testing.T) {
-	if testing.Short() || raceEnabled {
-		t.Skip("times mean nothing under -short or -race")
-	}
+func BenchmarkDecideScales(b *testing.B) {
 	for _, shape := range policyShapes() {
 		for _, concerned := range []bool{true, false} {
 			var run [2]func()
 			for i, grants := range []int{1, 1000} {
-				p, f := shape.policy(t, grants), shape.facts(grants, concerned)
+				p, f := shape.policy(b, grants), shape.facts(grants, concerned)
 				run[i] = func() {
 					if d, err := decideOnce(p, f); err != nil || len(d.Profiles) > 0 != concerned {
-						t.Fatal(d, err)
+						b.Fatal(d, err)
 					}
 				}
 			}
@@ -144,9 +141,9 @@ func TestDecideScales(t *testing.T) {
 			for try := 0; try < 8 && thousand > 3*one; try++ {
 				one, thousand = medians(run) // it may have been the machine
 			}
-			t.Logf("%s, granted %v: %.0f ns with 1 grant, %.0f ns with 1,000", shape.name, concerned, one, thousand)
+			b.Logf("%s, granted %v: %.0f ns with 1 grant, %.0f ns with 1,000", shape.name, concerned, one, thousand)
 			if thousand > 3*one {
-				t.Errorf("%s, granted %v: %.0f ns with 1 grant, %.0f ns with 1,000", shape.name, concerned, one, thousand)
+				b.Errorf("%s, granted %v: %.0f ns with 1 grant, %.0f ns with 1,000", shape.name, concerned, one, thousand)
 			}
 		}
 	}

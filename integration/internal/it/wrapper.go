@@ -49,7 +49,7 @@ func (w *BuiltWrapper) Configure(t *testing.T, state string) {
 }
 
 // BuildCommand compiles a command as it is shipped: static and stripped.
-func BuildCommand(t *testing.T, pkg string) string {
+func BuildCommand(t testing.TB, pkg string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "command")
 	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, pkg)

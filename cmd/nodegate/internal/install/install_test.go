@@ -18,7 +18,6 @@ import (
 	"text/template"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/tomledit"
-	"github.com/nodegate/nodegate/integration/node"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/golden")
@@ -44,16 +43,24 @@ func newHost(t *testing.T, version string) *host {
 		h.must(os.MkdirAll(h.at("/etc/containerd"), 0o755))
 		return h
 	}
-	node.Require(t, node.Options{Containerd: version})
-	bin, err := node.BinDir()
-	h.must(err)
-	program, err := os.ReadFile(filepath.Join(bin, "containerd-"+version, "containerd"))
+	program, err := os.ReadFile(filepath.Join(binDir(), "containerd-"+version, "containerd"))
+	if err != nil && os.Getenv("CI") == "" && os.Getenv("NODEGATE_REQUIRE") == "" {
+		t.Skipf("run make runtimes: %v", err)
+	}
 	h.must(err)
 	h.write("/usr/bin/containerd", string(program))
 	h.must(os.Chmod(h.at("/usr/bin/containerd"), 0o755))
 	h.must(os.MkdirAll(h.at("/etc/containerd"), 0o755))
 	h.o.Containerd = ""
 	return h
+}
+
+// binDir is where make runtimes builds.
+func binDir() string {
+	if dir := os.Getenv("NODEGATE_BIN"); dir != "" {
+		return dir
+	}
+	return "../../../../bin"
 }
 
 func (h *host) must(err error) {
@@ -233,7 +240,7 @@ func TestContainerds(t *testing.T) {
 	none := map[string]any{}
 	nvidia := map[string]any{"options.SystemdCgroup": true, "privileged_without_host_devices": true}
 	annotated := map[string]any{"options.SystemdCgroup": true, "pod_annotations": []any{"example.org/*"}}
-	for _, version := range node.Containerds() {
+	for _, version := range []string{"2.4.2", "2.2.9", "2.0.14", "1.7.35"} {
 		t.Run(version, func(t *testing.T) {
 			h := newHost(t, version)
 			empty := h.tree()

@@ -1,8 +1,0 @@
-// SPDX-FileCopyrightText: The nodegate authors
-// SPDX-License-Identifier: Apache-2.0
-
-//go:build !race
-
-package policy
-
-const raceEnabled = false
