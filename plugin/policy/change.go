@@ -5,7 +5,7 @@ package policy
 
 import "github.com/nodegate/nodegate/plugin/change"
 
-// What a decision consists of, as package change has it.
+// Adjustment and the other parts of a decision are as package change has them.
 type (
 	Adjustment       = change.Adjustment
 	Device           = change.Device
