@@ -53,7 +53,7 @@ images: deps ## Build the Debian images that the tests run (as root)
 .PHONY: probe
 probe:
 	@mkdir -p $(BIN)
-	@$(GOBUILD) -ldflags '-s -w' -o $(BIN)/ ./integration/probe ./integration/node/limitless
+	@$(GOBUILD) -ldflags '-s -w' -o $(BIN)/ ./integration/probe ./integration/node/limitless ./integration/machines/guest
 
 # The machine is compared before and after: what make itself installs and builds is there
 # by then.

@@ -1,0 +1,130 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package machines
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// cache is the folder of everything that takes long to make: roots, images and saved
+// states. Each is a folder named after what it is and a digest of all that it was made of,
+// so that one that is there is right.
+type cache string
+
+// entry returns the folder of name and key. Where there is none, fill makes its content,
+// once also when two runs ask at the same time, and what the name had before goes.
+func (c cache) entry(name, key string, fill func(dir string) error) (string, error) {
+	dir := c.path(name, key)
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	unlock, err := c.lock(name)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil // made by another run meanwhile
+	}
+	// What a killed run has left half made is nobody's now that the lock is ours.
+	for _, pattern := range []string{".new-" + name + ".*", name + "@*"} {
+		if err := c.remove(pattern); err != nil {
+			return "", err
+		}
+	}
+	fresh := filepath.Join(string(c), ".new-"+name+".d")
+	if err := os.Mkdir(fresh, 0o755); err != nil {
+		return "", fmt.Errorf("making %s: %w", name, err)
+	}
+	if err := fill(fresh); err != nil {
+		return "", errors.Join(fmt.Errorf("making %s: %w", name, err), os.RemoveAll(fresh))
+	}
+	if err := os.Rename(fresh, dir); err != nil {
+		return "", fmt.Errorf("making %s: %w", name, err)
+	}
+	return dir, nil
+}
+
+func (c cache) path(name, key string) string { return filepath.Join(string(c), name+"@"+key) }
+
+// has reports whether an entry is there.
+func (c cache) has(name, key string) bool {
+	_, err := os.Stat(c.path(name, key))
+	return err == nil
+}
+
+func (c cache) remove(pattern string) error {
+	old, err := filepath.Glob(filepath.Join(string(c), pattern))
+	if err != nil {
+		return err
+	}
+	for _, path := range old {
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("removing what was made before: %w", err)
+		}
+	}
+	return nil
+}
+
+// lock waits for whoever makes the same thing.
+func (c cache) lock(name string) (unlock func(), err error) {
+	if err := os.MkdirAll(string(c), 0o755); err != nil {
+		return nil, fmt.Errorf("making the folder of machines: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(string(c), "."+name+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("locking %s: %w", name, err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("locking %s: %w", name, err), f.Close())
+	}
+	return func() { f.Close() }, nil
+}
+
+// digest is a key of all that is given.
+func digest(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return fmt.Sprintf("%x", sum[:8])
+}
+
+// digestFiles is a key of files, by size and time: a program that is built anew has
+// another time, and reading gigabytes at each start would cost more than it tells.
+func digestFiles(paths ...string) (string, error) {
+	var parts []string
+	for _, path := range paths {
+		err := filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			info, err := d.Info()
+			if err != nil {
+				return err
+			}
+			rel, err := filepath.Rel(filepath.Dir(path), name)
+			parts = append(parts, fmt.Sprint(rel, info.Size(), info.ModTime().UnixNano()))
+			return err
+		})
+		if err != nil {
+			return "", fmt.Errorf("looking at what a machine is made of: %w", err)
+		}
+	}
+	return digest(parts...), nil
+}
+
+// digestContent is a key of one file's bytes.
+func digestContent(path string) (string, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("looking at what a machine is made of: %w", err)
+	}
+	return digest(string(content)), nil
+}

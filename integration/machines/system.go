@@ -1,0 +1,74 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package machines
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nodegate/nodegate/integration/node"
+)
+
+// System is a Debian that a machine runs.
+type System struct {
+	Name  string // of its files in the cache
+	Suite string // Debian's name of the release
+	Arch  string // Debian's name of the architecture
+	// Kernel is the flavour that is booted: "cloud", or "full", which knows USB.
+	Kernel string
+	// Kernels are the packages of all flavours that the root has.
+	Kernels []string
+	// Packages come beside those that every machine has.
+	Packages []string
+	// Containerd is a version of hack/pins. Default: node.DefaultContainerd.
+	Containerd string
+}
+
+// The systems that tests run.
+var (
+	// Trixie is Debian 13 with kernel 6.12.
+	Trixie = System{Name: "trixie", Suite: "trixie", Arch: "amd64", Kernel: "cloud", Kernels: []string{"linux-image-cloud-amd64"}}
+	// TrixieUSB is Debian 13 with the kernel that has drivers for USB.
+	TrixieUSB = System{Name: "trixie-usb", Suite: "trixie", Arch: "amd64", Kernel: "full", Kernels: []string{"linux-image-amd64"}}
+	// Bookworm is Debian 12 with kernel 6.1.
+	Bookworm = System{Name: "bookworm", Suite: "bookworm", Arch: "amd64", Kernel: "cloud", Kernels: []string{"linux-image-cloud-amd64"}}
+)
+
+// Systems are all of them, the one that most tests run first.
+func Systems() []System { return []System{Trixie, TrixieUSB, Bookworm} }
+
+// SystemNamed finds one by its name.
+func SystemNamed(name string) (System, error) {
+	var names []string
+	for _, s := range Systems() {
+		if s.Name == name {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	return System{}, fmt.Errorf("no system is named %q: use one of %s", name, strings.Join(names, ", "))
+}
+
+// packages are what the root is made of, beside Debian's minimal system.
+func (s System) packages() []string {
+	all := append([]string{
+		"systemd-sysv", "udev", "dbus", // a system
+		"systemd-container",                // a node in a container of its own
+		"apparmor",                         // containerd's default profile is loaded by its parser
+		"iproute2", "nftables", "iptables", // the pods' network
+		"kmod", "procps", "ca-certificates",
+	}, s.Kernels...)
+	all = append(all, s.Packages...)
+	slices.Sort(all)
+	return all
+}
+
+// containerd is the version that the machine runs.
+func (s System) containerd() string {
+	if s.Containerd != "" {
+		return s.Containerd
+	}
+	return node.DefaultContainerd
+}

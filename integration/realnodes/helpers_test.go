@@ -1,0 +1,171 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package realnodes shows that nodegate does what it says on real nodes: Debian machines
+// with systemd, pure cgroup v2 and AppArmor, which are rebooted too.
+package realnodes
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nodegate/nodegate/integration/machines"
+	"github.com/nodegate/nodegate/integration/node"
+)
+
+// limit bounds a wait for something that takes seconds on an idle machine: here it is
+// emulated, beside whatever else runs.
+const limit = 5 * time.Minute
+
+// Where a machine has what a test brings.
+const (
+	programs = "/root/nodegate" // as an administrator unpacks a release
+	tests    = "/root/tests"    // this program and what it needs
+)
+
+// machine is a machine as one test sees it: what goes wrong fails the test.
+type machine struct {
+	*testing.T
+	*machines.Machine
+}
+
+// start starts a machine that ends with the test. It has nodegate's programs, not
+// installed. Where the test fails, its console and journal are in the log.
+func start(t *testing.T, o machines.Options) *machine {
+	t.Helper()
+	machines.Require(t, o)
+	o.Log = t.Output()
+	began := time.Now()
+	m, err := machines.Start(t.Context(), o)
+	must(t, err)
+	t.Cleanup(func() {
+		if t.Failed() {
+			ctx, cancel := context.WithTimeout(context.Background(), limit)
+			defer cancel()
+			journal, _ := m.Sh(ctx, "journalctl --no-pager -n 100 -u containerd -u nodegate; dmesg | tail -20")
+			t.Logf("the console:\n%s\nthe journal:\n%s", m.Console(), journal)
+		}
+		must(t, m.Close())
+	})
+	here := &machine{t, m}
+	bin, err := node.BinDir()
+	must(t, err)
+	for _, name := range []string{"nodegate", "nodegate-runc"} {
+		must(t, m.Copy(t.Context(), filepath.Join(bin, name), programs+"/"+name))
+	}
+	t.Logf("the machine is ready after %.1f s", time.Since(began).Seconds())
+	return here
+}
+
+// sh runs a line of the shell on the machine, which has to end well.
+func (m *machine) sh(line string) string {
+	m.Helper()
+	out, err := m.try(line)
+	if err != nil {
+		m.Fatal(err)
+	}
+	return out
+}
+
+// try is sh for a line that may fail.
+func (m *machine) try(line string) (string, error) {
+	m.Helper()
+	ctx, cancel := context.WithTimeout(m.Context(), limit)
+	defer cancel()
+	began := time.Now()
+	out, err := m.Sh(ctx, line)
+	m.Logf("# %s    (%.1f s)\n%s", line, time.Since(began).Seconds(), out)
+	return strings.TrimSpace(out), err
+}
+
+// becomes waits until a line prints something.
+func (m *machine) becomes(line, want string) {
+	m.Helper()
+	got := ""
+	for until := time.Now().Add(limit); time.Now().Before(until); time.Sleep(300 * time.Millisecond) {
+		out, _ := m.Sh(m.Context(), line) // it may fail until it does not
+		if got = strings.TrimSpace(out); got == want {
+			return
+		}
+	}
+	m.Fatalf("%s: %s, want %s", line, got, want)
+}
+
+// write writes a file of the machine.
+func (m *machine) write(path, content string) {
+	m.Helper()
+	must(m, m.Write(m.Context(), path, 0o644, strings.NewReader(content)))
+}
+
+// insideEnv says which part of a test's inner half to run: a test of pods runs on the
+// machine, where it speaks to containerd as the kubelet does.
+const insideEnv = "NODEGATE_INSIDE"
+
+// inside is the inner part to run, "" for the outer half.
+func inside() string { return os.Getenv(insideEnv) }
+
+// inside runs a part of the test's inner half on the machine: this very program, with the
+// name of the test.
+func (m *machine) inside(part string) {
+	m.Helper()
+	m.bring()
+	name, _, _ := strings.Cut(m.Name(), "/")
+	out := &lines{t: m.T}
+	err := m.Stream(m.Context(), out, []string{insideEnv + "=" + part, node.BinDirEnv + "=" + tests, node.RequireEnv + "=1"},
+		tests+"/test", "-test.run=^"+name+"$", "-test.v", "-test.timeout=15m")
+	out.flush()
+	if err != nil {
+		m.Errorf("part %q on the machine failed: %v", part, err)
+	}
+}
+
+// bring puts this program on the machine, once.
+func (m *machine) bring() {
+	m.Helper()
+	if _, err := m.Sh(m.Context(), "test -e "+tests+"/test"); err == nil {
+		return
+	}
+	program, err := os.Executable()
+	must(m, err)
+	bin, err := node.BinDir()
+	must(m, err)
+	began := time.Now()
+	must(m, m.Copy(m.Context(), program, tests+"/test"))
+	must(m, m.Copy(m.Context(), filepath.Join(bin, "probe"), tests+"/probe"))
+	m.Logf("the test is on the machine after %.1f s", time.Since(began).Seconds())
+}
+
+// lines logs what is written to it, by lines.
+type lines struct {
+	t    *testing.T
+	rest string
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.rest += string(p)
+	for {
+		line, rest, found := strings.Cut(l.rest, "\n")
+		if !found {
+			return len(p), nil
+		}
+		l.t.Log("| " + line)
+		l.rest = rest
+	}
+}
+
+func (l *lines) flush() {
+	if l.rest != "" {
+		l.t.Log("| " + l.rest)
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
