@@ -49,7 +49,14 @@ runtimes: deps probe ## Build these, BuildKit and every other containerd that th
 images: deps ## Build the Debian images that the tests run (as root)
 	@hack/images.sh
 
-# The test image's program, and what stands before runc on a node with cgroup v2.
+# What Debian machines start from: their packages, an image, a saved state. A quarter of an
+# hour once; what is made is kept in bin/machines.
+.PHONY: machines
+machines: runtimes images ## Make the Debian machines that the tests run (as root)
+	$(GO) run -buildvcs=false ./hack/machine build
+
+# The test image's program, what stands before runc on a node with cgroup v2, and what a
+# machine runs beside Debian.
 .PHONY: probe
 probe:
 	@mkdir -p $(BIN)
@@ -58,8 +65,8 @@ probe:
 # The machine is compared before and after: what make itself installs and builds is there
 # by then.
 .PHONY: test
-test: runtimes images build golangci-lint ## Run all tests and the linter (as root)
-	hack/unchanged.sh $(MAKE) --no-print-directory lint test-unit integration test-kubernetes
+test: runtimes images machines build golangci-lint ## Run all tests and the linter (as root)
+	hack/unchanged.sh $(MAKE) --no-print-directory lint test-unit integration test-kubernetes test-machines
 
 # The race detector needs cgo, as the pinned runc does. Packages run one at a time, since
 # each of them is built with it anew.
@@ -73,11 +80,16 @@ test-unit: probe build ## Run the tests that need no containerd (as root)
 # -p 1: one package at a time, since all of them share one machine.
 .PHONY: integration
 integration: runtimes images build ## Run the tests on a real containerd alone (as root)
-	NODEGATE_REQUIRE=1 $(GO) test -count=1 -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./integration/... | grep -vE '/integration/(cluster|kubernetes)$$')
+	NODEGATE_REQUIRE=1 $(GO) test -count=1 -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./integration/... | grep -vE '/integration/(cluster|kubernetes|machines.*|realnodes)$$')
 
 .PHONY: test-kubernetes
 test-kubernetes: runtimes images build image ## Run the chart's tests on a real Kubernetes alone (as root)
 	NODEGATE_REQUIRE=1 $(GO) test -count=1 -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./integration/cluster ./integration/kubernetes
+
+# -p 1: an emulator takes both cores of a small machine.
+.PHONY: test-machines
+test-machines: machines build ## Run the tests on Debian machines alone (as root)
+	NODEGATE_REQUIRE=1 $(GO) test -count=1 -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./integration/machines/... ./integration/realnodes
 
 # A release's program has a go.mod of its own. The time of all that it writes is that of
 # the last commit, so that a clean tree gives the same image everywhere.

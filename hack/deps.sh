@@ -17,6 +17,12 @@ readonly commands=(
 	nsenter:util-linux  # the node lives in namespaces of its own
 	mount:mount
 	systemd-analyze:systemd # the properties of nodegate render systemd
+	qemu-system-x86_64:qemu-system-x86 # the tests' machines, and what they are made by:
+	qemu-img:qemu-utils
+	mke2fs:e2fsprogs
+	setpriv:util-linux
+	zstd:zstd
+	xz:xz-utils
 )
 
 missing=()

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -96,35 +97,40 @@ func digest(parts ...string) string {
 	return fmt.Sprintf("%x", sum[:8])
 }
 
-// digestFiles is a key of files, by size and time: a program that is built anew has
-// another time, and reading gigabytes at each start would cost more than it tells.
+// digestFiles is a key of files, by their bytes, and of a folder's.
 func digestFiles(paths ...string) (string, error) {
-	var parts []string
+	sum := sha256.New()
 	for _, path := range paths {
 		err := filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err
 			}
-			info, err := d.Info()
+			f, err := os.Open(name)
 			if err != nil {
 				return err
 			}
-			rel, err := filepath.Rel(filepath.Dir(path), name)
-			parts = append(parts, fmt.Sprint(rel, info.Size(), info.ModTime().UnixNano()))
+			defer f.Close()
+			fmt.Fprintf(sum, "\x00%s\x00", d.Name())
+			_, err = io.Copy(sum, f)
 			return err
 		})
 		if err != nil {
 			return "", fmt.Errorf("looking at what a machine is made of: %w", err)
 		}
 	}
-	return digest(parts...), nil
+	return fmt.Sprintf("%x", sum.Sum(nil)[:8]), nil
 }
 
-// digestContent is a key of one file's bytes.
-func digestContent(path string) (string, error) {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("looking at what a machine is made of: %w", err)
+// digestTimes is a key of large files, by size and time: reading gigabytes at each start
+// would cost more than it tells.
+func digestTimes(paths ...string) (string, error) {
+	var parts []string
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return "", fmt.Errorf("looking at what a machine is made of: %w", err)
+		}
+		parts = append(parts, fmt.Sprint(info.Name(), info.Size(), info.ModTime().UnixNano()))
 	}
-	return digest(string(content)), nil
+	return digest(parts...), nil
 }

@@ -65,24 +65,23 @@ func (b *builder) programs() map[string]string {
 
 // imageKey is a digest of all that an image is made of.
 func (b *builder) imageKey(rootTar string) (string, error) {
-	guest, err := digestContent(filepath.Join(b.bin, "guest"))
+	paths := []string{filepath.Join(b.bin, "probe")}
+	for from := range b.programs() {
+		paths = append(paths, from)
+	}
+	programs, err := digestFiles(sorted(paths)...)
 	if err != nil {
 		return "", err
 	}
-	paths := []string{filepath.Join(b.bin, "probe")}
-	for from := range b.programs() {
-		if filepath.Base(from) != "guest" {
-			paths = append(paths, from)
-		}
-	}
+	paths = nil
 	for _, name := range containerImages {
 		paths = append(paths, filepath.Join(b.bin, "images", name+".tar"))
 	}
-	built, err := digestFiles(sorted(paths)...)
+	images, err := digestTimes(paths...)
 	if err != nil {
 		return "", err
 	}
-	own := []string{guest, built, rootTar, b.system.Kernel, diskSize}
+	own := []string{programs, images, rootTar, b.system.Kernel, diskSize}
 	entries, err := files.ReadDir("files")
 	if err != nil {
 		return "", err

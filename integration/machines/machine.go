@@ -51,6 +51,7 @@ func Start(ctx context.Context, o Options) (*Machine, error) {
 			return m, err
 		}
 		b.say("%s is booted, since its saved state does not load: %v", o.System.Name, err)
+		o.state = ""
 	}
 	return start(ctx, o, i)
 }

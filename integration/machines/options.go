@@ -36,7 +36,7 @@ type Options struct {
 
 	// to save: the machine's disk is this file, and what it writes stays.
 	disk string
-	// from a saved state: the folder.
+	// the saved state's folder.
 	state string
 }
 

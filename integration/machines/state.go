@@ -21,11 +21,12 @@ const (
 
 // restore starts a machine from the saved state, which is made where it is not there.
 func (b *builder) restore(ctx context.Context, o Options, i image) (*Machine, error) {
-	dir, err := b.state(ctx, i)
-	if err != nil {
-		return nil, err
+	if o.state == "" {
+		var err error
+		if o.state, err = b.state(ctx, i); err != nil {
+			return nil, err
+		}
 	}
-	o.state = dir
 	return start(ctx, o, i)
 }
 

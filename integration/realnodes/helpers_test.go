@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodegate/nodegate/integration/internal/it"
 	"github.com/nodegate/nodegate/integration/machines"
 	"github.com/nodegate/nodegate/integration/node"
 )
@@ -41,7 +42,7 @@ func start(t *testing.T, o machines.Options) *machine {
 	o.Log = t.Output()
 	began := time.Now()
 	m, err := machines.Start(t.Context(), o)
-	must(t, err)
+	it.Must(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {
 			ctx, cancel := context.WithTimeout(context.Background(), limit)
@@ -49,13 +50,13 @@ func start(t *testing.T, o machines.Options) *machine {
 			journal, _ := m.Sh(ctx, "journalctl --no-pager -n 100 -u containerd -u nodegate; dmesg | tail -20")
 			t.Logf("the console:\n%s\nthe journal:\n%s", m.Console(), journal)
 		}
-		must(t, m.Close())
+		it.Must(t, m.Close())
 	})
 	here := &machine{t, m}
 	bin, err := node.BinDir()
-	must(t, err)
+	it.Must(t, err)
 	for _, name := range []string{"nodegate", "nodegate-runc"} {
-		must(t, m.Copy(t.Context(), filepath.Join(bin, name), programs+"/"+name))
+		it.Must(t, m.Copy(t.Context(), filepath.Join(bin, name), programs+"/"+name))
 	}
 	t.Logf("the machine is ready after %.1f s", time.Since(began).Seconds())
 	return here
@@ -98,15 +99,8 @@ func (m *machine) becomes(line, want string) {
 // write writes a file of the machine.
 func (m *machine) write(path, content string) {
 	m.Helper()
-	must(m, m.Write(m.Context(), path, 0o644, strings.NewReader(content)))
+	it.Must(m.T, m.Write(m.Context(), path, 0o644, strings.NewReader(content)))
 }
-
-// insideEnv says which part of a test's inner half to run: a test of pods runs on the
-// machine, where it speaks to containerd as the kubelet does.
-const insideEnv = "NODEGATE_INSIDE"
-
-// inside is the inner part to run, "" for the outer half.
-func inside() string { return os.Getenv(insideEnv) }
 
 // inside runs a part of the test's inner half on the machine: this very program, with the
 // name of the test.
@@ -115,7 +109,7 @@ func (m *machine) inside(part string) {
 	m.bring()
 	name, _, _ := strings.Cut(m.Name(), "/")
 	out := &lines{t: m.T}
-	err := m.Stream(m.Context(), out, []string{insideEnv + "=" + part, node.BinDirEnv + "=" + tests, node.RequireEnv + "=1"},
+	err := m.Stream(m.Context(), out, []string{"NODEGATE_INSIDE=" + part, node.BinDirEnv + "=" + tests, node.RequireEnv + "=1"},
 		tests+"/test", "-test.run=^"+name+"$", "-test.v", "-test.timeout=15m")
 	out.flush()
 	if err != nil {
@@ -130,12 +124,12 @@ func (m *machine) bring() {
 		return
 	}
 	program, err := os.Executable()
-	must(m, err)
+	it.Must(m.T, err)
 	bin, err := node.BinDir()
-	must(m, err)
+	it.Must(m.T, err)
 	began := time.Now()
-	must(m, m.Copy(m.Context(), program, tests+"/test"))
-	must(m, m.Copy(m.Context(), filepath.Join(bin, "probe"), tests+"/probe"))
+	it.Must(m.T, m.Copy(m.Context(), program, tests+"/test"))
+	it.Must(m.T, m.Copy(m.Context(), filepath.Join(bin, "probe"), tests+"/probe"))
 	m.Logf("the test is on the machine after %.1f s", time.Since(began).Seconds())
 }
 
@@ -160,12 +154,5 @@ func (l *lines) Write(p []byte) (int, error) {
 func (l *lines) flush() {
 	if l.rest != "" {
 		l.t.Log("| " + l.rest)
-	}
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

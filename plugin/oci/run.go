@@ -148,6 +148,9 @@ func findRecord(store *record.Store, configPath string, who identity) (record.Re
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return found, fmt.Errorf("%s has no decision record, so its adjustment is not known: %s", who, who.advice(configPath))
+	case errors.Is(err, fs.ErrPermission):
+		// Root may read everything, as far as file modes go.
+		return found, fmt.Errorf("%s: its decision record cannot be read: %w; a security module such as SELinux denies it to the OCI runtime: see the kernel's log (ausearch -m avc, or dmesg) for the rule that is missing", who, err)
 	case err != nil:
 		return found, fmt.Errorf("%s: its decision record cannot be trusted: %w", who, err)
 	case who.nonce == "":

@@ -297,3 +297,24 @@ func TestOddCalls(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A security module denies what file modes do not: the sentence says where to look. Here
+// it is root without the capabilities that make root root.
+func TestRecordThatMayNotBeRead(t *testing.T) {
+	n := newNode(t)
+	n.spec(0, n.decide(mknod), "{}")
+	if err := os.Chmod(n.path("state"), 0); err != nil {
+		t.Fatal(err)
+	}
+	n.wrapper = powerless(t, n)
+	got := n.create()
+	n.wantRefused(got, "its decision record cannot be read: ")
+	n.wantRefused(got, "permission denied; a security module such as SELinux denies it to the OCI runtime")
+}
+
+// powerless is a program that runs the wrapper without any capability.
+func powerless(t *testing.T, n *node) string {
+	t.Helper()
+	n.write("bin/powerless", "#!/bin/sh\nexec setpriv --bounding-set=-all --inh-caps=-all "+n.wrapper+" \"$@\"\n", 0o755)
+	return n.path("bin/powerless")
+}

@@ -45,17 +45,32 @@ func checkDevice(d Device) Finding {
 		one.Status, one.Found = Problem, "absent: "+asks
 		one.Remedy = "load its kernel module or plug it in, or write optional = true in the profile"
 	default:
-		var nodes []string
-		for _, n := range d.Lookup.Nodes {
-			text := fmt.Sprintf("%s %d:%d mode %04o", n.Type, n.Major, n.Minor, n.Mode.Perm())
-			if n.Path != d.Path {
-				text = n.Path + " " + text
-			}
-			nodes = append(nodes, text)
-		}
-		one.Found = strings.Join(nodes, ", ")
+		checkNodes(d, &one)
 	}
 	return one
+}
+
+// checkNodes says what was found, and what has no driver.
+func checkNodes(d Device, one *Finding) {
+	var nodes []string
+	for i, n := range d.Lookup.Nodes {
+		text := fmt.Sprintf("%s %d:%d mode %04o", n.Type, n.Major, n.Minor, n.Mode.Perm())
+		if n.Path != d.Path {
+			text = n.Path + " " + text
+		}
+		switch driver := d.Drivers[i]; {
+		case !driver.OK:
+			text += ", driver unknown"
+		case driver.Value.Loaded:
+		case driver.Value.Module != "":
+			text += fmt.Sprintf(", opening it loads the module %s", driver.Value.Module)
+		default:
+			text += ", without a driver: whoever opens it gets ENODEV or ENXIO"
+			one.Status, one.Remedy = Problem, "load its kernel module; where the kernel has none, take the profile from this node's policy"
+		}
+		nodes = append(nodes, text)
+	}
+	one.Found = strings.Join(nodes, ", ")
 }
 
 func checkAgent(f *Facts) []Finding {

@@ -58,7 +58,7 @@ func healthy() *Facts {
 			Socket: "/run/nri/nri.sock", Kinds: []*change.Kind{change.KindSeccomp, change.KindSysctls, change.KindCgroup, change.KindCapabilities},
 			Devices: []Device{{Path: "/dev/kvm", Profiles: []string{"kvm"}, Lookup: policy.DeviceLookup{
 				Nodes: []policy.HostDevice{{Path: "/dev/kvm", Type: "c", Major: 10, Minor: 232, Mode: 0o660}},
-			}}},
+			}, Drivers: []policy.Known[host.Driver]{policy.Is(host.Driver{Loaded: true})}}},
 		},
 		Shadows:  told[error](nil),
 		Confined: told[*host.ConfinedError](nil),
@@ -277,6 +277,12 @@ var cases = []struct {
 	{"an absent device that is optional", func(f *Facts) {
 		f.Policy.Devices[0].Lookup, f.Policy.Devices[0].Optional = policy.DeviceLookup{}, true
 	}, "device /dev/kvm", OK, "absent, and optional", ""},
+	{"a device whose driver is loaded when it is opened", func(f *Facts) { f.Policy.Devices[0].Drivers[0] = policy.Is(host.Driver{Module: "kvm"}) },
+		"device /dev/kvm", OK, "opening it loads the module kvm", ""},
+	{"a device without a driver", func(f *Facts) { f.Policy.Devices[0].Drivers[0] = policy.Is(host.Driver{}) },
+		"device /dev/kvm", Problem, "without a driver: whoever opens it gets ENODEV or ENXIO", "load its kernel module"},
+	{"a device of which nobody knows", func(f *Facts) { f.Policy.Devices[0].Drivers[0] = policy.Known[host.Driver]{} },
+		"device /dev/kvm", OK, "driver unknown", ""},
 	{"a file for a device", func(f *Facts) { f.Policy.Devices[0].Lookup = policy.DeviceLookup{Err: errors.New("a regular file")} },
 		"device /dev/kvm", Problem, "a regular file", "narrow"},
 	{"no agent", func(f *Facts) { f.Agent.Value.Err, f.Agent.Value.Ready = unix.ECONNREFUSED, false },

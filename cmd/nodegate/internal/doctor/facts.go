@@ -164,6 +164,7 @@ type Device struct {
 	Profiles []string // that name it
 	Optional bool     // for all of them
 	Lookup   policy.DeviceLookup
+	Drivers  []policy.Known[host.Driver] // of each node that was found
 }
 
 // Agent is the agent as it answers at [server] listen.

@@ -49,6 +49,9 @@ func (g *gatherer) policy(problem error) Policy {
 	for _, at := range slices.Sorted(maps.Keys(devices)) {
 		d := devices[at]
 		d.Lookup = found[at]
+		for _, n := range d.Lookup.Nodes {
+			d.Drivers = append(d.Drivers, g.node.Driver(n))
+		}
 		p.Devices = append(p.Devices, *d)
 	}
 	return p

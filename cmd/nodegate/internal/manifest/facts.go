@@ -14,8 +14,9 @@ import (
 // ContainerID stands for the id that the runtime will draw.
 const ContainerID = "CONTAINER-ID"
 
-// CgroupsPath stands for the container's cgroup.
-const CgroupsPath = "/kubepods/pod/" + ContainerID
+// CgroupsPath stands for the container's cgroup. What it is called depends on the node's
+// cgroup driver and on the pod's quality of service, so it looks like neither driver's.
+const CgroupsPath = "/CGROUP-OF-POD/" + ContainerID
 
 // FirstID is the first of the ids of the node that the kubelet gives to pods
 // with a user namespace; each gets as many.

@@ -1,0 +1,41 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package realnodes
+
+import (
+	"testing"
+
+	"github.com/nodegate/nodegate/integration/internal/it"
+	"github.com/nodegate/nodegate/integration/node"
+)
+
+// attach is the machine's containerd, spoken to on the machine.
+func attach(t *testing.T) *node.Node {
+	t.Helper()
+	n, err := node.Attach(t.Context(), node.Options{SystemdCgroup: true})
+	it.Must(t, err)
+	t.Cleanup(func() { it.Must(t, n.Close()) })
+	return n
+}
+
+// granted is what a pod with these profiles gets.
+var granted = []it.QA{
+	{"open /dev/fuse rw", "ok"},
+	{"ioctl-tun", "ok"},
+	{"ping 127.0.0.1", "reply from 127.0.0.1"},
+	{"mknod b /dev/shm/block 7 0", "EPERM"},
+	{"cat /proc/self/attr/current", "cri-containerd.apparmor.d (enforce)\n"},
+}
+
+// installedPods is the part on the machine: real pods below containerd's own AppArmor
+// profile.
+func installedPods(t *testing.T) {
+	n := attach(t)
+	for _, handler := range []string{"", "nodegate"} {
+		for _, userns := range []bool{false, true} {
+			pod := node.PodConfig{Namespace: "ci", UserNamespace: userns, Handler: handler, Annotations: it.AskFor("fuse,tun,ping,no-mknod")}
+			it.ExpectEach(t, it.Run(t, n, pod, node.ContainerConfig{Seccomp: node.SeccompRuntimeDefault}), granted)
+		}
+	}
+}
