@@ -5,8 +5,8 @@
 # Builds the pinned tools of hack/pins into bin/:
 #
 #   runtimes.sh               containerd's default version, runc and the CNI plugins
-#   runtimes.sh all           these, every other version of containerd, BuildKit, and
-#                             Kubernetes with Helm
+#   runtimes.sh all           these, every other version of containerd, BuildKit,
+#                             Kubernetes with Helm, and what stands in for k3s
 #   runtimes.sh NAME...       the pins of these names, e.g. golangci-lint
 #
 # A pin is a folder with a go.mod of its own whose tool directives name what is
@@ -43,14 +43,19 @@ flags() {
 		ldflags="$ldflags -X k8s.io/component-base/version.gitVersion=$(awk '$1 == "k8s.io/kubernetes" { print $2; exit }' "$pins/$1/go.mod")"
 		tags=osusergo,netgo
 		;;
-	containerd-*)
+	containerd-* | k3s)
 		# NRI plugins learn the runtime's version from this variable; a module
 		# build would say "2.4.2+unknown", which no release says.
 		# version.Package is the module's path in every line of releases, v1 too.
 		local module
 		module=$(awk '$1 ~ /^github.com\/containerd\/containerd(\/v2)?\/cmd\/containerd$/ || $2 ~ /^github.com\/containerd\/containerd(\/v2)?\/cmd\/containerd$/ {
 			sub(/\/cmd\/containerd$/, "", $NF); print $NF; exit }' "$pins/$1/go.mod")
-		ldflags="$ldflags -X $module/version.Version=v${1#containerd-}"
+		local version=v${1#containerd-}
+		if [ "$1" = k3s ]; then # is a containerd as well
+			module=github.com/containerd/containerd/v2
+			version=$(awk -v m="$module" '$1 == m { print $2 "-k3s1"; exit }' "$pins/$1/go.mod")
+		fi
+		ldflags="$ldflags -X $module/version.Version=$version"
 		# Snapshotters that are not used, and NRI plugins as WebAssembly: a third of the build.
 		tags=no_btrfs,no_zfs,no_devmapper,no_aufs,nri_no_wasm,osusergo,netgo,static_build
 		;;
@@ -98,7 +103,7 @@ mkdir -p "$bin/.stamps"
 case ${1-} in
 "") set -- "${defaults[@]}" ;;
 all)
-	set -- "${defaults[@]}" buildkit kubernetes
+	set -- "${defaults[@]}" buildkit kubernetes k3s
 	for dir in "$pins"/containerd-*/; do
 		pin=$(basename "$dir")
 		[ "$pin" = "${defaults[0]}" ] || set -- "$@" "$pin"

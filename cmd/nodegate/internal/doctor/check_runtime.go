@@ -78,13 +78,13 @@ func checkConfiguration(f *Facts) []Finding {
 	return one(check, OK, found, "")
 }
 
-// where names the file for a remedy.
+// where names the file to edit in a remedy.
 func where(f *Facts) string {
 	switch {
 	case f.Containerd.Value.DropIns != "":
 		return "a file in " + f.Containerd.Value.DropIns
 	case f.Containerd.OK():
-		return f.Containerd.Value.Config
+		return f.Containerd.Value.Edit
 	}
 	return "containerd's configuration"
 }

@@ -39,7 +39,7 @@ func healthy() *Facts {
 			Known: true, DeliversAll: true, Status: cri.Status{Handlers: handlers, Default: "runc", UserNamespaces: []string{"", "runc", "nodegate"}},
 		}),
 		Containerd: told(Containerd{
-			Config: "/etc/containerd/config.toml", Changed: started.Add(-time.Hour), Started: started, Version: 4,
+			Config: "/etc/containerd/config.toml", Edit: "/etc/containerd/config.toml", Changed: started.Add(-time.Hour), Started: started, Version: 4,
 			Root: "/var/lib/containerd", Default: "runc",
 			Handlers: map[string]Handler{"runc": handlers["runc"], "nodegate": handlers["nodegate"]},
 			NRI: NRISettings{

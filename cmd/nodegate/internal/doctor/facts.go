@@ -69,6 +69,7 @@ type Handler = cri.Handler
 type Containerd struct {
 	DropIns  string    // CRI-O's folder of them; "" for containerd
 	Config   string    // path of its main file
+	Edit     string    // the file that settings belong into: another one where Config is generated
 	Changed  time.Time // when the newest of its files changed
 	Started  time.Time
 	Version  int // of the format that it writes

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"slices"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/containerd"
 )
 
 // containerd asks the very program that runs what it makes of its files. The
@@ -35,17 +38,24 @@ func (g *gatherer) containerd(ctx context.Context, r Told[Runtime]) Told[Contain
 	if strings.HasSuffix(exe, " (deleted)") {
 		return unknown[Containerd]("its program was replaced since it started: restart containerd")
 	}
-	cmdline, err := os.ReadFile(proc + "/cmdline")
+	cmdline, err := head(proc+"/cmdline", maxText)
 	if err != nil {
 		return unknown[Containerd](why(err))
 	}
-	args := strings.Split(strings.TrimSuffix(string(cmdline), "\x00"), "\x00")
-	file := option(args[1:], "config", "c")
-	if file == "" {
-		file = "/etc/containerd/config.toml"
+	line := containerd.ParseCommandLine(cmdline)
+	file := line.Option("config", "c")
+	bundled := containerd.BundledConfig(exe)
+	switch {
+	case file != "":
+	case bundled != "" && line.Overwritten:
+		file = bundled
+	case line.Overwritten:
+		return unknown[Containerd]("it has overwritten its command line, so the configuration that it reads is not known")
+	default:
+		file = containerd.DefaultConfig
 	}
 	// By the name that it was called by: k3s has many programs in one.
-	text, err := g.view.run(ctx, exe, args[0], "--config", file, "config", "dump")
+	text, err := g.view.run(ctx, exe, line.Name, "--config", file, "config", "dump")
 	if err != nil {
 		return unknown[Containerd](err.Error())
 	}
@@ -53,8 +63,11 @@ func (g *gatherer) containerd(ctx context.Context, r Told[Runtime]) Told[Contain
 	if err != nil {
 		return unknown[Containerd](fmt.Sprintf("reading what containerd says of its configuration: %v", err))
 	}
-	c.Config = file
-	if root := option(args[1:], "root", ""); root != "" {
+	c.Config, c.Edit = file, file
+	if file == bundled {
+		c.Edit = g.editable(file, imports)
+	}
+	if root := line.Option("root", ""); root != "" {
 		c.Root = root
 	}
 	c.Started = started(proc)
@@ -62,19 +75,31 @@ func (g *gatherer) containerd(ctx context.Context, r Told[Runtime]) Told[Contain
 	return told(c)
 }
 
-// option returns the value of a long or short option of a command line.
-func option(args []string, long, short string) string {
-	for i, arg := range args {
-		for _, name := range []string{"--" + long, "-" + long, "-" + short} {
-			if arg == name && name != "-" && i+1 < len(args) {
-				return args[i+1]
-			}
-			if value, ok := strings.CutPrefix(arg, name+"="); ok && name != "-" {
-				return value
-			}
+// editable names what k3s and RKE2 make a generated configuration of: a file in the
+// folder that it imports, or a template beside it.
+func (g *gatherer) editable(generated string, imports []string) string {
+	folder := path.Dir(generated)
+	for _, pattern := range imports {
+		if path.Dir(path.Dir(pattern)) == folder && path.Base(pattern) == "*.toml" {
+			return path.Join(path.Dir(pattern), "nri.toml")
 		}
 	}
-	return ""
+	var own struct{ Version int }
+	text, err := g.view.host.ReadFile(generated, maxText)
+	if err == nil && toml.Unmarshal(text, &own) == nil && own.Version == 2 {
+		return path.Join(folder, "config.toml.tmpl")
+	}
+	return path.Join(folder, "config-v3.toml.tmpl")
+}
+
+// head reads the beginning of a file.
+func head(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return io.ReadAll(io.LimitReader(f, limit))
 }
 
 // parseContainerd reads containerd's configuration of version 2, 3 or 4, as it

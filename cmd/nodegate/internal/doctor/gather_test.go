@@ -9,29 +9,6 @@ import (
 	"testing"
 )
 
-func TestOption(t *testing.T) {
-	for _, tc := range []struct {
-		args []string
-		want string
-	}{
-		{[]string{"--config", "/a", "--root", "/r"}, "/a"},
-		{[]string{"--log-level=info", "--config=/a"}, "/a"},
-		{[]string{"-config", "/a"}, "/a"},
-		{[]string{"-c", "/a", "-a", "/run/k3s/containerd/containerd.sock"}, "/a"},
-		{[]string{"-c=/a"}, "/a"},
-		{[]string{"--config"}, ""},
-		{[]string{"--config-dir", "/a"}, ""},
-		{nil, ""},
-	} {
-		if got := option(tc.args, "config", "c"); got != tc.want {
-			t.Errorf("%q: %q, want %q", tc.args, got, tc.want)
-		}
-	}
-	if got := option([]string{"-", "x", "--root=/r"}, "root", ""); got != "/r" {
-		t.Errorf("root: %q", got)
-	}
-}
-
 // The formats of 1.7 and of 2.x; integration reads those of real ones.
 func TestParseContainerd(t *testing.T) {
 	nri := NRISettings{Disabled: true, Socket: "/s", Registration: "5s", Request: "2s"}

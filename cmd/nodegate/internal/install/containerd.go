@@ -47,7 +47,7 @@ var versionPattern = regexp.MustCompile(`^(?:containerd \S+ )?v?(\d{1,4})\.(\d{1
 func parseRelease(s string) (release, error) {
 	m := versionPattern.FindStringSubmatch(strings.TrimSpace(s))
 	if m == nil {
-		return release{}, fmt.Errorf(`%q is no version of containerd: write --containerd-version 2.2.1, say`, s)
+		return release{}, fmt.Errorf(`%.80q is no version of containerd: write --containerd-version 2.2.1, say`, strings.TrimSpace(s))
 	}
 	r := release{}
 	r.major, _ = strconv.Atoi(m[1]) // four digits at most
@@ -76,5 +76,9 @@ func (t Tree) containerdVersion(ctx context.Context, programs []string) (release
 	if err != nil {
 		return release{}, fmt.Errorf("asking %s for its version: %w: say it by --containerd-version", cmd.Path, why(err))
 	}
-	return parseRelease(string(out))
+	r, err := parseRelease(string(out))
+	if err != nil {
+		return r, fmt.Errorf("asking %s for its version: %w", cmd.Args[0], err)
+	}
+	return r, nil
 }

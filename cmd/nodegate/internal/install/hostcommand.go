@@ -18,7 +18,8 @@ import (
 )
 
 // command is the first of a host's programs that there is, to be run in the host's root.
-// It runs as root, so only a program that nobody else can exchange will do.
+// It runs as root, so only a program that nobody else can exchange will do. It is called
+// by the name that was looked up: that of k3s is a link to a program that goes by it.
 func (t Tree) command(ctx context.Context, programs []string, args ...string) (*exec.Cmd, error) {
 	for _, name := range programs {
 		program, err := t.program(name)
@@ -29,6 +30,7 @@ func (t Tree) command(ctx context.Context, programs []string, args ...string) (*
 			return nil, err
 		}
 		cmd := exec.CommandContext(ctx, program, args...)
+		cmd.Args[0] = name
 		if t.root != "/" {
 			cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: t.root}
 			cmd.Dir = "/"

@@ -306,6 +306,8 @@ func TestGenerated(t *testing.T) {
 		{"k3s-v2-imports", "1.7.35", "k3s", "config.toml.tmpl", "", false}, // an import there would replace what k3s says
 		{"k3s-v3-imports", "2.2.9", "k3s", "", "", false},
 		{"rke2-v3-imports", "2.2.9", "rke2", "", "", true},
+		{"k3s-v3-today", "2.4.2", "k3s", "", "", true},
+		{"rke2-v3-today", "2.4.2", "rke2", "", "", false},
 	} {
 		name := tc.name + "-" + tc.version
 		t.Run(name, func(t *testing.T) {
