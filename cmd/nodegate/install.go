@@ -75,7 +75,7 @@ error: nothing is changed then, unless it says otherwise.`,
 	f.BoolVar(&noSystemd, "no-systemd", false, "add no systemd unit")
 	f.BoolVar(&o.NoAgent, "no-agent", false, "the agent runs as a pod: add no systemd unit and no policy")
 	agentFlags(cmd, &o.Agent)
-	f.BoolVar(&restart, "restart", false, "restart containerd if it has something to read, and the agent")
+	f.BoolVar(&restart, "restart", false, "restart containerd and the agent, each if its files changed since it started")
 	f.BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
 	return cmd
 }
@@ -108,7 +108,7 @@ func checkRoot(root *string, dryRun bool) error {
 }
 
 func carryOut(ctx context.Context, s *systemd, plan *install.Plan, o install.Options, dryRun, restart bool) error {
-	if plan.Empty() && (dryRun || !restart || !plan.Owed && !o.Unit) {
+	if plan.Empty() && (dryRun || !restart || !plan.Owed && (!o.Unit || s.upToDate(ctx, "nodegate", plan))) {
 		if plan.Owed {
 			fmt.Fprintf(s.w, "nothing to do, but %s has not been restarted since: systemctl restart %s\n", plan.Runtime(), strings.Join(plan.Units, " "))
 			return nil
@@ -162,13 +162,16 @@ func takeUp(ctx context.Context, s *systemd, plan *install.Plan, units []string)
 	return fmt.Errorf("all is as it was before: containerd did not start with this configuration, and runs with its former one again: %w", err)
 }
 
-// startAgent has systemd run the agent. One that runs goes on unless a restart is wanted.
+// startAgent has systemd run the agent. One that runs goes on unless a restart is wanted
+// and it has something to read: a restart leaves the node without an agent for a moment.
 func startAgent(ctx context.Context, s *systemd, plan *install.Plan, o install.Options, restart bool) {
 	if o.Unit {
-		s.reload(ctx)
+		// In this order, as systemctl does it: enabling changes what is on the disk.
 		s.enable(ctx, "nodegate")
+		s.reload(ctx)
 	}
 	switch {
+	case o.Unit && restart && s.upToDate(ctx, "nodegate", plan):
 	case o.Unit && restart:
 		s.restart(ctx, "nodegate")
 	case restart:

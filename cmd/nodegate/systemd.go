@@ -100,6 +100,19 @@ func (s *systemd) restart(ctx context.Context, unit string) {
 	})
 }
 
+// upToDate reports whether the agent runs, and has since its files were written. The
+// policy it reads by itself.
+func (s *systemd) upToDate(ctx context.Context, unit string, plan *install.Plan) bool {
+	if s.bus == nil {
+		return false
+	}
+	u, err1 := s.bus.GetUnitPropertiesContext(ctx, service(unit))
+	p, err2 := s.bus.GetUnitTypePropertiesContext(ctx, service(unit), "Service")
+	started, _ := p["ExecMainStartTimestamp"].(uint64) // microseconds, as its interface says
+	return err1 == nil && err2 == nil && u["ActiveState"] == "active" &&
+		plan.AgentWritten().Before(time.UnixMicro(int64(started)))
+}
+
 // job has systemd do something, and waits until it is done.
 func job(ctx context.Context, do func(ctx context.Context, name, mode string, ch chan<- string) (int, error), unit string) error {
 	done := make(chan string, 1)

@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,8 +29,9 @@ and runc.toml stay if they were changed; --purge removes them, and what the
 agent left in its directories; with --no-agent, for an agent that ran as a pod,
 that alone.
 
-The wrapper stays while containers run under it, as containerd needs it to stop
-them; uninstall again when they are gone.
+The programs stay while containers run under the wrapper, as containerd needs it
+to stop them; uninstall again when they are gone. It waits for those that are
+ending just then.
 
 Exits with 0 when all is gone, and with 1 if something stays, or if nothing was
 changed because of an error.`,
@@ -44,7 +47,7 @@ changed because of an error.`,
 				return err
 			}
 			defer s.close()
-			r, err := install.NewRemoval(o)
+			r, err := removal(cmd.Context(), s.w, o, dryRun)
 			if err != nil {
 				return err
 			}
@@ -59,6 +62,29 @@ changed because of an error.`,
 	f.BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
 	agentFlags(cmd, &o.Agent)
 	return cmd
+}
+
+// endingTime bounds the wait for containers that are ending: the kubelet says that a pod
+// is gone when its processes are, and containerd removes the rest after that.
+const endingTime = 15 * time.Second
+
+// removal plans, once what is ending has ended.
+func removal(ctx context.Context, w io.Writer, o install.RemovalOptions, dryRun bool) (*install.Removal, error) {
+	ctx, cancel := context.WithTimeout(ctx, endingTime)
+	defer cancel()
+	for said := false; ; said = true {
+		r, err := install.NewRemoval(o)
+		if err != nil || dryRun || len(r.Ending) == 0 || ctx.Err() != nil {
+			return r, err
+		}
+		if !said {
+			fmt.Fprintf(w, "waiting for what is ending: %s\n", some(r.Ending))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
 
 func remove(ctx context.Context, s *systemd, r *install.Removal, o install.RemovalOptions, dryRun bool) error {
@@ -116,16 +142,18 @@ func stays(r *install.Removal) error {
 	if len(r.Containers) == 0 {
 		return nil
 	}
-	some := func(names []string) string {
-		if len(names) > 5 {
-			return strings.Join(names[:5], ", ") + ", ..."
-		}
-		return strings.Join(names, ", ")
-	}
 	which := some(r.Containers)
 	if len(r.Pods) > 0 {
 		which = "of " + some(r.Pods)
 	}
-	return fmt.Errorf("nodegate-runc and runc.toml stay for %d containers that were created by it and could not be stopped without it (%s): delete their pods, and run nodegate uninstall again",
+	return fmt.Errorf("nodegate, nodegate-runc and runc.toml stay for %d containers that were created by it and could not be stopped without it (%s): delete their pods, and run nodegate uninstall again",
 		len(r.Containers), which)
+}
+
+// some names the first of many.
+func some(names []string) string {
+	if len(names) > 5 {
+		return strings.Join(names[:5], ", ") + ", ..."
+	}
+	return strings.Join(names, ", ")
 }

@@ -4,6 +4,8 @@
 package install
 
 import (
+	"errors"
+	"io/fs"
 	"path"
 	"time"
 
@@ -36,6 +38,43 @@ func (t Tree) Listening(socket string) time.Time {
 // Listening tells since when containerd listens, by the socket's time; the zero time
 // where it does not, or elsewhere.
 func (p *Plan) Listening() time.Time { return p.tree.Listening(p.socket) }
+
+// AgentWritten tells when the newest of the files was written that an agent reads only as
+// it starts: its program, its unit, and what a unit's drop-ins add. Where that cannot be
+// seen it is now.
+func (p *Plan) AgentWritten() time.Time {
+	names := []string{p.agent, unitPath}
+	dropIns, err := p.tree.list(unitPath + ".d")
+	for _, name := range dropIns {
+		names = append(names, path.Join(unitPath+".d", name))
+	}
+	var newest time.Time
+	for _, name := range names {
+		written, e := p.tree.changed(name)
+		err = errors.Join(err, e)
+		if written.After(newest) {
+			newest = written
+		}
+	}
+	if err != nil {
+		return time.Now()
+	}
+	return newest
+}
+
+// changed tells when a file was put where it is.
+func (t Tree) changed(name string) (time.Time, error) {
+	d, err := t.open(path.Dir(name), nil)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer d.close()
+	var st unix.Stat_t
+	if err := unix.Fstatat(d.fd, path.Base(name), &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return time.Time{}, &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	return time.Unix(st.Ctim.Unix()), nil
+}
 
 // Restarted notes that containerd has read what was written, and removes the records
 // of an installation of which nothing else is left.

@@ -45,6 +45,7 @@ type Plan struct {
 
 	tree   Tree
 	socket string   // containerd's
+	agent  string   // the agent's program
 	prune  []string // directories, where they are empty afterwards
 	made   []string // directories, by Apply
 }
@@ -93,6 +94,7 @@ func NewPlan(ctx context.Context, o Options) (*Plan, error) {
 		return nil, err
 	}
 	p.next.Prefix, p.next.Binary = prefix, path.Join(prefix, "nodegate-runc")
+	p.plan.agent = path.Join(prefix, "nodegate")
 	n, err := p.containerd(ctx)
 	if err != nil {
 		return nil, err

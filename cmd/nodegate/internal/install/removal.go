@@ -4,6 +4,7 @@
 package install
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -15,9 +16,11 @@ import (
 type Removal struct {
 	Plan
 	// Containers were created by the wrapper and still exist. It stays for them: without
-	// it they could not be stopped. Another removal takes it away later.
+	// it they could not be stopped. Another removal takes it away later, by the program
+	// that stays for that.
 	Containers []string
 	Pods       []string // theirs, as namespace/name
+	Ending     []string // those of them that need only be waited for, by pod or id
 	Installed  bool     // false: there is nothing to remove
 	Unit       bool     // the unit is among what is removed
 
@@ -61,7 +64,7 @@ func NewRemoval(o RemovalOptions) (*Removal, error) {
 	var problems []error
 	for i := range m.Entries {
 		e := &m.Entries[i]
-		if len(r.Containers) > 0 && (e.Path == m.Binary || e.Path == wrapperPath) {
+		if len(r.Containers) > 0 && (e.Kind == Program || e.Path == wrapperPath) {
 			rest.Entries = append(rest.Entries, *e)
 			continue
 		}
@@ -96,6 +99,9 @@ func (r *Removal) containers(m *Manifest) {
 			continue
 		}
 		r.Containers = append(r.Containers, c.id)
+		if name := cmp.Or(c.pod, c.id); c.ending && !slices.Contains(r.Ending, name) {
+			r.Ending = append(r.Ending, name)
+		}
 		if c.pod != "" && !slices.Contains(r.Pods, c.pod) {
 			r.Pods = append(r.Pods, c.pod)
 		}

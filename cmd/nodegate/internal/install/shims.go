@@ -5,13 +5,16 @@ package install
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +27,7 @@ var containerID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,75}$`)
 type container struct {
 	id, pod string // pod is namespace/name, or ""
 	program string // its OCI runtime, or "" for the default
+	ending  bool   // its process is gone, and its files are about to go
 }
 
 // containers returns what containerd has. Shims keep the name of the OCI runtime, which
@@ -41,7 +45,7 @@ func (t Tree) containers(state, wrapper string) []container {
 				continue
 			}
 			bundle := folder + "/" + e.Name() // joining it would go up by name
-			all = append(all, container{e.Name(), podIn(bundle + "/config.json"), small(bundle+"/runtime", unix.PathMax)})
+			all = append(all, container{e.Name(), podIn(bundle + "/config.json"), small(bundle+"/runtime", unix.PathMax), t.ended(bundle + "/init.pid")})
 		}
 	}
 	for _, state := range t.states(state) {
@@ -96,6 +100,22 @@ func (t Tree) states(configured string) []string {
 		}
 	}
 	return all
+}
+
+// ended reports whether the process that a file names is gone. One that is not known may
+// be about to come.
+func (t Tree) ended(name string) bool {
+	pid, err := strconv.Atoi(strings.TrimSpace(small(name, 16)))
+	if err != nil || pid <= 0 {
+		return false
+	}
+	stat, err := os.ReadFile(filepath.Join(t.root, "proc", strconv.Itoa(pid), "stat"))
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = os.Stat(filepath.Join(t.root, "proc/self")) // without it nothing is seen
+		return err == nil || !errors.Is(err, fs.ErrNotExist)
+	}
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return err == nil && strings.HasPrefix(state, "Z")
 }
 
 // podIn reads which pod a bundle is of; "" where that is not told.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -281,14 +282,45 @@ func TestUninstallWithContainers(t *testing.T) {
 	if err != nil || len(r.Containers) != 1 || r.Containers[0] != "c0ffee" {
 		t.Fatalf("%v %v", r.Containers, err)
 	}
-	if h.read("/usr/local/bin/nodegate-runc") != "\x7fELF nodegate-runc" || h.read(wrapperPath) == "" || (Tree{h.root}).exists("/usr/local/bin/nodegate") {
-		t.Error("the wrapper is gone, or the agent is not")
+	if h.read("/usr/local/bin/nodegate-runc") != "\x7fELF nodegate-runc" || h.read(wrapperPath) == "" {
+		t.Error("the wrapper is gone")
+	}
+	if !h.has("/usr/local/bin/nodegate") || h.has(unitPath) {
+		t.Error("the program that is to be run again is gone, or the agent's unit is not")
 	}
 	h.must(os.RemoveAll(h.at("/run")))
 	if r, err := h.removal(false); err != nil || len(r.Containers) > 0 {
 		t.Fatal(err)
 	}
 	h.same(before, "uninstalled")
+}
+
+// A container whose process is gone is waited for, one that runs is not.
+func TestUninstallWhileEnding(t *testing.T) {
+	h := newHost(t, "")
+	h.install()
+	const bundles = "/run/containerd/io.containerd.runtime.v2.task/k8s.io/"
+	for id, pid := range map[string]string{"runs": "7", "ends": "8", "zombie": "9", "starts": "", "odd": "-1"} {
+		h.write(bundles+id+"/runtime", "/usr/local/bin/nodegate-runc")
+		if pid != "" {
+			h.write(bundles+id+"/init.pid", pid)
+		}
+	}
+	ending := func() []string {
+		r, err := NewRemoval(RemovalOptions{Root: h.root})
+		h.must(err)
+		return r.Ending
+	}
+	if got := ending(); len(got) > 0 {
+		t.Errorf("without /proc %q are ending", got)
+	}
+	h.write("/proc/self/stat", "")
+	h.write("/proc/7/stat", "7 (pause) S 1")
+	h.write("/proc/9/stat", "9 (pause) Z 1")
+	h.write(bundles+"ends/config.json", `{"annotations": {"io.kubernetes.cri.sandbox-namespace": "ci", "io.kubernetes.cri.sandbox-name": "job"}}`)
+	if got := ending(); !slices.Equal(got, []string{"ci/job", "zombie"}) {
+		t.Errorf("%q are ending", got)
+	}
 }
 
 // A pod's process may call itself a shim, and lie in a directory of its own choice.
