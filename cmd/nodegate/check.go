@@ -14,6 +14,7 @@ import (
 	"github.com/containerd/log"
 	"github.com/spf13/cobra"
 
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/install"
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/config/lint"
 )
@@ -98,10 +99,22 @@ func checkPolicy(path string) checked {
 	default:
 		p.Hash = c.Hash
 		p.Findings = append(p.Findings, lint.Check(c)...)
+		if install.At("/").Forgets(path, c.Runtime.Handlers) {
+			p.Findings = append(p.Findings, forgotten(c))
+		}
 	}
 	count, accepted := lint.Count(p.Findings)
 	p.Errors, p.Warnings, p.Infos, p.Accepted = count[lint.Error], count[lint.Warning], count[lint.Info], accepted
 	return p
+}
+
+// forgotten is about a policy of this node after nodegate install --default-runtime.
+func forgotten(c *config.Config) lint.Finding {
+	at := c.SettingPlace("runtime.handlers")
+	return lint.Finding{Code: "default_runtime", Severity: lint.Warning, File: at.File, Line: at.Line,
+		What:  `runtime.handlers does not list "", the default handler`,
+		Why:   "nodegate install has made the wrapper the runtime of all pods on this node, and without that the wrapper refuses those that the agent does not change",
+		Write: "run nodegate install --default-runtime again, or add \"\" to handlers under [runtime]"}
 }
 
 // checkedAll is the JSON; docs/lints.md describes it.

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -114,14 +113,11 @@ func (t Tree) policy() agentPolicy {
 }
 
 // first writes the policy that a node begins with.
-func first(n *needs, byDefault bool) []byte {
+func first(n *needs) []byte {
 	var text strings.Builder
 	text.Write(deploy.Policy())
 	if n.socket != "" {
 		fmt.Fprintf(&text, "\n# As in containerd's configuration.\n%s", tomledit.Tables([]tomledit.Want{{Key: []string{"nri", "socket"}, Value: n.socket}}))
-	}
-	if byDefault {
-		fmt.Fprintf(&text, "\n%s", handlers([]string{Handler}))
 	}
 	return []byte(text.String())
 }
@@ -141,5 +137,3 @@ func handlers(all []string) string {
 func unit(prefix string) []byte {
 	return bytes.ReplaceAll(deploy.Unit(), []byte("="+defaultPrefix+"/"), []byte("="+prefix+"/"))
 }
-
-func (p *agentPolicy) handlesDefault() bool { return slices.Contains(p.handlers, "") }

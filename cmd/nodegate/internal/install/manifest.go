@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/tomledit"
@@ -30,6 +31,8 @@ type Manifest struct {
 	Units   []string `json:"units"` // that run it
 	Dirs    []string `json:"dirs,omitempty"`
 	Entries []Entry  `json:"files"`
+	// DefaultRuntime says that the wrapper is the runtime of all pods.
+	DefaultRuntime bool `json:"default_runtime,omitempty"`
 	// The directories of an agent whose policy is not on the node.
 	Agent *AgentDirs `json:"agent,omitempty"`
 	// Owed is when containerd's configuration was changed, until containerd was restarted
@@ -94,6 +97,14 @@ func (t Tree) readManifest() (*Manifest, *File, error) {
 		return nil, nil, fmt.Errorf("%s has version %d: use the nodegate that wrote it, or a later one", manifestPath, m.Version)
 	}
 	return m, f, nil
+}
+
+// Forgets reports whether a policy forgets what was installed: the wrapper runs all pods
+// of this node, and the policy, which lists these runtime handlers, does not know it. Of
+// another file than the node's policy it is never told.
+func (t Tree) Forgets(policy string, handlers []string) bool {
+	m, _, err := t.readManifest() // only root can read it
+	return err == nil && m != nil && m.DefaultRuntime && m.Agent == nil && policy == policyPath && !slices.Contains(handlers, "")
 }
 
 func (m *Manifest) entry(name string) *Entry {

@@ -93,6 +93,7 @@ func NewPlan(ctx context.Context, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.next.DefaultRuntime = o.DefaultRuntime
 	p.next.Prefix, p.next.Binary = prefix, path.Join(prefix, "nodegate-runc")
 	p.plan.agent = path.Join(prefix, "nodegate")
 	n, err := p.containerd(ctx)
@@ -285,30 +286,23 @@ func (p *planner) agent(n *needs) error {
 
 func (p *planner) policies(policy agentPolicy, n *needs) error {
 	if !policy.exists || p.former.entry(policyPath) != nil {
-		if err := p.own(Policy, policyPath, first(n, p.o.DefaultRuntime), 0o644); err != nil {
+		if err := p.own(Policy, policyPath, first(n), 0o644); err != nil {
 			return err
 		}
 	}
-	if !policy.exists {
-		return nil
-	}
-	if policy.err != nil {
-		if p.o.DefaultRuntime {
-			return fmt.Errorf("the policy has errors, and no pod starts under the wrapper without an agent: mend it first (nodegate check):\n%w", policy.err)
-		}
+	switch {
+	case policy.err != nil && p.o.DefaultRuntime:
+		return fmt.Errorf("the policy has errors, and no pod starts under the wrapper without an agent: mend it first (nodegate check):\n%w", policy.err)
+	case policy.err != nil:
 		p.plan.Notes = append(p.plan.Notes, "the policy has errors, and the agent does not start with it: nodegate check says which")
-		return nil
-	}
-	if n.socket != "" && n.socket != policy.socket {
+	case policy.exists && n.socket != "" && n.socket != policy.socket:
 		p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("containerd's NRI socket is %s: write socket = %q under [nri] in the policy", n.socket, n.socket))
 	}
 	if !p.o.DefaultRuntime {
 		return nil
 	}
-	if p.former.entry(handlersPath) != nil || !policy.handlesDefault() {
-		return p.own(Runtime, handlersPath, []byte(dropInHead+handlers(policy.handlers)), 0o644)
-	}
-	return nil
+	// In a file of its own: the policy is the administrator's to replace.
+	return p.own(Runtime, handlersPath, []byte(dropInHead+handlers(policy.handlers)), 0o644)
 }
 
 // Apply carries out the plan: all of it, or nothing.

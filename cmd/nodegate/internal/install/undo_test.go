@@ -8,13 +8,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/config"
 )
 
 const commented = "# ours\nversion = 3\n[plugins.'io.containerd.nri.v1.nri']\n  disable = true # for now\n"
@@ -230,16 +232,52 @@ func TestUpgrade(t *testing.T) {
 	if text := h.read(h.config); !strings.Contains(text, `"/opt/gate/nodegate-runc"`) || strings.Count(text, "Begin:") != 1 {
 		t.Error(text)
 	}
-	if !strings.Contains(h.read(policyPath), `handlers = ["", "nodegate"]`) {
+	knows := func() bool {
+		c, err := config.Load(h.at(policyPath))
+		h.must(err)
+		return slices.Contains(c.Runtime.Handlers, "") && slices.Contains(c.Runtime.Handlers, Handler)
+	}
+	if !knows() {
 		t.Error("the policy does not know of the default handler")
 	}
+	policy := h.read(policyPath)
+	h.write(policyPath, "version = 1\nruntime.handlers = [\"nodegate\"]\n") // replaced by one's own
+	if !knows() {
+		t.Error("the policy that took the place of the first one does not know of the default handler")
+	}
+	h.write(policyPath, policy)
 	h.o.DefaultRuntime = false
 	h.install()
-	if strings.Contains(h.read(policyPath)+h.read(h.config), "default") && strings.Contains(h.read(policyPath), `handlers = [""`) {
+	if knows() {
 		t.Error("the policy still names the default handler")
 	}
 	h.uninstall()
 	h.same(before, "upgraded")
+}
+
+// A policy that lists other handlers than the default one, after its drop-in was removed.
+func TestForgets(t *testing.T) {
+	h := newHost(t, "")
+	one, both := []string{Handler}, []string{"", Handler}
+	tree := Tree{h.root}
+	if tree.Forgets(policyPath, one) {
+		t.Error("nothing is installed")
+	}
+	h.o.DefaultRuntime = true
+	h.install()
+	if !tree.Forgets(policyPath, one) || tree.Forgets(policyPath, both) || tree.Forgets("policy.toml", one) {
+		t.Error("the node's policy, and that alone, is to list the default handler")
+	}
+	h.o.NoAgent, h.o.Unit = true, false
+	h.install()
+	if tree.Forgets(policyPath, one) {
+		t.Error("the policy of an agent in a pod is elsewhere")
+	}
+	h.o.NoAgent, h.o.DefaultRuntime = false, false
+	h.install()
+	if tree.Forgets(policyPath, one) {
+		t.Error("the wrapper is not the default runtime any more")
+	}
 }
 
 // A policy that is there stays as it is: what the default runtime needs goes beside it.
