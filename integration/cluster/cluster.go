@@ -33,6 +33,10 @@ type Options struct {
 	// Containerd is the version to run. Default: node.DefaultContainerd.
 	Containerd string
 
+	// K3s is a release of the stand-in for k3s (hack/pins/k3s), which runs the node's
+	// containerd then, as a unit of a real systemd. Default: containerd runs alone.
+	K3s string
+
 	// NoNode leaves the node and the scheduler out: objects can be made, and pods stay as
 	// they were made.
 	NoNode bool

@@ -30,6 +30,9 @@ func (c *Cluster) kubernetes(component string, args ...string) (*node.Process, e
 }
 
 func (c *Cluster) startContainerd(ctx context.Context) error {
+	if c.options.K3s != "" {
+		return c.startK3s(ctx)
+	}
 	p, err := c.run("containerd", "/usr/local/bin/containerd")
 	if err != nil {
 		return err
@@ -40,6 +43,9 @@ func (c *Cluster) startContainerd(ctx context.Context) error {
 
 // RestartContainerd ends containerd and starts it again, as systemd does; the pods run on.
 func (c *Cluster) RestartContainerd(ctx context.Context) error {
+	if c.options.K3s != "" {
+		return c.restartK3s(ctx)
+	}
 	pid, err := child(c.containerd.Pid())
 	if err != nil {
 		return err

@@ -23,30 +23,16 @@ import (
 // furnish puts onto the node what an administrator has put onto a real one: programs and
 // configuration, at their usual places.
 func (c *Cluster) furnish() error {
-	bin := c.options.BinDir
-	containerd := filepath.Join(bin, "containerd-"+c.options.Containerd)
-	programs := map[string]string{
-		filepath.Join(containerd, "containerd"):              "/usr/local/bin/containerd",
-		filepath.Join(containerd, "containerd-shim-runc-v2"): "/usr/local/bin/containerd-shim-runc-v2",
-		filepath.Join(bin, "runc"):                           "/usr/local/sbin/runc",
-	}
-	for _, name := range []string{"ptp", "host-local", "loopback"} {
-		programs[filepath.Join(bin, "cni", name)] = "/opt/cni/bin/" + name
-	}
-	for from, to := range programs {
-		if err := copyProgram(from, c.machine.path(to)); err != nil {
-			return err
-		}
-	}
-	config, err := c.containerdConfig()
-	if err != nil {
-		return err
-	}
 	files := map[string]string{
-		"/etc/containerd/config.toml":     config,
-		"/etc/cni/net.d/10-node.conflist": cniConfig,
-		"/etc/kubernetes/kubelet.yaml":    fmt.Sprintf(kubeletConfig, c.name),
-		"/etc/kubernetes/resolv.conf":     "nameserver 10.96.0.10\n",
+		"/etc/kubernetes/kubelet.yaml": fmt.Sprintf(kubeletConfig, c.name, c.socket()),
+		"/etc/kubernetes/resolv.conf":  "nameserver 10.96.0.10\n",
+	}
+	furnish := c.furnishContainerd
+	if c.options.K3s != "" {
+		furnish = c.furnishK3s
+	}
+	if err := furnish(files); err != nil {
+		return err
 	}
 	tokens := ""
 	for user, groups := range map[string]string{"admin": "system:masters", "system:node:" + NodeName: "system:nodes"} {
@@ -56,11 +42,44 @@ func (c *Cluster) furnish() error {
 		files["/etc/kubernetes/"+strings.TrimPrefix(user, "system:")+".conf"] = fmt.Sprintf(kubeconfig, service, hex.EncodeToString(token))
 	}
 	files["/etc/kubernetes/tokens.csv"] = tokens
-	if files["/etc/kubernetes/accounts.key"], err = accountsKey(); err != nil {
+	key, err := accountsKey()
+	if err != nil {
 		return err
 	}
+	files["/etc/kubernetes/accounts.key"] = key
 	for name, content := range files {
 		if err := c.WriteFile(name, content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// furnishContainerd puts containerd and what it runs onto the node, and adds its
+// configuration to the files.
+func (c *Cluster) furnishContainerd(files map[string]string) error {
+	containerd, runtime := "containerd-"+c.options.Containerd, map[string]string{"runc": "/usr/local/sbin/runc"}
+	for _, name := range []string{"containerd", "containerd-shim-runc-v2"} {
+		runtime[filepath.Join(containerd, name)] = "/usr/local/bin/" + name
+	}
+	for _, name := range cniPlugins {
+		runtime["cni/"+name] = "/opt/cni/bin/" + name
+	}
+	if err := c.copyPrograms(runtime); err != nil {
+		return err
+	}
+	config, err := c.containerdConfig()
+	files["/etc/containerd/config.toml"] = config
+	files["/etc/cni/net.d/10-node.conflist"] = cniConfig
+	return err
+}
+
+var cniPlugins = []string{"ptp", "host-local", "loopback"}
+
+// copyPrograms copies programs of BinDir to the node.
+func (c *Cluster) copyPrograms(programs map[string]string) error {
+	for from, to := range programs {
+		if err := copyProgram(filepath.Join(c.options.BinDir, from), c.machine.path(to)); err != nil {
 			return err
 		}
 	}
@@ -166,7 +185,7 @@ enforceNodeAllocatable: [pods]
 failCgroupV1: false
 failSwapOn: false
 makeIPTablesUtilChains: false
-containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
+containerRuntimeEndpoint: unix://%s
 resolvConf: /etc/kubernetes/resolv.conf
 clusterDomain: cluster.local
 syncFrequency: 2s

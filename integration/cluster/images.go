@@ -77,5 +77,5 @@ func (c *Cluster) importImages(ctx context.Context, r io.Reader) error {
 }
 
 func (c *Cluster) connect() (*client.Client, error) {
-	return client.New(c.machine.path("/run/containerd/containerd.sock"), client.WithDefaultNamespace("k8s.io"))
+	return client.New(c.machine.path(c.socket()), client.WithDefaultNamespace("k8s.io"))
 }

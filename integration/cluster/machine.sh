@@ -42,7 +42,7 @@ for path in run tmp; do
 	mount -t tmpfs -o mode=0755 tmpfs "$root/$path"
 done
 chmod 1777 "$root/tmp"
-for path in var/lib/containerd var/lib/kubelet var/lib/etcd var/lib/cni var/log etc/kubernetes; do
+for path in var/lib/containerd var/lib/rancher var/lib/kubelet var/lib/etcd var/lib/cni var/log etc/kubernetes; do
 	mkdir -p "$root/$path" "$dir/disk/$path"
 	mount --bind "$dir/disk/$path" "$root/$path"
 done

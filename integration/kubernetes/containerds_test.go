@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nodegate/nodegate/integration/cluster"
 	"github.com/nodegate/nodegate/integration/node"
 )
 
@@ -18,7 +19,7 @@ func TestOlderContainerds(t *testing.T) {
 			continue
 		}
 		t.Run(containerd, func(t *testing.T) {
-			k := ownWith(t, containerd)
+			k := ownWith(t, cluster.Options{Containerd: containerd})
 			k.install("--set", "nri.runtime.patchConfig=true", "--set-file", "policy="+k.policy(""))
 			k.namespace("ci")
 			pods := []string{"plain", "user-namespace"}

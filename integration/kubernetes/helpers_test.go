@@ -66,7 +66,7 @@ func installed(t *testing.T) *kube {
 		return &kube{T: t, Cluster: shared.cluster}
 	}
 	shared.failed = true
-	k := start(t, "")
+	k := start(t, cluster.Options{})
 	shared.cluster = k.Cluster
 	k.install("--set", "nri.runtime.patchConfig=true", "--set", "delegation.path=/sys/fs/cgroup/systemd", "--set-file", "policy=testdata/policy.toml")
 	shared.failed = false
@@ -80,11 +80,10 @@ type kube struct {
 	own bool // it ends with the test, and nothing has to be taken out of it
 }
 
-// start starts a cluster that has nodegate's image, and nothing else of it, on this version
-// of containerd, or on the default one.
-func start(t *testing.T, containerd string) *kube {
+// start starts a cluster that has nodegate's image, and nothing else of it.
+func start(t *testing.T, o cluster.Options) *kube {
 	t.Helper()
-	c, err := cluster.Start(t.Context(), cluster.Options{Containerd: containerd})
+	c, err := cluster.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,12 +95,12 @@ func start(t *testing.T, containerd string) *kube {
 }
 
 // own is a cluster that ends with the test.
-func own(t *testing.T) *kube { return ownWith(t, "") }
+func own(t *testing.T) *kube { return ownWith(t, cluster.Options{}) }
 
-func ownWith(t *testing.T, containerd string) *kube {
+func ownWith(t *testing.T, o cluster.Options) *kube {
 	t.Helper()
 	cluster.Require(t)
-	k := start(t, containerd)
+	k := start(t, o)
 	k.own = true
 	t.Cleanup(func() {
 		if err := k.Close(); err != nil {

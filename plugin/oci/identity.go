@@ -125,8 +125,11 @@ func (w identity) String() string {
 }
 
 // advice says what to do about a container that has no record.
-func (w identity) advice(configPath string) string {
-	const agent = "see that the nodegate agent runs on this node"
+func (w identity) advice(configPath, stateDir string) string {
+	agent := "see that the nodegate agent runs on this node"
+	if agentAnswers(stateDir) {
+		agent = `the agent runs, so see that it is registered, and that handlers under [runtime] in its policy list the pod's runtime handler, "" for the default one (nodegate doctor)`
+	}
 	switch {
 	case w.mark == "" && w.nonce == "":
 		return fmt.Sprintf("nothing marks it as Kubernetes', and strict = true in %s refuses it for that", configPath)

@@ -108,7 +108,7 @@ func create(config *Settings, configPath string, call Call) error {
 	if err != nil {
 		return err
 	}
-	found, err := findRecord(store, configPath, who)
+	found, err := findRecord(store, config, configPath, who)
 	if err != nil {
 		return err
 	}
@@ -143,11 +143,11 @@ func refuseRestore(config *Settings, call Call) error {
 
 // findRecord returns the record of a container, if it is the one that the
 // agent's answer was about: half of an adjustment must not run.
-func findRecord(store *record.Store, configPath string, who identity) (record.Record, error) {
+func findRecord(store *record.Store, config *Settings, configPath string, who identity) (record.Record, error) {
 	found, err := store.Read(who.id)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return found, fmt.Errorf("%s has no decision record, so its adjustment is not known: %s", who, who.advice(configPath))
+		return found, fmt.Errorf("%s has no decision record, so its adjustment is not known: %s", who, who.advice(configPath, config.StateDir))
 	case errors.Is(err, fs.ErrPermission):
 		// Root may read everything, as far as file modes go.
 		return found, fmt.Errorf("%s: its decision record cannot be read: %w; a security module such as SELinux denies it to the OCI runtime: see the kernel's log (ausearch -m avc, or dmesg) for the rule that is missing", who, err)

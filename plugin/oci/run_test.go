@@ -4,6 +4,7 @@
 package oci_test
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -140,6 +141,15 @@ func TestWhoNeedsARecord(t *testing.T) {
 
 	n.spec(0, pod("ci"), "{}")
 	n.wantRefused(n.create(), `container "main" of pod ci/build-1 has no decision record, so its adjustment is not known: see that the nodegate agent runs on this node, or add "ci" to exempt_namespaces in `+n.path("runc.toml"))
+	n.mkdir(n.path("state"))
+	socket, err := net.Listen("unix", n.path("state/nodegate.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.wantRefused(n.create(), `the agent runs, so see that it is registered, and that handlers under [runtime] in its policy list the pod's runtime handler, "" for the default one (nodegate doctor), or add "ci" to exempt_namespaces`)
+	if err := socket.Close(); err != nil {
+		t.Fatal(err)
+	}
 	forged := pod("kube-system")
 	forged[record.Annotation] = strings.Repeat("0", 32)
 	n.spec(0, forged, "{}")

@@ -29,7 +29,6 @@ type settings struct {
 	CNIBinDir    string
 	CNIConfDir   string
 	RestrictOOM  bool // of a machine that has no CAP_SYS_RESOURCE
-	Runc         string
 	ConfigFolder string
 }
 
@@ -39,10 +38,7 @@ type settings struct {
 func generate(bin, release string) error {
 	s := settings{
 		Imports: release >= "v1.36", PauseImage: os.Getenv("K3S_PAUSE_IMAGE"), RestrictOOM: os.Getenv("K3S_RESTRICT_OOM") != "",
-		CNIBinDir: bin, CNIConfDir: "/var/lib/rancher/k3s/agent/etc/cni/net.d", Runc: os.Getenv("K3S_RUNC"), ConfigFolder: configDir,
-	}
-	if dir := os.Getenv("K3S_CNI"); dir != "" {
-		s.CNIBinDir, s.CNIConfDir = dir+"/bin", dir+"/net.d"
+		CNIBinDir: bin, CNIConfDir: "/var/lib/rancher/k3s/agent/etc/cni/net.d", ConfigFolder: configDir,
 	}
 	base, text := "base-v3.toml", []byte(`{{ template "base" . }}`)
 	for _, of := range []struct{ template, base string }{{"config-v3.toml.tmpl", "base-v3.toml"}, {"config.toml.tmpl", "base-v2.toml"}} {

@@ -25,10 +25,10 @@ import (
 const maxMessage = 64 << 20
 
 // endpoints are where a runtime usually listens: containerd's own, that of k3s and
-// RKE2, that of k0s, CRI-O's.
+// RKE2, those of k0s and MicroK8s, CRI-O's.
 var endpoints = []string{
 	"unix:///run/containerd/containerd.sock", "unix:///run/k3s/containerd/containerd.sock", "unix:///run/k0s/containerd.sock",
-	"unix:///run/crio/crio.sock",
+	"unix:///var/snap/microk8s/common/run/containerd.sock", "unix:///run/crio/crio.sock",
 }
 
 // Client is a connection to the runtime.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/containerd"
 	"github.com/nodegate/nodegate/plugin/host"
 )
 
@@ -43,7 +44,7 @@ func crioAt(t *testing.T, files map[string]string, version string) Told[Containe
 	}
 	t.Cleanup(func() { _ = h.Close() })
 	g := &gatherer{view: view{root: root, host: h}}
-	return toldOr(g.crio("/proc/self", nil, version))
+	return toldOr(g.crio("/proc/self", containerd.CommandLine{}, version))
 }
 
 func TestCRIOsFiles(t *testing.T) {

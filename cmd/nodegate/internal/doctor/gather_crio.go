@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/containerd"
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/crio"
 	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/runtimes"
@@ -31,16 +32,16 @@ func (g *gatherer) configured(ctx context.Context, r Told[Runtime]) Told[Contain
 	if err != nil {
 		return unknown[Containerd](why(err))
 	}
-	cmdline, err := os.ReadFile(proc + "/cmdline")
+	cmdline, err := head(proc+"/cmdline", maxText)
 	if err != nil {
 		return unknown[Containerd](why(err))
 	}
-	args := strings.Split(strings.TrimSuffix(string(cmdline), "\x00"), "\x00")
+	line := containerd.ParseCommandLine(cmdline)
 	program := path.Base(strings.TrimSuffix(exe, " (deleted)"))
-	called := path.Base(strings.TrimSpace(args[0]))
+	called := path.Base(line.Name)
 	switch {
 	case program == "crio" || called == "crio":
-		return toldOr(g.crio(proc, args[1:], r.Value.Version))
+		return toldOr(g.crio(proc, line, r.Value.Version))
 	case program != "containerd" && called != "containerd":
 		return unknown[Containerd](fmt.Sprintf("%s is neither containerd nor CRI-O: how it is configured is not known", exe))
 	}
@@ -48,8 +49,8 @@ func (g *gatherer) configured(ctx context.Context, r Told[Runtime]) Told[Contain
 }
 
 // crio reads CRI-O's files.
-func (g *gatherer) crio(proc string, args []string, version string) (c Containerd, err error) {
-	config, folder := option(args, "config", "c"), option(args, "config-dir", "d")
+func (g *gatherer) crio(proc string, line containerd.CommandLine, version string) (c Containerd, err error) {
+	config, folder := line.Option("config", "c"), line.Option("config-dir", "d")
 	if config == "" {
 		config = crio.DefaultConfig
 	}

@@ -102,7 +102,7 @@ func TestRefuses(t *testing.T) {
 		{"an older containerd", version("1.6.30"), "containerd 1.6 is not supported, for it has no NRI that plugins can connect to: upgrade it to 1.7 or later"},
 		{"a containerd that cannot be asked", version(""), "say which it is by --containerd-version"},
 		{"two layouts", file("/var/lib/rancher/k3s/agent/etc/containerd/config.toml", v3), "say which is the kubelet's by --layout, one of containerd, k3s"},
-		{"no layout", func(h *host) { h.must(os.Remove(h.at("/etc/containerd"))) }, "there is no containerd, k3s, RKE2 or CRI-O on this node"},
+		{"no layout", func(h *host) { h.must(os.Remove(h.at("/etc/containerd"))) }, "there is no containerd, k3s, RKE2, k0s, MicroK8s or CRI-O on this node"},
 		{"an unknown layout", with(func(o *Options) { o.Layout = "docker" }), `there is no layout "docker": write one of auto, containerd, k3s, rke2`},
 		{"k3s that never ran", with(func(o *Options) { o.Layout = "k3s" }), "start k3s once"},
 		{"a template of another version", then(with(func(o *Options) { o.Layout = "k3s" }), file("/var/lib/rancher/k3s/agent/etc/containerd/config.toml", v3), file("/var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl", "")), "which is for another version"},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/tomledit"
 )
@@ -126,8 +127,12 @@ func (n *needs) handler(l *loaded, r release, cri []string, binary string, byDef
 // that one is not run by runc's shim. It is empty where containerd is told nothing.
 func (l *loaded) runcHandler(all []string, name string) (map[string]any, error) {
 	for _, name := range []string{name, "runc"} {
-		table, _ := lookup[map[string]any](l.doc, key(all, name))
-		if kind, ok := table["runtime_type"]; !ok || kind == "" || kind == runcShim {
+		table, has := lookup[map[string]any](l.doc, key(all, name))
+		if !has && strings.HasPrefix(name, "${") {
+			continue // MicroK8s fills it in: runc, unless an addon changes it
+		}
+		kind, ok := table["runtime_type"]
+		if text, _ := kind.(string); !ok || text == "" || text == runcShim || strings.HasPrefix(text, "${") {
 			return table, nil
 		}
 	}

@@ -17,13 +17,15 @@ type Layout struct {
 	programs []string // where containerd is
 	units    []string // that run it
 	state    string   // containerd's, unless the configuration says another
+	socket   string   // the same; "" for one in the state's folder
+	dropIns  string   // a folder that is read beside the configuration, as long as that is generated
 	// generated is true where the configuration is written anew at each start, from
 	// templates beside it.
 	generated bool
 }
 
 // Layouts are the names for --layout.
-var Layouts = []string{"auto", "containerd", "k3s", "rke2", crioName}
+var Layouts = []string{"auto", "containerd", "k3s", "rke2", "k0s", "microk8s", crioName}
 
 var layouts = []Layout{
 	{
@@ -37,6 +39,15 @@ var layouts = []Layout{
 	{
 		Name: "rke2", config: "/var/lib/rancher/rke2/agent/etc/containerd/config.toml", generated: true,
 		programs: []string{"/var/lib/rancher/rke2/bin/containerd"}, units: []string{"rke2-server", "rke2-agent"}, state: "/run/k3s/containerd",
+	},
+	{
+		Name: "k0s", config: "/etc/k0s/containerd.toml", dropIns: "/etc/k0s/containerd.d", units: []string{"k0scontroller", "k0sworker"},
+		programs: []string{"/var/lib/k0s/bin/containerd"}, state: "/run/k0s/containerd", socket: "/run/k0s/containerd.sock",
+	},
+	{ // what its containerd reads is made of this at each start
+		Name: "microk8s", config: "/var/snap/microk8s/current/args/containerd-template.toml", units: []string{"snap.microk8s.daemon-containerd"},
+		programs: []string{"/snap/microk8s/current/bin/containerd"},
+		state:    "/var/snap/microk8s/common/run/containerd", socket: "/var/snap/microk8s/common/run/containerd.sock",
 	},
 	crioLayout,
 }
@@ -61,7 +72,7 @@ func (t Tree) layout(name, config string) (Layout, error) {
 	case name != "":
 		return Layout{}, fmt.Errorf("there is no layout %q: write one of %s", name, strings.Join(Layouts, ", "))
 	case len(found) == 0:
-		return Layout{}, errors.New("there is no containerd, k3s, RKE2 or CRI-O on this node: install it first, or say which it is by --layout, and --root if the node's files are elsewhere")
+		return Layout{}, errors.New("there is no containerd, k3s, RKE2, k0s, MicroK8s or CRI-O on this node: install it first, or say which it is by --layout, and --root if the node's files are elsewhere")
 	default:
 		var names, configs []string
 		for _, l := range found {
@@ -71,8 +82,11 @@ func (t Tree) layout(name, config string) (Layout, error) {
 			strings.Join(configs, ", "), strings.Join(names, ", "))
 	}
 	l := found[0]
-	if config != "" {
+	switch {
+	case config != "":
 		l.config = path.Clean(config)
+	case l.Name == "containerd":
+		return l, t.asStarted(&l)
 	}
 	return l, nil
 }
@@ -80,7 +94,7 @@ func (t Tree) layout(name, config string) (Layout, error) {
 // named tells the layout by a configuration's path; "" for no path.
 func named(config string) string {
 	for _, l := range layouts {
-		if (l.generated || l.Name == crioName) && path.Clean(config) == l.config {
+		if l.Name != "containerd" && path.Clean(config) == l.config {
 			return l.Name
 		}
 	}

@@ -4,6 +4,7 @@
 package install
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/containerd"
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/tomledit"
 )
 
@@ -167,7 +169,7 @@ func (p *planner) containerd(ctx context.Context) (*needs, error) {
 		p.next.State = layout.state
 	}
 	if p.next.Socket, _ = lookup[string](l.doc, []string{"grpc", "address"}); p.next.Socket == "" {
-		p.next.Socket = path.Join(p.next.State, "containerd.sock")
+		p.next.Socket = cmp.Or(layout.socket, path.Join(p.next.State, "containerd.sock"))
 	}
 	p.plan.socket = p.next.Socket
 	n, err := l.needs(r, p.next.Binary, p.o.DefaultRuntime)
@@ -175,8 +177,14 @@ func (p *planner) containerd(ctx context.Context) (*needs, error) {
 		return n, err
 	}
 	p.plan.Notes = append(p.plan.Notes, n.notes...)
+	if place.edit && place.path != containerd.DefaultConfig && p.tree.readOnly(path.Dir(place.path)) {
+		return n, fmt.Errorf("%s, which containerd reads, is on a read-only file system: copy it to a file that can be changed, have a drop-in of the unit %s name that (systemctl edit %s), and restart it", place.path, p.plan.Units[0], p.plan.Units[0])
+	}
+	if place.note != "" {
+		p.note("%s", place.note)
+	}
 	data, err := p.change(place, n.wants)
-	if err != nil || !place.toml {
+	if err != nil || !place.toml || place.unseen {
 		return n, err
 	}
 	return n, p.takesEffect(r, layout, place.path, data, n.wants, read)
@@ -250,9 +258,9 @@ func (p *planner) takesEffect(r release, layout Layout, name string, data []byte
 	if err != nil {
 		return err
 	}
-	for _, w := range tomledit.Missing(l.doc, wants) {
-		return fmt.Errorf("%s would not take effect, since a file that %s imports says something else (%s): change it there:\n\n%s",
-			name, layout.config, strings.Join(l.files[1:], ", "), tomledit.Tables([]tomledit.Want{w}))
+	if missing := tomledit.Missing(l.doc, wants); len(missing) > 0 {
+		return fmt.Errorf("%s would not take effect, since a file that %s imports says something else (%s): make the last of them that has such a table say all of this, and run nodegate install again:\n\n%s",
+			name, layout.config, strings.Join(l.files[1:], ", "), tomledit.Tables(missing))
 	}
 	return nil
 }
@@ -320,7 +328,7 @@ func (p *Plan) Apply() error {
 func (t Tree) units(l Layout) []string {
 	var found []string
 	for _, name := range l.units {
-		for _, folder := range []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"} {
+		for _, folder := range unitFolders {
 			if t.exists(path.Join(folder, name+".service")) {
 				found = append(found, name)
 				break

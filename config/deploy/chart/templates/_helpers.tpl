@@ -64,3 +64,27 @@ tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
+
+{{/* A RuntimeClass "nodegate" of somebody else's that has the right handler does as well,
+     and stays theirs. */}}
+{{- define "nodegate.foreignRuntimeClass" -}}
+{{- $there := lookup "node.k8s.io/v1" "RuntimeClass" "" "nodegate" -}}
+{{- if $there -}}
+{{- $of := $there.metadata.annotations | default dict -}}
+{{- if or (ne (get $of "meta.helm.sh/release-name") .Release.Name) (ne (get $of "meta.helm.sh/release-namespace") .Release.Namespace) -}}
+{{- if ne $there.handler "nodegate" -}}
+{{- fail (printf "the cluster has a RuntimeClass \"nodegate\" whose handler is %q: delete it, or write runtimeClass.create=false and make one for the handler \"nodegate\" under another name" $there.handler) -}}
+{{- end -}}
+true
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "nodegate.wantsRuntimeClass" -}}
+{{- $create := toString .Values.runtimeClass.create -}}
+{{- or (eq $create "true") (and (eq $create "auto") .Values.nri.runtime.patchConfig) -}}
+{{- end -}}
+
+{{- define "nodegate.makesRuntimeClass" -}}
+{{- and (eq (include "nodegate.wantsRuntimeClass" .) "true") (not (include "nodegate.foreignRuntimeClass" .)) -}}
+{{- end -}}

@@ -18,6 +18,9 @@
     {{- with .config }}
     - --config={{ . }}
     {{- end }}
+    {{- if .editManaged }}
+    - --edit-managed
+    {{- end }}
     {{- if .defaultRuntime }}
     - --default-runtime
     {{- end }}
