@@ -104,6 +104,9 @@ func testInstall(t *testing.T, version, handler, flag string) {
 	if out, ok := i.run("", nodegate, "uninstall"); ok || !strings.Contains(out, "stay for 2 containers") {
 		t.Errorf("uninstalled under a pod: %s", out)
 	}
+	if out, ok := i.run("", "/usr/local/bin/nodegate", "uninstall"); ok || !strings.Contains(out, "stay for 2 containers") {
+		t.Errorf("run again, as it was told: %s", out)
+	}
 	it.Must(t, p.Remove(t.Context()))
 	it.Must(t, agent.Stop(t.Context()))
 	if _, ok := i.run("", nodegate, "uninstall"); !ok {

@@ -118,12 +118,13 @@ func installUnderSystemd(t *testing.T) {
 	t.Run("installed", func(t *testing.T) {
 		shell(t, it.InsideBin+"/nodegate install --restart")
 		becomes(t, "systemctl is-active nodegate", "active")
+		if said := shell(t, "systemctl show nodegate containerd -p NeedDaemonReload --value | grep . | sort -u"); said != "no" {
+			t.Error("systemd has not read what is on the disk")
+		}
 		it.Must(t, n.WaitReady(t.Context()))
 		usedUnderSystemd(t, n, pod)
 		restartedUnderSystemd(t, n, pod)
-		if said := shell(t, it.InsideBin+"/nodegate install"); said != "nothing to do" {
-			t.Errorf("installed again: %s", said)
-		}
+		installedAgain(t)
 	})
 	shell(t, "nodegate uninstall --restart")
 	gone(t, before, "+ /etc/nodegate", "+ /etc/nodegate/config.toml") // the policy is the administrator's
@@ -141,6 +142,28 @@ func installUnderSystemd(t *testing.T) {
 	gone(t, before)
 	it.Must(t, n.WaitReady(t.Context()))
 	t.Run("from a pod", func(t *testing.T) { installFromPod(t, n) })
+}
+
+// installedAgain shows that a healthy agent goes on until it has something to read.
+func installedAgain(t *testing.T) {
+	t.Helper()
+	const pid = "systemctl show nodegate -p MainPID --value"
+	agent := shell(t, pid)
+	for _, again := range []string{"/nodegate install", "/nodegate install --restart"} {
+		if said := shell(t, it.InsideBin+again); said != "nothing to do" {
+			t.Errorf("installed again: %s", said)
+		}
+	}
+	if shell(t, pid) != agent {
+		t.Error("a healthy agent was restarted, which had nothing to read")
+	}
+	const dropIns = "/etc/systemd/system/nodegate.service.d"
+	shell(t, "mkdir "+dropIns+" && printf '[Service]\\nEnvironment=A=b\\n' >"+dropIns+"/a.conf && "+it.InsideBin+"/nodegate install --restart")
+	if shell(t, pid) == agent {
+		t.Error("an agent whose unit has changed was not restarted")
+	}
+	shell(t, "rm -r "+dropIns+" && systemctl daemon-reload")
+	becomes(t, "systemctl is-active nodegate", "active")
 }
 
 // usedUnderSystemd is the way to a pod that gets what it asks for.

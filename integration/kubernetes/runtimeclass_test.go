@@ -17,7 +17,7 @@ func TestRuntimeClassOfOthers(t *testing.T) {
 		k.apply("apiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata: {name: nodegate}\nhandler: " + handler + "\n")
 	}
 	remove := func() { k.do("delete", "runtimeclass", "nodegate", "--ignore-not-found") }
-	t.Cleanup(remove)
+	defer remove()
 	k.makeNamespace("classes")
 	install := []string{"install", "nodegate", chart, "--namespace", "classes", "--set", "runtimeClass.create=true"}
 
