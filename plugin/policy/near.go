@@ -73,10 +73,10 @@ func nearMiss(key string) bool {
 		return false // as nearly all are
 	}
 	domain, name, _ := strings.Cut(key, "/")
-	switch {
-	case domain == AnnotationBare || domain == "resource.nodegate.dev":
+	switch domain {
+	case AnnotationBare, "resource.nodegate.dev":
 		return false
-	case domain == "nodegate.dev":
+	case "nodegate.dev":
 		return strings.HasPrefix(name, "profile")
 	}
 	if edits(domain, AnnotationBare, 4) < 4 {

@@ -59,7 +59,7 @@ func TestTogether(t *testing.T) {
 			t.Errorf("%s: %s", name, err)
 		}
 	}
-	if Together(nil, nil) != nil || Together(one, nil) != error(one) || Together(nil, two) != error(two) || len(one.Also) > 0 {
+	if Together(nil, nil) != nil || !errors.Is(Together(one, nil), one) || !errors.Is(Together(nil, two), two) || len(one.Also) > 0 {
 		t.Error("of one, there is one")
 	}
 	var long error
