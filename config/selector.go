@@ -38,6 +38,16 @@ func (s *selector) Label() (key, value string, ok bool) {
 	return "", "", false
 }
 
+// Keys returns the labels of all requirements.
+func (s *selector) Keys() []string {
+	var keys []string
+	requirements, _ := s.Requirements()
+	for _, r := range requirements {
+		keys = append(keys, r.Key())
+	}
+	return keys
+}
+
 // MarshalText writes the selector as a policy does.
 func (s *selector) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 

@@ -43,6 +43,7 @@ type connection struct {
 	broken  error // of prepare
 	stub    atomic.Pointer[stub.Stub]
 	waiting atomic.Pointer[time.Timer] // for the list of containers
+	listed  sizes                      // what the runtime lists, as it comes
 }
 
 // Configure learns who the runtime is, and what it has for this plugin.
@@ -73,7 +74,18 @@ func (c *connection) Synchronize(ctx context.Context, pods []*api.PodSandbox, ct
 	if c.broken != nil {
 		return nil, c.broken
 	}
+	c.sizes.replace(&c.listed)
 	return c.Plugin.Synchronize(ctx, pods, ctrs)
+}
+
+// RunPodSandbox does nothing: what a pod is refused for, it is refused for when the
+// request is read. That it is here makes the runtime tell of pods.
+func (c *connection) RunPodSandbox(context.Context, *api.PodSandbox) error { return nil }
+
+// RemovePodSandbox is the plugin's.
+func (c *connection) RemovePodSandbox(ctx context.Context, pod *api.PodSandbox) error {
+	c.sizes.removePod(pod.GetId())
+	return c.Plugin.RemovePodSandbox(ctx, pod)
 }
 
 func (c *connection) stopWaiting() {
@@ -98,7 +110,7 @@ func (c *connection) serve(ctx context.Context, opts ...stub.Option) error {
 		case closed <- struct{}{}:
 		default: // the stub reports a close more than once
 		}
-	}), stub.WithTTRPCOptions(nil, []ttrpc.ServerOpt{ttrpc.WithUnaryServerInterceptor(shareSeccomp)}))
+	}), stub.WithTTRPCOptions(nil, []ttrpc.ServerOpt{ttrpc.WithUnaryServerInterceptor(c.receive)}))
 	// A runtime with NRI 0.12.4 or later then fails a request that the plugin
 	// does not answer, in the place of going on without it.
 	if c.Plugin == nil || !c.policy.Load().Audit() {

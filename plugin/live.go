@@ -6,7 +6,6 @@ package plugin
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -19,8 +18,8 @@ import (
 // live is the containers of the node, so that those can be named which run
 // without what the policy would give them: they are older than the policy, or
 // no agent's answer reached them. It holds what Select needs and what each was
-// given: some hundred bytes a container, and nothing that a pod's author can
-// make large.
+// given. Of labels and annotations those are kept that the policy reads, and of an
+// annotation's value what may be a request, 4 KiB.
 type live struct {
 	mu   sync.Mutex
 	byID map[string]liveContainer
@@ -52,24 +51,14 @@ func (l *live) add(id string, c liveContainer) {
 	if l.byID == nil {
 		l.byID = map[string]liveContainer{}
 	}
-	if len(c.request.Labels) > manyLabels {
-		c.request.Labels = l.sameLabels(&c)
-	}
 	l.byID[id] = c
 }
 
-// manyLabels is more than pods have: Kubernetes bounds neither their number nor
-// their size together.
-const manyLabels = 64
-
-// sameLabels are those of another container of the pod: they are kept once.
-func (l *live) sameLabels(c *liveContainer) map[string]string {
-	for _, other := range l.byID {
-		if other.podID == c.podID && maps.Equal(other.request.Labels, c.request.Labels) {
-			return other.request.Labels
-		}
-	}
-	return c.request.Labels
+// count returns how many containers there are.
+func (l *live) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.byID)
 }
 
 func (l *live) remove(id string) {
@@ -186,7 +175,7 @@ func byName(a, b *Outcome) int {
 // comparedWith is for a container that was decided about by a policy that may
 // have been replaced meanwhile, too early for the comparison with the new one.
 func (p *Plugin) comparedWith(ctx context.Context, pol *policy.Policy) {
-	if pol != p.policy.Load() {
+	if now := p.policy.Load(); pol != now && pol.ReadsLabelsOf(now) {
 		p.compare(ctx)
 	}
 }

@@ -115,7 +115,7 @@ func TestLackingAfterSynchronize(t *testing.T) {
 	told := outcomes(second)
 	ctrs := []*api.Container{has, lost, never}
 	for range 2 {
-		second.live.replace(liveContainers([]*api.PodSandbox{pod}, ctrs, mustList(t, second)))
+		second.live.replace(liveContainers(second.policy.Load(), []*api.PodSandbox{pod}, ctrs, mustList(t, second)))
 		second.compare(t.Context())
 		if got := lackingNames(second); got != "lost:ping never:ping" {
 			t.Errorf("lacking: %q", got)
@@ -144,7 +144,7 @@ func TestLackingRefusal(t *testing.T) {
 	p := newTestPlugin(t, t.TempDir())
 	pod, ctr := testPod("kvm"), testContainer("c1")
 	ctr.PodSandboxId = pod.Id
-	p.live.replace(liveContainers([]*api.PodSandbox{pod}, []*api.Container{ctr}, nil))
+	p.live.replace(liveContainers(p.policy.Load(), []*api.PodSandbox{pod}, []*api.Container{ctr}, nil))
 	p.compare(t.Context())
 	_, _, lacking := p.Containers()
 	if len(lacking) != 1 || !strings.Contains(lacking[0].Text, `runs, and would be refused today: asks for profile "kvm", which is not granted`) {

@@ -51,6 +51,7 @@ type Plugin struct {
 	runtime atomic.Pointer[runtimes.Runtime]
 	pods    pods
 	live    live
+	sizes   sizes
 	link    atomic.Pointer[link]
 	stats   Stats
 
@@ -78,15 +79,20 @@ func New(p *policy.Policy, node Node) *Plugin {
 
 // SetPolicy replaces the policy for the containers that come, and tells of those
 // that run without what it would give them. Whether the runtime may refuse for
-// the agent goes by the mode: a change of that takes another registration.
+// the agent goes by the mode: a change of that takes another registration. So
+// does a policy that reads labels which the former one did not, for those were not kept.
 func (p *Plugin) SetPolicy(ctx context.Context, pol *policy.Policy) {
-	if old := p.policy.Swap(pol); old.Audit() != pol.Audit() {
+	old := p.policy.Swap(pol)
+	unread := !old.ReadsLabelsOf(pol) // of the containers that are there
+	if unread || old.Audit() != pol.Audit() {
 		select {
 		case p.again <- struct{}{}:
 		default: // is waiting already
 		}
 	}
-	p.compare(ctx)
+	if !unread { // else they are compared when they are listed again
+		p.compare(ctx)
+	}
 }
 
 // Stats returns the plugin's counters.
@@ -110,7 +116,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 
 	peer, ok := p.peerRecord(ctr)
 	if ok && len(peer.Profiles) > 0 {
-		p.live.add(ctr.GetId(), liveContainer{request: req.Compact(), podID: pod.GetId(), has: profiles(peer.Profiles, peer.Definitions)})
+		p.live.add(ctr.GetId(), liveContainer{request: pol.Compact(&req), podID: pod.GetId(), has: profiles(peer.Profiles, peer.Definitions)})
 		return nil, nil, nil
 	}
 	if key, meant := req.NearMiss(); key != "" {
@@ -120,7 +126,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 	sel, err := pol.Select(&req)
 	if err == nil && sel.Empty() && !wrapped {
 		p.stats.Unconcerned.Add(1)
-		p.live.add(ctr.GetId(), liveContainer{request: req.Compact(), podID: pod.GetId()})
+		p.live.add(ctr.GetId(), liveContainer{request: pol.Compact(&req), podID: pod.GetId()})
 		p.comparedWith(ctx, pol)
 		return nil, nil, nil
 	}

@@ -4,124 +4,153 @@
 package plugin
 
 import (
-	"context"
-
 	"github.com/containerd/nri/pkg/api"
-	"github.com/containerd/ttrpc"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/record"
 )
 
-// The runtime tells a plugin that registers of every container, within one limit
-// of time (2 s by default), and most of what it sends is one seccomp profile,
-// written out anew for each. Read once, it takes a fraction of the time and of the
-// memory.
+// The runtime tells a plugin that registers of every pod and container, within one limit
+// of time (2 s by default). Most of what it sends is of no use here: seccomp profiles,
+// environments, mounts, labels that no grant asks for. It is not read, which takes a
+// fraction of the time and of the memory.
 
 // Numbers of fields in NRI's api.proto.
 const (
-	syncContainers = 2  // SynchronizeRequest.containers
-	containerLinux = 11 // Container.linux
-	linuxSeccomp   = 8  // LinuxContainer.seccomp_policy
+	listPods       protowire.Number = 1 // SynchronizeRequest
+	listContainers protowire.Number = 2
+	listMore       protowire.Number = 3
+
+	podID          protowire.Number = 1 // PodSandbox
+	podName        protowire.Number = 2
+	podNamespace   protowire.Number = 4
+	podLabels      protowire.Number = 5
+	podAnnotations protowire.Number = 6
+	podHandler     protowire.Number = 7
+	podLinux       protowire.Number = 8
+	podNamespaces  protowire.Number = 5 // LinuxPodSandbox
+
+	containerID          protowire.Number = 1 // Container
+	containerPodID       protowire.Number = 2
+	containerName        protowire.Number = 3
+	containerAnnotations protowire.Number = 6
+	containerLinux       protowire.Number = 11
+	containerNamespaces  protowire.Number = 1 // LinuxContainer
+
+	mapKey protowire.Number = 1 // an entry of a map
 )
 
-// shareSeccomp reads requests as the server would, but for the one that lists
-// containers: there, equal seccomp profiles are one value, not to be changed.
-func shareSeccomp(ctx context.Context, unmarshal ttrpc.Unmarshaler, _ *ttrpc.UnaryServerInfo, method ttrpc.Method) (any, error) {
-	return method(ctx, func(v any) error {
-		req, ok := v.(*api.SynchronizeRequest)
-		if !ok {
-			return unmarshal(v)
-		}
-		var raw emptypb.Empty // knows no field, and so keeps all as it came
-		if err := unmarshal(&raw); err != nil {
+// readList reads a part of the list, and notes how large all of it is.
+func (c *connection) readList(raw []byte, req *api.SynchronizeRequest) error {
+	reads := c.policy.Load().ReadsLabel
+	return eachField(raw, func(num protowire.Number, field, value []byte) error {
+		switch {
+		case num == listMore:
+			return proto.UnmarshalOptions{Merge: true}.Unmarshal(field, req)
+		case value == nil: // no message
+		case num == listPods:
+			pod, err := readPod(value, reads)
+			req.Pods = append(req.Pods, pod)
+			c.listed.addPod(pod.GetId(), nameOf(pod), sizeOf(value))
+			return err
+		case num == listContainers:
+			ctr, err := readContainer(value)
+			req.Containers = append(req.Containers, ctr)
+			c.listed.addContainer(ctr.GetPodSandboxId(), ctr.GetName(), sizeOf(value))
 			return err
 		}
-		return decodeSynchronize(raw.ProtoReflect().GetUnknown(), req)
-	})
-}
-
-func decodeSynchronize(raw []byte, req *api.SynchronizeRequest) error {
-	var rest []byte
-	policies := map[string]*api.LinuxSeccomp{}
-	err := eachField(raw, func(num protowire.Number, field, value []byte) error {
-		if num != syncContainers || value == nil {
-			rest = append(rest, field...)
-			return nil
-		}
-		c, err := decodeContainer(value, policies)
-		req.Containers = append(req.Containers, c)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return proto.UnmarshalOptions{Merge: true}.Unmarshal(rest, req)
-}
-
-// decodeContainer looks up the seccomp profile by its encoding.
-func decodeContainer(raw []byte, policies map[string]*api.LinuxSeccomp) (*api.Container, error) {
-	c := &api.Container{}
-	rest, linux, err := cut(raw, containerLinux)
-	if err != nil || linux == nil {
-		return c, proto.Unmarshal(raw, c)
-	}
-	linux, seccomp, err := cut(linux, linuxSeccomp)
-	if err != nil || seccomp == nil {
-		return c, proto.Unmarshal(raw, c)
-	}
-	c.Linux = &api.LinuxContainer{}
-	if err := proto.Unmarshal(linux, c.Linux); err != nil {
-		return nil, err
-	}
-	policy := policies[string(seccomp)]
-	if policy == nil {
-		policy = &api.LinuxSeccomp{}
-		if err := proto.Unmarshal(seccomp, policy); err != nil {
-			return nil, err
-		}
-		policies[string(seccomp)] = policy
-	}
-	c.Linux.SeccompPolicy = policy
-	return c, proto.UnmarshalOptions{Merge: true}.Unmarshal(rest, c)
-}
-
-// cut takes one message out of another that holds it. It returns nil for one that is
-// not there, and where it is there twice: such are to be merged.
-func cut(raw []byte, want protowire.Number) (rest, value []byte, err error) {
-	twice := false
-	err = eachField(raw, func(num protowire.Number, field, v []byte) error {
-		if num != want || v == nil {
-			rest = append(rest, field...)
-			return nil
-		}
-		twice = twice || value != nil
-		value = v
 		return nil
 	})
-	if twice {
-		return nil, nil, err
-	}
-	return rest, value, err
 }
 
-// eachField calls do with each field of a message: its number, all of it, and what
-// it holds, nil if that is no string, bytes or message.
-func eachField(raw []byte, do func(num protowire.Number, field, value []byte) error) error {
-	for len(raw) > 0 {
-		num, typ, n := protowire.ConsumeField(raw)
-		if n < 0 {
-			return protowire.ParseError(n)
+// readPod reads what a request needs of a pod: see requestOf.
+func readPod(raw []byte, reads func(label string) bool) (*api.PodSandbox, error) {
+	kept, err := keep(raw, func(num protowire.Number, value []byte) (part, error) {
+		switch num {
+		case podID, podName, podNamespace, podHandler:
+			return all, nil
+		case podLabels:
+			return entry(value, reads)
+		case podAnnotations:
+			return entry(value, policy.MayAsk)
+		case podLinux:
+			return part{of: podNamespaces}, nil
 		}
-		var value []byte
-		if typ == protowire.BytesType {
-			_, _, tag := protowire.ConsumeTag(raw)
-			value, _ = protowire.ConsumeBytes(raw[tag:n])
-		}
-		if err := do(num, raw[:n], value); err != nil {
-			return err
-		}
-		raw = raw[n:]
+		return nothing, nil
+	})
+	pod := &api.PodSandbox{}
+	if err == nil {
+		err = proto.Unmarshal(kept, pod)
 	}
-	return nil
+	return pod, err
+}
+
+// readContainer reads what a request needs of a container, and the nonce of its record.
+func readContainer(raw []byte) (*api.Container, error) {
+	kept, err := keep(raw, func(num protowire.Number, value []byte) (part, error) {
+		switch num {
+		case containerID, containerPodID, containerName:
+			return all, nil
+		case containerAnnotations:
+			return entry(value, func(key string) bool { return key == record.Annotation })
+		case containerLinux:
+			return part{of: containerNamespaces}, nil
+		}
+		return nothing, nil
+	})
+	ctr := &api.Container{}
+	if err == nil {
+		err = proto.Unmarshal(kept, ctr)
+	}
+	return ctr, err
+}
+
+// part is what is kept of a field: all, nothing, or one field of the message that it is.
+type part struct {
+	all bool
+	of  protowire.Number
+}
+
+var (
+	all     = part{all: true}
+	nothing = part{}
+)
+
+// entry keeps an entry of a map by its key.
+func entry(raw []byte, wanted func(key string) bool) (part, error) {
+	key := ""
+	err := eachField(raw, func(num protowire.Number, _, value []byte) error {
+		if num == mapKey {
+			key = string(value)
+		}
+		return nil
+	})
+	return part{all: wanted(key)}, err
+}
+
+// keep returns a message with what is wanted of its fields.
+func keep(raw []byte, wanted func(num protowire.Number, value []byte) (part, error)) ([]byte, error) {
+	var out []byte
+	err := eachField(raw, func(num protowire.Number, field, value []byte) error {
+		if value == nil {
+			return nil // it is no message, and no string
+		}
+		want, err := wanted(num, value)
+		switch {
+		case err != nil:
+			return err
+		case want.all:
+			out = append(out, field...)
+		case want.of != 0:
+			inner, err := only(value, func(num protowire.Number) bool { return num == want.of })
+			if err != nil {
+				return err
+			}
+			out = protowire.AppendBytes(protowire.AppendTag(out, num, protowire.BytesType), inner)
+		}
+		return nil
+	})
+	return out, err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/log"
 	"github.com/containerd/nri/pkg/api"
 
+	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/nodegate/nodegate/plugin/record"
 )
 
@@ -44,7 +45,7 @@ func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, ctrs [
 		log.G(ctx).WithError(err).Warn("reading records")
 	}
 	p.pods.reset(kept)
-	p.live.replace(liveContainers(pods, ctrs, kept))
+	p.live.replace(liveContainers(p.policy.Load(), pods, ctrs, kept))
 	p.registered()
 	p.stats.Synchronized.Add(1)
 	p.readyOnce.Do(func() { close(p.ready) })
@@ -59,7 +60,7 @@ func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, ctrs [
 // liveContainers is what the runtime says of its containers, and what they were
 // given: a record counts if the container has its nonce, for the reply of one
 // that has not was lost.
-func liveContainers(pods []*api.PodSandbox, ctrs []*api.Container, records []record.Record) map[string]liveContainer {
+func liveContainers(pol *policy.Policy, pods []*api.PodSandbox, ctrs []*api.Container, records []record.Record) map[string]liveContainer {
 	podByID := make(map[string]*api.PodSandbox, len(pods))
 	for _, pod := range pods {
 		podByID[pod.GetId()] = pod
@@ -75,7 +76,7 @@ func liveContainers(pods []*api.PodSandbox, ctrs []*api.Container, records []rec
 			continue // it is being removed
 		}
 		req := requestOf(pod, ctr)
-		c := liveContainer{request: req.Compact(), podID: pod.GetId()}
+		c := liveContainer{request: pol.Compact(&req), podID: pod.GetId()}
 		if r := recordByID[ctr.GetId()]; r != nil && r.Nonce == ctr.GetAnnotations()[record.Annotation] {
 			c.has = profiles(r.Profiles, r.Definitions)
 		}

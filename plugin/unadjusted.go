@@ -66,7 +66,7 @@ func (p *Plugin) arrived(ctx context.Context, pol *policy.Policy, pod *api.PodSa
 // does not answer. In audit mode nothing may be refused, so nothing is validated.
 func events(r runtimes.Runtime, audit bool) api.EventMask {
 	var mask api.EventMask
-	mask.Set(api.Event_CREATE_CONTAINER, api.Event_START_CONTAINER, api.Event_STOP_CONTAINER,
+	mask.Set(api.Event_RUN_POD_SANDBOX, api.Event_CREATE_CONTAINER, api.Event_START_CONTAINER, api.Event_STOP_CONTAINER,
 		api.Event_REMOVE_CONTAINER, api.Event_REMOVE_POD_SANDBOX)
 	if r.Has(change.Validates) && !r.Has(change.FailsClosed) && !audit {
 		mask.Set(api.Event_VALIDATE_CONTAINER_ADJUSTMENT)

@@ -136,7 +136,7 @@ func (p *Plugin) carryOut(ctx context.Context, w *work) (*api.ContainerAdjustmen
 // live is what is kept in memory of the container. In audit mode it was given
 // nothing.
 func (w *work) live(pol *policy.Policy) liveContainer {
-	c := liveContainer{request: w.request.Compact(), podID: w.podID}
+	c := liveContainer{request: pol.Compact(&w.request), podID: w.podID}
 	if !pol.Audit() {
 		c.has = profiles(w.decision.Profiles, w.selection.Definitions())
 	}

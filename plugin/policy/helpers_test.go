@@ -166,12 +166,16 @@ func (s hasLabel) Matches(labels map[string]string) bool {
 func (s hasLabel) String() string                      { return s.key + "=" + s.value }
 func (s hasLabel) Label() (key, value string, ok bool) { return s.key, s.value, true }
 
+func (s hasLabel) Keys() []string { return []string{s.key} }
+
 // lacksLabel selects pods without a label; no label can be an index for it.
 type lacksLabel string
 
 func (s lacksLabel) Matches(labels map[string]string) bool { _, ok := labels[string(s)]; return !ok }
 func (s lacksLabel) String() string                        { return "!" + string(s) }
 func (s lacksLabel) Label() (key, value string, ok bool)   { return "", "", false }
+
+func (s lacksLabel) Keys() []string { return []string{string(s)} }
 
 func dump(v any) string {
 	out, err := json.MarshalIndent(v, "", " ")

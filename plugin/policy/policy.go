@@ -34,6 +34,7 @@ type Policy struct {
 	profiles  map[string]*profile
 	grants    []*grant
 	index     *grantIndex
+	labels    []string // that some grant's selector looks at
 	devices   DeviceReader
 }
 
@@ -81,10 +82,15 @@ func New(src Source) (*Policy, error) {
 		g, errs := p.compileGrant(i, src.Grants[i])
 		problems = append(problems, errs...)
 		p.grants = append(p.grants, g)
+		if g.Pods != nil {
+			p.labels = append(p.labels, g.Pods.Keys()...)
+		}
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
+	slices.Sort(p.labels)
+	p.labels = slices.Compact(p.labels)
 	p.index = newGrantIndex(p.grants)
 	return p, nil
 }

@@ -93,4 +93,6 @@ type Selector interface {
 	// Label returns one label that every selected pod carries, if the
 	// selector implies one; grants are indexed by it.
 	Label() (key, value string, ok bool)
+	// Keys returns the labels that the selector looks at.
+	Keys() []string
 }

@@ -28,6 +28,7 @@ const (
 	Unmapped       Code = "unmapped"        // an id has no place in the pod's id map
 	HostNamespace  Code = "host_namespace"  // a sysctl would be the node's own
 	NotCarried     Code = "not_carried"     // neither NRI nor the wrapper can carry it
+	TooLarge       Code = "too_large"       // its description is more than a plugin can be told
 	Internal       Code = "internal"        // the node failed at its part
 	Unadjusted     Code = "unadjusted"      // no agent's answer reached the container when it was created
 

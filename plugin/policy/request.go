@@ -60,13 +60,21 @@ func (r *Request) Compact() Request {
 // one look at each: most pods have some, and none of ours.
 func (r *Request) asksAnything() bool {
 	for key := range r.Annotations {
-		if strings.HasPrefix(key, AnnotationBare) {
+		if MayAsk(key) {
 			return true
 		}
-		for _, family := range families {
-			if strings.HasPrefix(key, string(family)) {
-				return true
-			}
+	}
+	return false
+}
+
+// MayAsk reports whether an annotation with this key may be part of a request.
+func MayAsk(key string) bool {
+	if strings.HasPrefix(key, AnnotationBare) {
+		return true
+	}
+	for _, family := range families {
+		if strings.HasPrefix(key, string(family)) {
+			return true
 		}
 	}
 	return false

@@ -1,0 +1,163 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plugin
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+// When a plugin registers, NRI sends it all pods and containers of the node within 2 s, in
+// messages of at most 4 MiB. A list that is larger it cuts into parts of as many pods and
+// containers as should fit by the average, rounded down, and each part again by a tenth or
+// more until it fits. Up to NRI 0.12.5 that has three faults, and each of them keeps the
+// agent out for as long as the pods are there, or ends the runtime (TestUpstreamSplit):
+//
+//   - Eight objects or fewer it does not cut further. Nine that are too large become seven or
+//     fewer by two roundings, which it makes four pods and four containers, even if fewer are
+//     left to send. So any ten objects have to fit: eleven that do not become nine or more
+//     (11 × 0.9, each kind rounded down), and neither limit is ever reached. Ten containers
+//     of 384 KiB are 3,840 KiB; that leaves each 25 KiB for what it gets from plugins.
+//   - A part of many containers and few pods may have its pods rounded down to none, and then
+//     the rest of the pods is never sent. Where no pod is larger than 512 KiB, its containers
+//     included, a part that fits has eight pods by the average, and some roundings to go.
+//   - The same with few containers and many pods, whose containers have ended, for a pod is
+//     listed until it is removed. So there is 512 KiB for each container that runs.
+//
+// And 64 MiB take half a second, on a machine that is busy more than one. That is 110 pods
+// of 512 KiB and more. What a node has above that is divided among 2,000 pods: each may have
+// 32 KiB.
+//
+// Sizes are those of NRI's own encoding, which is what its messages are made of. A label or
+// an annotation counts as 64 bytes more than it has: that is what it takes of the runtime's
+// time, and a pod may have thousands of very short ones.
+const (
+	entryBytes        = 64
+	maxPodBytes       = 64 << 10  // of a pod itself: its labels and annotations, mostly
+	maxContainerBytes = 384 << 10 // of a container: its environment and arguments, mostly
+	maxWholeBytes     = 512 << 10 // of a pod with all its containers
+	maxNodeBytes      = 64 << 20  // of all pods
+	freeBytes         = 4 << 20   // of all pods: one message, which needs no parts
+	shareBytes        = 32 << 10  // a pod of this size, with its containers, has room on every node
+	ordinaryBytes     = 8 << 10   // a pod itself of this size too
+)
+
+// sizes are the pods of the node by their size, as a runtime would list them now. A
+// container is known by its name: one that is created again takes the former one's place,
+// however that ended.
+type sizes struct {
+	mu    sync.Mutex
+	byID  map[string]*podSizes
+	total int
+}
+
+type podSizes struct {
+	name       string // with its namespace
+	own, whole int
+	containers map[string]int
+}
+
+// addPod notes a pod and returns the size of all.
+func (s *sizes) addPod(id, name string, bytes int) (total int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.pod(id)
+	p.name = name
+	s.grow(p, bytes-p.own)
+	p.own = bytes
+	return s.total
+}
+
+// addContainer notes a container and returns the size of its pod with all its containers,
+// and of all pods.
+func (s *sizes) addContainer(podID, name string, bytes int) (whole, total int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.pod(podID)
+	s.grow(p, bytes-p.containers[name])
+	p.containers[name] = bytes
+	return p.whole, s.total
+}
+
+func (s *sizes) removeContainer(podID, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.byID[podID]; p != nil {
+		s.grow(p, -p.containers[name])
+		delete(p.containers, name)
+	}
+}
+
+func (s *sizes) removePod(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.byID[id]; p != nil {
+		s.total -= p.whole
+		delete(s.byID, id)
+	}
+}
+
+// replace puts what the runtime has listed in the place of what is known.
+func (s *sizes) replace(by *sizes) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.byID, s.total = by.byID, by.total
+}
+
+func (s *sizes) pod(id string) *podSizes {
+	if s.byID == nil {
+		s.byID = map[string]*podSizes{}
+	}
+	p := s.byID[id]
+	if p == nil {
+		p = &podSizes{containers: map[string]int{}}
+		s.byID[id] = p
+	}
+	return p
+}
+
+func (s *sizes) grow(p *podSizes, by int) {
+	p.whole += by
+	s.total += by
+}
+
+// largePod is the refusal of a pod, or nil. running is how many containers there are.
+func largePod(name string, bytes, total, running int) *policy.Refusal {
+	switch most := max(freeBytes, running*maxWholeBytes); {
+	case bytes > maxPodBytes:
+		return tooLarge("pod %s has %s of labels and annotations, and at most %s can be told to a plugin of the runtime: give it fewer or shorter ones",
+			name, kib(bytes), kib(maxPodBytes))
+	case bytes > ordinaryBytes && total > most:
+		return tooLarge("pod %s has %s of labels and annotations, and the pods of this node %s together, where %s can be told to a plugin of the runtime: remove pods of the node that have ended, or give it less than %s",
+			name, kib(bytes), kib(total), kib(most), kib(ordinaryBytes))
+	}
+	return nil
+}
+
+// largeContainer is the refusal of a container, or nil. whole is its pod's size, and total
+// that of all pods.
+func largeContainer(r *policy.Request, bytes, whole, total int) *policy.Refusal {
+	const instead = "put large values into files, such as a mounted ConfigMap, or set enableServiceLinks: false"
+	switch {
+	case bytes > maxContainerBytes:
+		return r.Refuse(policy.TooLarge, "has %s of environment, arguments and mounts, and at most %s can be told to a plugin of the runtime: %s",
+			kib(bytes), kib(maxContainerBytes), instead)
+	case whole > maxWholeBytes:
+		return r.Refuse(policy.TooLarge, "makes its pod as large as %s, and at most %s can be told to a plugin of the runtime: %s",
+			kib(whole), kib(maxWholeBytes), instead)
+	case whole > shareBytes && total > maxNodeBytes:
+		return r.Refuse(policy.TooLarge, "makes its pod as large as %s, and there is room for %s on a node whose pods have %s together, of %s that can be told to a plugin of the runtime: %s",
+			kib(whole), kib(shareBytes), kib(total), kib(maxNodeBytes), instead)
+	}
+	return nil
+}
+
+func tooLarge(format string, args ...any) *policy.Refusal {
+	return &policy.Refusal{Code: policy.TooLarge, Text: fmt.Sprintf("nodegate: "+format, args...)}
+}
+
+// kib rounds up, so that what is above a limit reads so.
+func kib(bytes int) string { return fmt.Sprintf("%d KiB", (bytes+1023)>>10) }

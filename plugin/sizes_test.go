@@ -1,0 +1,254 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/containerd/nri/pkg/api"
+	"google.golang.org/protobuf/proto"
+)
+
+// received is what the agent answers to a request, read as it comes from the runtime.
+func received(t *testing.T, p *Plugin, v, into proto.Message) error {
+	t.Helper()
+	raw, err := proto.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &connection{Plugin: p}
+	_, err = c.receive(t.Context(), func(v any) error { return proto.Unmarshal(raw, v.(proto.Message)) }, nil,
+		func(_ context.Context, unmarshal func(any) error) (any, error) { return nil, unmarshal(into) })
+	return err
+}
+
+// sizedPod is a pod that takes so many bytes in a request.
+func sizedPod(id string, bytes int) *api.PodSandbox {
+	pod := &api.PodSandbox{Id: id, Name: "pod-" + id, Namespace: "nobody"}
+	fill(pod, &pod.Uid, bytes)
+	return pod
+}
+
+func sizedContainer(pod, name string, bytes int) *api.Container {
+	ctr := &api.Container{Id: pod + "-" + name, PodSandboxId: pod, Name: name, Env: []string{""}}
+	fill(ctr, &ctr.Env[0], bytes)
+	return ctr
+}
+
+// fill makes a message as large as that by a text of it.
+func fill(m proto.Message, text *string, bytes int) {
+	for *text = strings.Repeat("x", bytes); proto.Size(m) > bytes; {
+		*text = (*text)[1:]
+	}
+}
+
+// TestAttackLargeObjects: a pod or a container that could keep the agent out is refused
+// where it is made, also where no grant is. One byte less is not.
+func TestAttackLargeObjects(t *testing.T) {
+	needRoot(t)
+	const small = 1 << 10
+	for _, tc := range []struct {
+		name string
+		pod  int
+		ctrs []int
+		want string // of the last one; "" for none
+	}{
+		{"largest pod", maxPodBytes, []int{small}, ""},
+		{"larger pod", maxPodBytes + 1, []int{small}, "nodegate: pod nobody/pod-p has 65 KiB of labels and annotations, and at most 64 KiB can be told to a plugin of the runtime: give it fewer or shorter ones"},
+		{"largest container", small, []int{maxContainerBytes}, ""},
+		{"larger container", small, []int{maxContainerBytes + 1}, `nodegate: container "c0" of pod nobody/pod-p has 385 KiB of environment, arguments and mounts, and at most 384 KiB can be told to a plugin of the runtime: put large values into files, such as a mounted ConfigMap, or set enableServiceLinks: false`},
+		{"largest whole", small, []int{maxContainerBytes, maxWholeBytes - maxContainerBytes - small}, ""},
+		{"larger whole", small, []int{maxContainerBytes, maxWholeBytes - maxContainerBytes - small + 1},
+			`nodegate: container "c1" of pod nobody/pod-p makes its pod as large as 513 KiB, and at most 512 KiB can be told to a plugin of the runtime: put large values into files, such as a mounted ConfigMap, or set enableServiceLinks: false`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := newTestPlugin(t, t.TempDir())
+			pod := sizedPod("p", tc.pod)
+			if got := proto.Size(pod); got != tc.pod {
+				t.Fatalf("the pod has %d bytes, want %d", got, tc.pod)
+			}
+			var err error
+			for i, bytes := range tc.ctrs {
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctr := sizedContainer("p", fmt.Sprint("c", i), bytes)
+				if got := proto.Size(ctr); got != bytes {
+					t.Fatalf("the container has %d bytes, want %d", got, bytes)
+				}
+				err = received(t, p, &api.CreateContainerRequest{Pod: pod, Container: ctr}, &api.CreateContainerRequest{})
+			}
+			if got := fmt.Sprint(err); tc.want == "" && err != nil || tc.want != "" && got != tc.want {
+				t.Errorf("got %s, want %q", got, tc.want)
+			}
+			for _, req := range []proto.Message{&api.RunPodSandboxRequest{Pod: pod}, &api.StateChangeEvent{Event: api.Event_RUN_POD_SANDBOX, Pod: pod}} {
+				err := received(t, p, req, req.ProtoReflect().New().Interface())
+				if (err != nil) != (tc.pod > maxPodBytes) {
+					t.Errorf("%T: %v", req, err)
+				}
+			}
+			want := uint64(0)
+			if tc.want != "" {
+				want++
+			}
+			if tc.pod > maxPodBytes {
+				want += 2
+			}
+			if got := p.stats.Refused.Load(); got != want {
+				t.Errorf("%d refused, want %d", got, want)
+			}
+		})
+	}
+}
+
+// A container that fails and is made again is counted once, and what is removed no more.
+func TestSizesAreGivenBack(t *testing.T) {
+	p := newTestPlugin(t, t.TempDir())
+	c := &connection{Plugin: p}
+	for i := range 20 {
+		pod := sizedPod(fmt.Sprint("p", i%2), 1<<10)
+		for try := range 5 {
+			ctr := sizedContainer(pod.Id, "main", maxContainerBytes)
+			ctr.Id = fmt.Sprint(i, "-", try)
+			req := &api.CreateContainerRequest{Pod: pod, Container: ctr}
+			if err := received(t, p, req, &api.CreateContainerRequest{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i%2 == 0 {
+			if err := c.RemovePodSandbox(t.Context(), pod); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := p.sizes.total; got != maxContainerBytes+1<<10-3 { // no text makes it 1 KiB
+		t.Errorf("%d bytes are counted, want those of one pod", got)
+	}
+}
+
+// TestAttackEndedPods: pods without a running container are listed too. Those that would
+// make the list too long for the containers that run are refused, and ordinary ones are not.
+func TestAttackEndedPods(t *testing.T) {
+	needRoot(t)
+	p := newTestPlugin(t, t.TempDir())
+	run := func(id string, bytes int) error {
+		return received(t, p, &api.RunPodSandboxRequest{Pod: sizedPod(id, bytes)}, &api.RunPodSandboxRequest{})
+	}
+	started := 0
+	for ; started < 1000 && run(fmt.Sprint("p", started), maxPodBytes) == nil; started++ {
+	}
+	if started*maxPodBytes > freeBytes || (started+1)*maxPodBytes <= freeBytes {
+		t.Errorf("%d started", started)
+	}
+	err := run("one-more", maxPodBytes)
+	if err == nil || !strings.Contains(err.Error(), "remove pods of the node that have ended") {
+		t.Errorf("got %v", err)
+	}
+	for i := range 1000 {
+		if err := run(fmt.Sprint("ordinary-", i), ordinaryBytes); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// In audit mode it is only told.
+func TestLargeObjectsInAuditMode(t *testing.T) {
+	p := newTestPlugin(t, t.TempDir())
+	p.SetPolicy(t.Context(), parsed(t, "mode = \"audit\"\n"+testPolicy))
+	told := outcomes(p)
+	var got api.CreateContainerRequest
+	err := received(t, p, &api.CreateContainerRequest{Pod: sizedPod("p", 2<<20), Container: sizedContainer("p", "c", 1<<10)}, &got)
+	if err != nil || len(got.Pod.Uid) < 1<<20 {
+		t.Errorf("got %v, %d bytes", err, len(got.Pod.Uid))
+	}
+	if len(*told) != 1 || !(*told)[0].Audit || (*told)[0].Code != "too_large" {
+		t.Errorf("told %v", *told)
+	}
+}
+
+// TestAttackRegisterAmongLargest: an agent registers among as many pods of just the size
+// that is accepted as a node may have, and keeps next to nothing of them. To see what time
+// other numbers take:
+//
+//	NODEGATE_PODS=2000 go test ./plugin -run TestAttackRegisterAmongLargest -v
+func TestAttackRegisterAmongLargest(t *testing.T) {
+	needRoot(t)
+	for _, tc := range []struct{ pods, whole int }{
+		{110, maxWholeBytes}, // as many as Kubernetes lets a node have
+		{2000, shareBytes},   // and as a node has never
+	} {
+		if n, err := strconv.Atoi(os.Getenv("NODEGATE_PODS")); err == nil {
+			tc.pods = n
+		}
+		t.Run(fmt.Sprint(tc.pods, " pods of ", kib(tc.whole)), func(t *testing.T) {
+			pods, ctrs := largest(tc.pods, tc.whole)
+			p := newTestPlugin(t, t.TempDir())
+			before := heap()
+			socket, synced := runtimeAmong(t, pods, ctrs)
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			began := time.Now()
+			go func() { ended <- p.Run(ctx, Endpoint{Socket: socket, Index: "10"}) }()
+			tries := 1
+			for ; tries < 10; tries++ {
+				err := <-synced
+				if err == nil {
+					break
+				}
+				t.Logf("try %d: %v", tries, err)
+			}
+			took := time.Since(began).Round(time.Millisecond)
+			<-p.Ready()
+			if all, _, _ := p.Containers(); all != len(ctrs) {
+				t.Errorf("%d containers are known, want %d", all, len(ctrs))
+			}
+			each := (heap() - before) / len(ctrs)
+			t.Logf("%d containers, %d MiB: registered at try %d after %v; %d bytes of each are kept", len(ctrs), p.sizes.total>>20, tries, took, each)
+			if tries > 9 || each > 2<<10 {
+				t.Errorf("registered at try %d, %d bytes of each are kept", tries, each)
+			}
+			runtime.KeepAlive(ctrs)
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// largest are pods of that size each, with all that is large in them: labels and the
+// environments of containers. What the runtime holds of them is one text.
+func largest(count, whole int) (pods []*api.PodSandbox, ctrs []*api.Container) {
+	labels := map[string]string{}
+	for i := range min(maxPodBytes, whole/2) / (76 + entryBytes) {
+		labels[fmt.Sprintf("label-%05d", i)] = strings.Repeat("x", 57)
+	}
+	env := strings.Repeat("x", whole)
+	for i := range count {
+		pod := &api.PodSandbox{Id: fmt.Sprint("p", i), Name: "pod", Namespace: "nobody", Labels: labels}
+		pods = append(pods, pod)
+		for c, left := 0, whole-proto.Size(pod)-len(labels)*entryBytes; left > 1<<10; c++ {
+			ctr := &api.Container{Id: fmt.Sprint("c", i, "-", c), Name: fmt.Sprint("c", c), PodSandboxId: pod.Id}
+			ctr.Env = []string{env[:min(left, maxContainerBytes)-100]}
+			left -= proto.Size(ctr)
+			ctrs = append(ctrs, ctr)
+		}
+	}
+	return pods, ctrs
+}
+
+func heap() int {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}

@@ -1,0 +1,129 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/containerd/nri/pkg/adaptation"
+	"github.com/containerd/nri/pkg/api"
+	"github.com/containerd/nri/pkg/stub"
+	"github.com/sirupsen/logrus"
+)
+
+// objects are as many pods and containers of one size, in KiB.
+type objects struct{ pods, podKiB, containers, containerKiB int }
+
+// lists are what a runtime would send of them.
+func (o objects) lists() (pods []*api.PodSandbox, ctrs []*api.Container) {
+	for i := range o.pods {
+		pods = append(pods, &api.PodSandbox{Id: fmt.Sprint("p", i), Name: "pod", Namespace: "nobody",
+			Labels: map[string]string{"large": strings.Repeat("x", o.podKiB<<10)}})
+	}
+	for i := range o.containers {
+		ctrs = append(ctrs, &api.Container{Id: fmt.Sprint("c", i), Name: "main", PodSandboxId: fmt.Sprint("p", i%max(o.pods, 1)),
+			Env: []string{"LARGE=" + strings.Repeat("x", o.containerKiB<<10)}})
+	}
+	return pods[:len(pods):len(pods)], ctrs[:len(ctrs):len(ctrs)]
+}
+
+// TestUpstreamSplit is how NRI 0.12.5 sends a plugin the list of pods and containers, by
+// its own pkg/adaptation and with a plugin that does nothing. It halves a message that is
+// too large no further than to four pods and four containers, it does so even where fewer
+// are left, and it may round the pods of a message down to none. What it cannot send keeps
+// the plugin out, or ends the runtime; sizes.go has the limits that follow.
+func TestUpstreamSplit(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		objects
+		want string // of what the runtime says; "" for a plugin that is let in
+	}{
+		{"small", objects{200, 1, 400, 8}, ""},
+		{"four large pods", objects{4, 1200, 4, 8}, "failed to synchronize plugin with split messages"},
+		{"three large containers", objects{3, 1, 3, 1900}, "failed to synchronize plugin with split messages"},
+		{"large containers beside small pods", objects{13, 1, 26, 1900}, "failed to synchronize plugin with split messages"},
+		{"eight that fit, but fewer pods are left than a message gets", objects{2, 500, 7, 500}, "panic: runtime error: slice bounds out of range"},
+		{"pods rounded down to none", objects{1, 1, 40, 120}, "deadline exceeded"},
+		{"containers rounded down to none", objects{40, 120, 1, 1}, "deadline exceeded"},
+		{"ten that fit", objects{20, 128, 20, 384}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			// In a process of its own: the runtime may end.
+			cmd := exec.Command(os.Args[0], "-test.run=^TestUpstreamSplitRuntime$")
+			cmd.Env = append(os.Environ(), fmt.Sprintf("NODEGATE_SPLIT=%d %d %d %d", tc.pods, tc.podKiB, tc.containers, tc.containerKiB))
+			out, err := cmd.CombinedOutput()
+			if tc.want == "" && err != nil || !strings.Contains(string(out), tc.want) {
+				t.Errorf("%v: %s, want %q", err, out, tc.want)
+			}
+		})
+	}
+}
+
+// TestUpstreamSplitRuntime is the runtime of TestUpstreamSplit.
+func TestUpstreamSplitRuntime(t *testing.T) {
+	var o objects
+	if _, err := fmt.Sscan(os.Getenv("NODEGATE_SPLIT"), &o.pods, &o.podKiB, &o.containers, &o.containerKiB); err != nil {
+		return // it is not run by that
+	}
+	pods, ctrs := o.lists()
+	socket, synced := runtimeAmong(t, pods, ctrs)
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := stub.New(&idle{}, stub.WithPluginName("idle"), stub.WithPluginIdx("10"),
+		stub.WithConnection(conn), stub.WithLogger(stubLogger{}), stub.WithOnClose(func() {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = s.Start(context.WithoutCancel(t.Context())) }() // what comes of it, the runtime tells
+	if err := <-synced; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// idle is a plugin that does nothing.
+type idle struct{}
+
+func (*idle) Synchronize(context.Context, []*api.PodSandbox, []*api.Container) ([]*api.ContainerUpdate, error) {
+	return nil, nil
+}
+
+func (*idle) RemovePodSandbox(context.Context, *api.PodSandbox) error { return nil }
+
+// runtimeAmong plays a runtime that has these pods and containers. It returns its socket,
+// and what comes of each plugin's registration.
+func runtimeAmong(t *testing.T, pods []*api.PodSandbox, ctrs []*api.Container) (socket string, synced chan error) {
+	t.Helper()
+	logrus.SetOutput(io.Discard)
+	dir := t.TempDir()
+	socket = filepath.Join(dir, "nri.sock")
+	synced = make(chan error, 100)
+	r, err := adaptation.New("containerd", "v2.4.2",
+		func(ctx context.Context, sync adaptation.SyncCB) error {
+			_, err := sync(ctx, pods, ctrs)
+			synced <- err
+			return err
+		},
+		func(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) { return nil, nil },
+		adaptation.WithSocketPath(socket), adaptation.WithPluginPath(dir+"/none"), adaptation.WithPluginConfigPath(dir+"/none"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Stop)
+	<-synced // of the plugins that the runtime starts: there are none
+	return socket, synced
+}
