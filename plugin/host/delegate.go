@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -95,30 +96,36 @@ func (h *Host) populated(dir int, name string) error {
 	}
 	// Of a process that this one's PID namespace does not have, as in a DaemonSet,
 	// cgroup v2 says 0, and v1 says nothing.
-	if n == 0 && (magic(dir) != unix.CGROUP_SUPER_MAGIC || !h.inhabited(path.Base(name))) {
+	found := n > 0
+	if !found && magic(dir) == unix.CGROUP_SUPER_MAGIC {
+		if found, err = h.inhabited(path.Base(name), time.Now().Add(maxLook)); err != nil {
+			return err
+		}
+	}
+	if !found {
 		return fmt.Errorf("%s is empty: the container's process is in another cgroup", name)
 	}
 	return nil
 }
 
-// maxLookedAt bounds the processes among which a container's is looked for: some tenths
-// of a second at the most.
-const maxLookedAt = 1 << 15
+// maxLook is how long a container's process is looked for. The runtime waits 2 s by default,
+// and a node that is flooded with processes must not make it go on without the agent.
+const maxLook = time.Second
 
 // inhabited tells whether a process of the node is in the cgroup of this name in a
 // hierarchy of v1 without controllers, which is systemd's; the names of containers' cgroups
 // are unique. What is above it depends on the cgroup namespace that this process is in.
 // The process that is looked for is young: the highest numbers come first.
-func (h *Host) inhabited(name string) bool {
+func (h *Host) inhabited(name string, until time.Time) (bool, error) {
 	fd, err := h.open("/proc", unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
-		return false
+		return false, err
 	}
 	proc := os.NewFile(uintptr(fd), "/proc")
 	defer closeFile(proc)
 	entries, err := proc.Readdirnames(-1)
 	if err != nil {
-		return false
+		return false, err
 	}
 	pids := make([]int, 0, len(entries))
 	for _, entry := range entries {
@@ -127,17 +134,19 @@ func (h *Host) inhabited(name string) bool {
 		}
 	}
 	slices.Sort(pids)
-	// A node that is flooded with processes must not hold the runtime up.
-	for _, pid := range slices.Backward(pids[max(0, len(pids)-maxLookedAt):]) {
+	for _, pid := range slices.Backward(pids) {
+		if time.Now().After(until) {
+			return false, fmt.Errorf("the container's process was not found in time among the node's %d processes", len(pids))
+		}
 		text, err := h.read("/proc/" + strconv.Itoa(pid) + "/cgroup")
 		if err != nil {
 			continue // it has ended
 		}
 		for line := range strings.Lines(text) {
 			if _, rest, _ := strings.Cut(line, ":name=systemd:"); path.Base(strings.TrimSuffix(rest, "\n")) == name {
-				return true
+				return true, nil
 			}
 		}
 	}
-	return false
+	return false, nil
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -128,11 +129,18 @@ func TestDelegateCgroupFromAPIDNamespace(t *testing.T) {
 	h, dir := newHost(t, root), root+"/sys/fs/cgroup/systemd/"+name
 	mkdir(t, dir)
 	t.Cleanup(func() { must(t, unix.Rmdir(dir)) })
-	if h.inhabited(name) {
+	in := func(name string) bool {
+		found, err := h.inhabited(name, time.Now().Add(time.Minute))
+		must(t, err)
+		return found
+	}
+	if in(name) {
 		t.Error("an empty cgroup counts as inhabited")
 	}
 	inhabit(t, dir)
-	if !h.inhabited(name) || h.inhabited(name[1:]) || h.inhabited("") {
+	if !in(name) || in(name[1:]) || in("") {
 		t.Error("the process in a cgroup is not found there, or elsewhere")
 	}
+	_, err := h.inhabited(name, time.Now())
+	wantError(t, err, "was not found in time among the node's")
 }

@@ -115,9 +115,8 @@ func (s *Shadows) create(id string, group uint32, nodes []policy.ShadowNode) (er
 }
 
 // Remove removes a container's shadow nodes. That there are none is no error.
-// It must not be called while the container lives: what runs in there may bind
-// its nodes again, and the kernel unmounts a node everywhere once its last
-// name is gone.
+// It must not be called while the container lives: what runs in there may bind its
+// nodes again. The container's own bind stays, with a link count of 0.
 func (s *Shadows) Remove(containerID string) error {
 	if err := checkID(containerID); err != nil {
 		return fmt.Errorf("removing shadow nodes: %w", err)
