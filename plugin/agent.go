@@ -41,7 +41,10 @@ func (p *Plugin) Run(ctx context.Context, to Endpoint) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if time.Since(started) > lastRetry {
+		unlisted := errors.Is(err, errUnlisted)
+		if unlisted {
+			p.stats.RegistrationFailures.Add(1)
+		} else if time.Since(started) > lastRetry {
 			wait, said = firstRetry, "" // it had been connected
 		}
 		// A runtime that stays away is worth one line, not one a second.

@@ -32,7 +32,7 @@ const flushTime = 50 * time.Millisecond
 
 var (
 	errClosed = errors.New("the runtime closed the connection")
-	errAgain  = errors.New("the mode has changed, which a runtime is told when the agent registers")
+	errAgain  = errors.New("the policy has changed in what takes another registration")
 )
 
 // connection is the plugin as one connection sees it. NRI's stub takes the
@@ -43,6 +43,7 @@ type connection struct {
 	broken  error // of prepare
 	stub    atomic.Pointer[stub.Stub]
 	waiting atomic.Pointer[time.Timer] // for the list of containers
+	listing atomic.Bool                // it is configured, and waits for that list
 	listed  sizes                      // what the runtime lists, as it comes
 }
 
@@ -62,6 +63,7 @@ func (c *connection) Configure(ctx context.Context, text, name, version string) 
 	info := runtimes.Of(name, version, (*c.stub.Load()).RuntimeNRIVersion())
 	c.runtime.Store(&info)
 	log.G(ctx).WithField("runtime", info.String()).Info("runtime connected")
+	c.listing.Store(true)
 	c.waiting.Store(time.AfterFunc(syncPatience, func() {
 		log.G(ctx).Warn("the runtime does not let the agent in yet: it may be stopping a container with a long grace period, and starts none meanwhile")
 	}))
@@ -75,7 +77,9 @@ func (c *connection) Synchronize(ctx context.Context, pods []*api.PodSandbox, ct
 		return nil, c.broken
 	}
 	c.sizes.replace(&c.listed)
-	return c.Plugin.Synchronize(ctx, pods, ctrs)
+	updates, err := c.Plugin.Synchronize(ctx, pods, ctrs)
+	c.listing.Store(err != nil)
+	return updates, err
 }
 
 // RunPodSandbox does nothing: what a pod is refused for, it is refused for when the
@@ -138,6 +142,9 @@ func (c *connection) serve(ctx context.Context, opts ...stub.Option) error {
 	}
 	select {
 	case <-closed:
+		if c.Plugin != nil && c.listing.Load() {
+			return c.unlisted()
+		}
 		return errClosed
 	case <-again:
 		c.stop(s)

@@ -4,7 +4,10 @@
 package plugin
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/nodegate/nodegate/plugin/policy"
@@ -161,3 +164,23 @@ func tooLarge(format string, args ...any) *policy.Refusal {
 
 // kib rounds up, so that what is above a limit reads so.
 func kib(bytes int) string { return fmt.Sprintf("%d KiB", (bytes+1023)>>10) }
+
+// largest names up to three pods that are known, by size.
+func (s *sizes) largest() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var large []*podSizes
+	for _, p := range s.byID {
+		if p.whole > shareBytes {
+			large = append(large, p)
+		}
+	}
+	slices.SortFunc(large, func(a, b *podSizes) int {
+		return cmp.Or(cmp.Compare(b.whole, a.whole), cmp.Compare(a.name, b.name))
+	})
+	var words []string
+	for _, p := range large[:min(len(large), 3)] {
+		words = append(words, fmt.Sprintf("%s (%s)", p.name, kib(p.whole)))
+	}
+	return strings.Join(words, ", ")
+}

@@ -80,10 +80,11 @@ func TestRegisterInParts(t *testing.T) {
 	}
 }
 
-// TestRegisterDuringStop: containerd lets no plugin in while it stops a container, and
-// starts none while a plugin waits. The agent says that it waits; nothing else can be
+// TestAttackGracePeriod: containerd lets no plugin in while it stops a container, and
+// starts none while a plugin waits: CRI's StopContainer holds NRI's lock for the whole of
+// the grace period, which the pod's author chooses. The agent says that it waits; nothing else can be
 // done about it from within (github.com/containerd/containerd/issues/14083).
-func TestRegisterDuringStop(t *testing.T) {
+func TestAttackGracePeriod(t *testing.T) {
 	n := it.SharedNode(t)
 	deaf := it.Run(t, n, node.PodConfig{}, node.ContainerConfig{Customize: func(c *runtimeapi.ContainerConfig) {
 		c.StopSignal = runtimeapi.Signal_SIGNAL_SIGCONT // it ends by SIGKILL, when its grace is over
@@ -101,10 +102,12 @@ func TestRegisterDuringStop(t *testing.T) {
 	g := it.NewGate(t, n, it.GrantApart("ping"))
 	wg.Go(func() {
 		time.Sleep(2 * time.Second) // the agent waits
+		began := time.Now()
 		if _, err := other.RunContainer(t.Context(), node.ContainerConfig{}); err != nil {
 			t.Error(err)
 		}
 		started = time.Now()
+		t.Logf("a start took %v", started.Sub(began).Round(100*time.Millisecond))
 	})
 	agent := g.Start(t)
 	wg.Wait()

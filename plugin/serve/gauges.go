@@ -25,6 +25,7 @@ func newGauges(a *Agent) *gauges {
 	add("nodegate_policy_reloads_total", "Changed policies, by result: replaced, or failed, where the former one stays.", "result")
 	add("nodegate_registered", "1 while the agent is registered with the runtime and synchronized.")
 	add("nodegate_registrations_total", "Registrations with the runtime: each one after the first is a reconnect.")
+	add("nodegate_registration_failures_total", "Registrations that the runtime ended before it had listed its pods and containers: some are too large.")
 	add("nodegate_runtime_info", "1, with the runtime's name, version and NRI level.", "runtime")
 	add("nodegate_unconcerned_total", "Containers that no grant concerned.")
 	add("nodegate_containers", "Containers on the node that run or are about to.")
@@ -62,6 +63,7 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	counter("nodegate_policy_reloads_total", stats.ReloadFailures.Load(), "failed")
 	gauge("nodegate_registered", one(!state.Since.IsZero()))
 	counter("nodegate_registrations_total", stats.Synchronized.Load())
+	counter("nodegate_registration_failures_total", stats.RegistrationFailures.Load())
 	if state.Runtime != "" {
 		gauge("nodegate_runtime_info", 1, state.Runtime)
 	}
