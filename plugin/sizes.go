@@ -39,12 +39,12 @@ import (
 // time, and a pod may have thousands of very short ones.
 const (
 	entryBytes        = 64
-	maxPodBytes       = 64 << 10  // of a pod itself: its labels and annotations, mostly
+	MaxPodBytes       = 64 << 10  // of a pod itself: its labels and annotations, mostly
 	maxContainerBytes = 384 << 10 // of a container: its environment and arguments, mostly
-	maxWholeBytes     = 512 << 10 // of a pod with all its containers
+	MaxWholeBytes     = 512 << 10 // of a pod with all its containers
 	maxNodeBytes      = 64 << 20  // of all pods
 	freeBytes         = 4 << 20   // of all pods: one message, which needs no parts
-	shareBytes        = 32 << 10  // a pod of this size, with its containers, has room on every node
+	ShareBytes        = 32 << 10  // a pod of this size, with its containers, has room on every node
 	ordinaryBytes     = 8 << 10   // a pod itself of this size too
 )
 
@@ -129,10 +129,10 @@ func (s *sizes) grow(p *podSizes, by int) {
 
 // largePod is the refusal of a pod, or nil. running is how many containers there are.
 func largePod(name string, bytes, total, running int) *policy.Refusal {
-	switch most := max(freeBytes, running*maxWholeBytes); {
-	case bytes > maxPodBytes:
+	switch most := max(freeBytes, running*MaxWholeBytes); {
+	case bytes > MaxPodBytes:
 		return tooLarge("pod %s has %s of labels and annotations, and at most %s can be told to a plugin of the runtime: give it fewer or shorter ones",
-			name, kib(bytes), kib(maxPodBytes))
+			name, kib(bytes), kib(MaxPodBytes))
 	case bytes > ordinaryBytes && total > most:
 		return tooLarge("pod %s has %s of labels and annotations, and the pods of this node %s together, where %s can be told to a plugin of the runtime: remove pods of the node that have ended, or give it less than %s",
 			name, kib(bytes), kib(total), kib(most), kib(ordinaryBytes))
@@ -148,12 +148,12 @@ func largeContainer(r *policy.Request, bytes, whole, total int) *policy.Refusal 
 	case bytes > maxContainerBytes:
 		return r.Refuse(policy.TooLarge, "has %s of environment, arguments and mounts, and at most %s can be told to a plugin of the runtime: %s",
 			kib(bytes), kib(maxContainerBytes), instead)
-	case whole > maxWholeBytes:
+	case whole > MaxWholeBytes:
 		return r.Refuse(policy.TooLarge, "makes its pod as large as %s, and at most %s can be told to a plugin of the runtime: %s",
-			kib(whole), kib(maxWholeBytes), instead)
-	case whole > shareBytes && total > maxNodeBytes:
+			kib(whole), kib(MaxWholeBytes), instead)
+	case whole > ShareBytes && total > maxNodeBytes:
 		return r.Refuse(policy.TooLarge, "makes its pod as large as %s, and there is room for %s on a node whose pods have %s together, of %s that can be told to a plugin of the runtime: %s",
-			kib(whole), kib(shareBytes), kib(total), kib(maxNodeBytes), instead)
+			kib(whole), kib(ShareBytes), kib(total), kib(maxNodeBytes), instead)
 	}
 	return nil
 }
@@ -171,7 +171,7 @@ func (s *sizes) largest() string {
 	defer s.mu.Unlock()
 	var large []*podSizes
 	for _, p := range s.byID {
-		if p.whole > shareBytes {
+		if p.whole > ShareBytes {
 			large = append(large, p)
 		}
 	}

@@ -61,12 +61,12 @@ func TestAttackLargeObjects(t *testing.T) {
 		ctrs []int
 		want string // of the last one; "" for none
 	}{
-		{"largest pod", maxPodBytes, []int{small}, ""},
-		{"larger pod", maxPodBytes + 1, []int{small}, "nodegate: pod nobody/pod-p has 65 KiB of labels and annotations, and at most 64 KiB can be told to a plugin of the runtime: give it fewer or shorter ones"},
+		{"largest pod", MaxPodBytes, []int{small}, ""},
+		{"larger pod", MaxPodBytes + 1, []int{small}, "nodegate: pod nobody/pod-p has 65 KiB of labels and annotations, and at most 64 KiB can be told to a plugin of the runtime: give it fewer or shorter ones"},
 		{"largest container", small, []int{maxContainerBytes}, ""},
 		{"larger container", small, []int{maxContainerBytes + 1}, `nodegate: container "c0" of pod nobody/pod-p has 385 KiB of environment, arguments and mounts, and at most 384 KiB can be told to a plugin of the runtime: put large values into files, such as a mounted ConfigMap, or set enableServiceLinks: false`},
-		{"largest whole", small, []int{maxContainerBytes, maxWholeBytes - maxContainerBytes - small}, ""},
-		{"larger whole", small, []int{maxContainerBytes, maxWholeBytes - maxContainerBytes - small + 1},
+		{"largest whole", small, []int{maxContainerBytes, MaxWholeBytes - maxContainerBytes - small}, ""},
+		{"larger whole", small, []int{maxContainerBytes, MaxWholeBytes - maxContainerBytes - small + 1},
 			`nodegate: container "c1" of pod nobody/pod-p makes its pod as large as 513 KiB, and at most 512 KiB can be told to a plugin of the runtime: put large values into files, such as a mounted ConfigMap, or set enableServiceLinks: false`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestAttackLargeObjects(t *testing.T) {
 			}
 			for _, req := range []proto.Message{&api.RunPodSandboxRequest{Pod: pod}, &api.StateChangeEvent{Event: api.Event_RUN_POD_SANDBOX, Pod: pod}} {
 				err := received(t, p, req, req.ProtoReflect().New().Interface())
-				if (err != nil) != (tc.pod > maxPodBytes) {
+				if (err != nil) != (tc.pod > MaxPodBytes) {
 					t.Errorf("%T: %v", req, err)
 				}
 			}
@@ -99,7 +99,7 @@ func TestAttackLargeObjects(t *testing.T) {
 			if tc.want != "" {
 				want++
 			}
-			if tc.pod > maxPodBytes {
+			if tc.pod > MaxPodBytes {
 				want += 2
 			}
 			if got := p.stats.Refused.Load(); got != want {
@@ -143,12 +143,12 @@ func TestAttackEndedPods(t *testing.T) {
 		return received(t, p, &api.RunPodSandboxRequest{Pod: sizedPod(id, bytes)}, &api.RunPodSandboxRequest{})
 	}
 	started := 0
-	for ; started < 1000 && run(fmt.Sprint("p", started), maxPodBytes) == nil; started++ {
+	for ; started < 1000 && run(fmt.Sprint("p", started), MaxPodBytes) == nil; started++ {
 	}
-	if started*maxPodBytes > freeBytes || (started+1)*maxPodBytes <= freeBytes {
+	if started*MaxPodBytes > freeBytes || (started+1)*MaxPodBytes <= freeBytes {
 		t.Errorf("%d started", started)
 	}
-	err := run("one-more", maxPodBytes)
+	err := run("one-more", MaxPodBytes)
 	if err == nil || !strings.Contains(err.Error(), "remove pods of the node that have ended") {
 		t.Errorf("got %v", err)
 	}
@@ -182,8 +182,8 @@ func TestLargeObjectsInAuditMode(t *testing.T) {
 func TestAttackRegisterAmongLargest(t *testing.T) {
 	needRoot(t)
 	for _, tc := range []struct{ pods, whole int }{
-		{110, maxWholeBytes}, // as many as Kubernetes lets a node have
-		{2000, shareBytes},   // and as a node has never
+		{110, MaxWholeBytes}, // as many as Kubernetes lets a node have
+		{2000, ShareBytes},   // and as a node has never
 	} {
 		if n, err := strconv.Atoi(os.Getenv("NODEGATE_PODS")); err == nil {
 			tc.pods = n
@@ -228,7 +228,7 @@ func TestAttackRegisterAmongLargest(t *testing.T) {
 // environments of containers. What the runtime holds of them is one text.
 func largest(count, whole int) (pods []*api.PodSandbox, ctrs []*api.Container) {
 	labels := map[string]string{}
-	for i := range min(maxPodBytes, whole/2) / (76 + entryBytes) {
+	for i := range min(MaxPodBytes, whole/2) / (76 + entryBytes) {
 		labels[fmt.Sprintf("label-%05d", i)] = strings.Repeat("x", 57)
 	}
 	env := strings.Repeat("x", whole)

@@ -139,11 +139,11 @@ func TestLockedOutIsNamed(t *testing.T) {
 			t.Error("the metric does not count it")
 		}
 		d := it.Doctor(t, g)
-		d.Expect(t, it.Said{"Sizes of pods", "problem", "nobody/" + large[0].Config.Name})
+		d.Expect(t, it.Said{"pod-sizes", "problem", "nobody/" + large[0].Config.Name})
 		it.Remove(t, large...)
 		it.WaitLogged(t, agent, "msg=synchronized", 1)
-		if d := it.Doctor(t, g); d.Findings["Sizes of pods"].Status != "ok" {
-			t.Errorf("doctor says %+v", d.Findings["Sizes of pods"])
+		if d := it.Doctor(t, g); d.Findings["pod-sizes"].Status != "ok" {
+			t.Errorf("doctor says %+v", d.Findings["pod-sizes"])
 		}
 	})
 }

@@ -34,6 +34,7 @@ func healthy() *Facts {
 	}
 	started := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	return &Facts{
+		Sizes: told(Sizes{Pods: []cri.PodSize{{Name: "ci/web", Own: 1 << 10, Whole: 40 << 10}}, All: true}),
 		Runtime: told(Runtime{
 			Endpoint: "/run/containerd/containerd.sock", Name: "containerd", Version: "v2.4.2", NRI: "containerd v2.4.2 (NRI 0.12.3)",
 			Known: true, DeliversAll: true, Status: cri.Status{Handlers: handlers, Default: "runc", UserNamespaces: []string{"", "runc", "nodegate"}},
@@ -158,6 +159,14 @@ var cases = []struct {
 		"nri-timeouts", OK, "request 10s", ""},
 	{"short timeouts", func(f *Facts) { f.Containerd.Value.NRI.Registration, f.Containerd.Value.NRI.Request = "1s", "100ms" },
 		"nri-timeouts", Warning, "left out", `plugin_registration_timeout = "5s" and plugin_request_timeout = "2s"`},
+	{"a pod that is too large", func(f *Facts) { f.Sizes.Value.Pods[0].Own = 65 << 10 },
+		"pod-sizes", Problem, "cannot list these to an agent that registers: ci/web (40 KiB)", "delete these pods"},
+	{"a large pod, and no agent", func(f *Facts) { f.Agent.Value.Ready = false },
+		"pod-sizes", Problem, "ci/web (40 KiB)", "delete these pods"},
+	{"too many containers to look at", func(f *Facts) { f.Sizes.Value.All = false },
+		"pod-sizes", Warning, "no time to look at all", "again"},
+	{"sizes not told", func(f *Facts) { f.Sizes = unknown[Sizes]("cannot be seen") },
+		"pod-sizes", Unknown, "cannot be seen", ""},
 	{"no validator", func(f *Facts) { f.Containerd.Value.NRI.Validator = nil },
 		"validator", Warning, "has none", "containerd 2.2"},
 	{"validator off", func(f *Facts) { f.Containerd.Value.NRI.Validator.Enabled = false },

@@ -49,6 +49,7 @@ type Facts struct {
 	Agent      Told[Agent]
 	Wrapper    Wrapper
 	OCIRuntime Told[OCIRuntime] // the real one
+	Sizes      Told[Sizes]
 }
 
 // Runtime is the container runtime as it describes itself.

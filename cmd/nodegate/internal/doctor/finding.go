@@ -33,7 +33,7 @@ type Report struct {
 // checks are all checks. Each looks at the facts alone.
 var checks = []func(*Facts) []Finding{
 	checkRuntime, checkConfiguration,
-	checkNRI, checkSocket, checkTimeouts, checkValidator, checkRequired,
+	checkNRI, checkSocket, checkTimeouts, checkSizes, checkValidator, checkRequired,
 	checkHandlers, checkWrapper, checkWrapperConfig, checkOCIRuntime,
 	checkKernel, checkLSM, checkCgroup, checkCgroupDriver,
 	checkUserNamespaces, checkIDMaps, checkMknod, checkConfined,

@@ -66,6 +66,7 @@ func Gather(ctx context.Context, o Options) (*Facts, error) {
 	f.Agent = g.agent(ctx)
 	f.Wrapper = g.wrapper(ctx, handlers(f))
 	f.OCIRuntime = g.ociRuntime(ctx, f)
+	f.Sizes = g.sizes(ctx, f.Runtime)
 	return f, nil
 }
 

@@ -1,0 +1,75 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/cri"
+	"github.com/nodegate/nodegate/plugin"
+)
+
+// sizesLimit bounds the look at all containers.
+const sizesLimit = 20 * time.Second
+
+// Sizes are the pods of the node by what a plugin has to be told of them.
+type Sizes struct {
+	Pods []cri.PodSize // largest first
+	All  bool          // there was time for all containers
+}
+
+func (g *gatherer) sizes(ctx context.Context, r Told[Runtime]) Told[Sizes] {
+	if !r.OK() {
+		return unknown[Sizes](r.Unknown)
+	}
+	client, err := cri.Connect(r.Value.Endpoint)
+	if err != nil {
+		return unknown[Sizes](why(err))
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, sizesLimit)
+	defer cancel()
+	var s Sizes
+	s.Pods, s.All, err = client.Sizes(ctx)
+	return toldOr(s, err)
+}
+
+// checkSizes names the pods that can keep an agent from registering: all that are larger
+// than it lets be created, or, while it cannot register, than each has room for.
+func checkSizes(f *Facts) []Finding {
+	const check = "pod-sizes"
+	if !f.Sizes.OK() {
+		return cannotTell(check, f.Sizes.Unknown)
+	}
+	out := f.Agent.OK() && f.Agent.Value.Err == nil && !f.Agent.Value.Ready
+	var large []string
+	for _, p := range f.Sizes.Value.Pods {
+		if p.Own > plugin.MaxPodBytes || p.Whole > plugin.MaxWholeBytes || out && p.Whole > plugin.ShareBytes {
+			large = append(large, fmt.Sprintf("%s (%d KiB)", p.Name, p.Whole>>10))
+		}
+	}
+	looked := ""
+	if !f.Sizes.Value.All {
+		looked = "; there was no time to look at all containers"
+	}
+	switch {
+	case len(large) > 0:
+		const most = 10
+		more := ""
+		if len(large) > most {
+			more = fmt.Sprintf(" and %d more", len(large)-most)
+		}
+		return one(check, Problem, "the runtime cannot list these to an agent that registers: "+strings.Join(large[:min(len(large), most)], ", ")+more+looked,
+			"delete these pods; labels, annotations and environments make them so large (docs/troubleshooting.md)")
+	case !f.Sizes.Value.All:
+		return one(check, Warning, "no pod is too large to be listed"+looked, "run nodegate doctor again")
+	case len(f.Sizes.Value.Pods) == 0:
+		return one(check, OK, "there are no pods", "")
+	}
+	p := f.Sizes.Value.Pods[0]
+	return one(check, OK, fmt.Sprintf("the largest pod, %s, has %d KiB", p.Name, p.Whole>>10), "")
+}
