@@ -6,6 +6,7 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/containerd/log"
 	"github.com/containerd/nri/pkg/api"
@@ -53,7 +54,10 @@ func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, ctrs [
 		"pods": len(pods), "containers": len(ctrs), "adjusted": len(kept),
 		"swept_shadows": len(shadows), "swept_records": len(records),
 	}).Info("synchronized")
-	go p.compare(context.WithoutCancel(ctx)) // the runtime waits for nothing of that
+	go func() { // the runtime waits for nothing of that
+		p.compare(context.WithoutCancel(ctx))
+		debug.FreeOSMemory() // the list came in messages of some MiB, which stay unused from now on
+	}()
 	return nil, nil
 }
 
