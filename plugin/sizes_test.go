@@ -13,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/nri/pkg/adaptation"
 	"github.com/containerd/nri/pkg/api"
+	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -181,6 +183,11 @@ func TestLargeObjectsInAuditMode(t *testing.T) {
 //	NODEGATE_PODS=2000 go test ./plugin -run TestAttackRegisterAmongLargest -v
 func TestAttackRegisterAmongLargest(t *testing.T) {
 	needRoot(t)
+	// The machine may be busy with other tests, which is no news: the runtime waits, and
+	// what both sides compute is measured.
+	usual := adaptation.DefaultPluginRequestTimeout
+	adaptation.SetPluginRequestTimeout(time.Minute)
+	t.Cleanup(func() { adaptation.SetPluginRequestTimeout(usual) })
 	for _, tc := range []struct{ pods, whole int }{
 		{110, MaxWholeBytes}, // as many as Kubernetes lets a node have
 		{2000, ShareBytes},   // and as a node has never
@@ -195,25 +202,21 @@ func TestAttackRegisterAmongLargest(t *testing.T) {
 			socket, synced := runtimeAmong(t, pods, ctrs)
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
-			began := time.Now()
+			began, used := time.Now(), processorTime(t)
 			go func() { ended <- p.Run(ctx, Endpoint{Socket: socket, Index: "10"}) }()
-			tries := 1
-			for ; tries < 10; tries++ {
-				err := <-synced
-				if err == nil {
-					break
-				}
-				t.Logf("try %d: %v", tries, err)
+			if err := <-synced; err != nil {
+				t.Fatal(err)
 			}
 			took := time.Since(began).Round(time.Millisecond)
+			used = (processorTime(t) - used).Round(time.Millisecond)
 			<-p.Ready()
 			if all, _, _ := p.Containers(); all != len(ctrs) {
 				t.Errorf("%d containers are known, want %d", all, len(ctrs))
 			}
 			each := (heap() - before) / len(ctrs)
-			t.Logf("%d containers, %d MiB: registered at try %d after %v; %d bytes of each are kept", len(ctrs), p.sizes.total>>20, tries, took, each)
-			if tries > 9 || each > 2<<10 {
-				t.Errorf("registered at try %d, %d bytes of each are kept", tries, each)
+			t.Logf("%d containers, %d MiB: registered after %v, with %v of processor time on both sides; %d bytes of each are kept", len(ctrs), p.sizes.total>>20, took, used, each)
+			if used > 2*time.Second || each > 2<<10 {
+				t.Errorf("%v of processor time, %d bytes of each are kept", used, each)
 			}
 			runtime.KeepAlive(ctrs)
 			cancel()
@@ -243,6 +246,16 @@ func largest(count, whole int) (pods []*api.PodSandbox, ctrs []*api.Container) {
 		}
 	}
 	return pods, ctrs
+}
+
+// processorTime is what this process has used.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func heap() int {
