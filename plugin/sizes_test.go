@@ -215,7 +215,7 @@ func TestAttackRegisterAmongLargest(t *testing.T) {
 			}
 			each := (heap() - before) / len(ctrs)
 			t.Logf("%d containers, %d MiB: registered after %v, with %v of processor time on both sides; %d bytes of each are kept", len(ctrs), p.sizes.total>>20, took, used, each)
-			if used > 2*time.Second || each > 2<<10 {
+			if used > 2*time.Second && !raceEnabled || each > 2<<10 {
 				t.Errorf("%v of processor time, %d bytes of each are kept", used, each)
 			}
 			runtime.KeepAlive(ctrs)
