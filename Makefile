@@ -131,6 +131,11 @@ vulncheck: ## Look for known vulnerabilities of what is linked (needs the intern
 fuzz: ## Run each fuzz target for FUZZTIME (10s)
 	@hack/fuzz.sh $(FUZZTIME)
 
+SOAK ?= 1h
+.PHONY: soak
+soak: runtimes build ## Run honest pods beside a hostile author for SOAK (1h; as root)
+	NODEGATE_REQUIRE=1 NODEGATE_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 ./integration/soak -run '^TestSoakHostile$$' -v
+
 # Some of them fail: where a ratio of times, or memory, is not what is promised.
 .PHONY: bench
 bench: build runtime ## Run the benchmarks, and check what they promise (as root)
