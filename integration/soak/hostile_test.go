@@ -19,10 +19,10 @@ import (
 )
 
 const (
-	soakSample  = 10 * time.Second // between two looks at the agent
+	soakSample  = 2 * time.Second  // between two looks at the agent
 	soakAgent   = 4 * time.Minute  // between two kills of it
 	soakBack    = 5 * time.Second  // until a killed agent is back, on a busy machine
-	soakGrowth  = 8 << 10          // KiB of memory above the first quarter's most
+	soakGrowth  = 8 << 10          // KiB of memory above the most of the first half
 	soakHandles = 8                // of descriptors, above the same
 )
 
@@ -212,14 +212,14 @@ func (s *soak) watch(length time.Duration) {
 	for over := began.Add(length); time.Now().Before(over); {
 		time.Sleep(min(soakSample, time.Until(over)))
 		now := look(s.t, s.agent.Pid())
-		if time.Since(began) < length/4 {
+		if time.Since(began) < length/2 {
 			first = worst(first, now)
 		}
 		most = worst(most, now)
 	}
-	s.t.Logf("an agent of %v: at first %+v, at most %+v", time.Since(began).Round(time.Second), first, most)
+	s.t.Logf("an agent of %v: at most %+v in the first half, %+v in all", time.Since(began).Round(time.Second), first, most)
 	if first.kib > 0 && (most.kib > first.kib+soakGrowth || most.handles > first.handles+soakHandles) {
-		s.t.Errorf("it grows: at first %+v, at most %+v", first, most)
+		s.t.Errorf("it grows: at most %+v in the first half, %+v in all", first, most)
 	}
 	if log := s.agent.Log(); strings.Contains(log, "not connected to the runtime") || strings.Contains(log, "panic") {
 		s.t.Errorf("it was not there all the time, or panicked:\n%s", log)
