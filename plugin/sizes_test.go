@@ -64,12 +64,12 @@ func TestAttackLargeObjects(t *testing.T) {
 		want string // of the last one; "" for none
 	}{
 		{"largest pod", MaxPodBytes, []int{small}, ""},
-		{"larger pod", MaxPodBytes + 1, []int{small}, "nodegate: pod nobody/pod-p has 65 KiB of labels and annotations, and at most 64 KiB can be told to a plugin of the runtime: give it fewer or shorter ones"},
+		{"larger pod", MaxPodBytes + 1, []int{small}, "nodegate: pod nobody/pod-p has 65 KiB of labels and annotations, and at most 64 KiB can be told to a plugin of the runtime: give it fewer or shorter ones [too_large]"},
 		{"largest container", small, []int{maxContainerBytes}, ""},
-		{"larger container", small, []int{maxContainerBytes + 1}, `nodegate: container "c0" of pod nobody/pod-p has 385 KiB of environment, arguments and mounts, and at most 384 KiB can be told to a plugin of the runtime: put large values into files, such as a mounted ConfigMap, or set enableServiceLinks: false`},
+		{"larger container", small, []int{maxContainerBytes + 1}, `nodegate: container "c0" of pod nobody/pod-p has 385 KiB of environment, arguments and mounts, and at most 384 KiB can be told to a plugin of the runtime: put large values into files, such as a mounted ConfigMap, or set enableServiceLinks: false [too_large]`},
 		{"largest whole", small, []int{maxContainerBytes, MaxWholeBytes - maxContainerBytes - small}, ""},
 		{"larger whole", small, []int{maxContainerBytes, MaxWholeBytes - maxContainerBytes - small + 1},
-			`nodegate: container "c1" of pod nobody/pod-p makes its pod as large as 513 KiB, and at most 512 KiB can be told to a plugin of the runtime: put large values into files, such as a mounted ConfigMap, or set enableServiceLinks: false`},
+			`nodegate: container "c1" of pod nobody/pod-p makes its pod as large as 513 KiB, and at most 512 KiB can be told to a plugin of the runtime: put large values into files, such as a mounted ConfigMap, or set enableServiceLinks: false [too_large]`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := newTestPlugin(t, t.TempDir())

@@ -23,14 +23,14 @@ const (
 	listContainers protowire.Number = 2
 	listMore       protowire.Number = 3
 
-	podID          protowire.Number = 1 // PodSandbox
-	podName        protowire.Number = 2
-	podNamespace   protowire.Number = 4
-	podLabels      protowire.Number = 5
-	podAnnotations protowire.Number = 6
-	podHandler     protowire.Number = 7
-	podLinux       protowire.Number = 8
-	podNamespaces  protowire.Number = 5 // LinuxPodSandbox
+	podID              protowire.Number = 1 // PodSandbox
+	podName            protowire.Number = 2
+	podNamespace       protowire.Number = 4
+	podLabels          protowire.Number = 5
+	podAnnotations     protowire.Number = 6
+	podHandler         protowire.Number = 7
+	podLinux           protowire.Number = 8
+	podLinuxNamespaces protowire.Number = 5 // LinuxPodSandbox
 
 	containerID          protowire.Number = 1 // Container
 	containerPodID       protowire.Number = 2
@@ -76,7 +76,7 @@ func readPod(raw []byte, reads func(label string) bool) (*api.PodSandbox, error)
 		case podAnnotations:
 			return entry(value, policy.MayAsk)
 		case podLinux:
-			return part{of: podNamespaces}, nil
+			return part{of: podLinuxNamespaces}, nil
 		}
 		return nothing, nil
 	})

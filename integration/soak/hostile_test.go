@@ -19,11 +19,11 @@ import (
 )
 
 const (
-	soakSample  = 2 * time.Second  // between two looks at the agent
-	soakAgent   = 4 * time.Minute  // between two kills of it
-	soakBack    = 5 * time.Second  // until a killed agent is back, on a busy machine
-	soakGrowth  = 8 << 10          // KiB of memory above the most of the first half
-	soakHandles = 8                // of descriptors, above the same
+	soakSample  = 2 * time.Second // between two looks at the agent
+	soakAgent   = 4 * time.Minute // between two kills of it
+	soakBack    = 5 * time.Second // until a killed agent is back, on a busy machine
+	soakGrowth  = 8 << 10         // KiB of memory above the most of the first half
+	soakHandles = 8               // of descriptors, above the same
 )
 
 const soakPolicy = `
