@@ -198,7 +198,7 @@ func TestLiveIsCompact(t *testing.T) {
 	runtime.KeepAlive(p)
 }
 
-// Nor can a pod's author make it large: a pod's labels are kept once, and of keys that
+// Nor can a pod's author make it large: labels that no grant reads are not kept, of keys that
 // mean nothing one is, and of other tools' annotations what a policy may come to accept.
 func TestLiveIsBounded(t *testing.T) {
 	p := newTestPlugin(t, t.TempDir())
@@ -228,7 +228,7 @@ func TestLiveIsBounded(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	each := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / count
 	t.Logf("%d bytes a container", each)
-	if each > 32<<10 { // a fiftieth of the labels is some 7 KiB
+	if each > 32<<10 {
 		t.Errorf("%d bytes a container", each)
 	}
 	runtime.KeepAlive(p)
