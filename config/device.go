@@ -39,7 +39,10 @@ func (p *profile) devices() {
 			t.missing("access", `"rw", or the letters of r, w and m that it should have`)
 		}
 		d.Mode = t.mode()
-		d.UID, d.GID = t.id("uid"), t.id("gid")
+		if d.UID, d.UIDElse = t.id("uid"); d.UID == (policy.ID{Of: policy.OfNumber}) {
+			d.UID = policy.ID{} // 0 is what it is without a word, too
+		}
+		d.GID, d.GIDElse = t.id("gid")
 		d.Optional = t.boolean("optional")
 		t.deviceNumbers(&d)
 		t.finish()
@@ -207,32 +210,43 @@ func (t *table) mode() (mode policy.Known[fs.FileMode]) {
 	return policy.Is(fs.FileMode(n))
 }
 
-// id takes a uid or gid inside the container. The highest number is the
-// kernel's "none".
-func (t *table) id(key string) policy.ID {
+// id takes a uid or gid inside the container, and what it is instead in a user
+// namespace that does not have the host's.
+func (t *table) id(key string) (id, instead policy.ID) {
+	v, _ := t.take(key)
+	list, isList := v.([]any)
+	if !isList {
+		return t.oneID(key, v), policy.ID{}
+	}
+	if len(list) != 2 || list[0] != string(policy.OfHost) || list[1] == string(policy.OfHost) {
+		t.bad(key, `is a list: write [%q, %q], where the second is a number or "user", for pods with a user namespace that does not have the host's`, "host", "user")
+		return policy.ID{}, policy.ID{}
+	}
+	return policy.ID{Of: policy.OfHost}, t.oneID(key, list[1])
+}
+
+// oneID reads one id. The highest number is the kernel's "none".
+func (t *table) oneID(key string, value any) policy.ID {
 	const most = 1<<32 - 2
-	switch v := t.values[key].(type) {
+	const words = `write a number, "user" for the one that the container runs as, or "host" for the device's own on the node`
+	switch v := value.(type) {
 	case nil:
-		t.take(key)
 	case int64:
-		t.take(key)
 		if v >= 0 && v <= most {
-			return policy.ID{Number: uint32(v)}
+			return policy.ID{Of: policy.OfNumber, Number: uint32(v)}
 		}
-		t.bad(key, `is %d: write a number from 0 to %d, or "user"`, v, most)
+		t.bad(key, `is %d: write a number from 0 to %d, "user" or "host"`, v, most)
 	case string:
-		t.take(key)
-		if v == "user" {
-			return policy.ID{OfProcess: true}
+		if v == string(policy.OfProcess) || v == string(policy.OfHost) {
+			return policy.ID{Of: policy.IDOf(v)}
 		}
 		if n, err := strconv.ParseUint(v, 10, 32); err == nil {
 			t.bad(key, `is %q: write %s = %d without quotes`, v, key, n)
 		} else {
-			t.bad(key, `is %q: write a number, or "user" for the one that the container runs as`, v)
+			t.bad(key, `is %q: %s; "getent group NAME" and "getent passwd NAME" print the number of a name`, v, words)
 		}
 	default:
-		t.take(key)
-		t.bad(key, `is %s: write a number, or "user" for the one that the container runs as`, kind(v))
+		t.bad(key, `is %s: %s`, kind(v), words)
 	}
 	return policy.ID{}
 }

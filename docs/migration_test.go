@@ -51,7 +51,7 @@ func TestMigrationGuide(t *testing.T) {
 		}
 		check()
 	}
-	if shown != 9 {
+	if shown != 10 {
 		t.Errorf("%d pods are checked", shown)
 	}
 }

@@ -22,6 +22,7 @@ var encoders = map[*change.Kind]func(e *encoder, a *change.Adjustment) error{
 	change.KindDevices:     encodeDevices,
 	change.KindShadowNodes: encodeShadowNodes,
 	change.KindMounts:      encodeMounts,
+	change.KindUnmounts:    encodeUnmounts,
 	change.KindDeviceRules: encodeDeviceRules,
 	change.KindCDIDevices:  encodeCDIDevices,
 	change.KindSeccomp:     encodeSeccomp,

@@ -22,6 +22,13 @@ func encodeMounts(e *encoder, a *change.Adjustment) error {
 	return nil
 }
 
+func encodeUnmounts(e *encoder, a *change.Adjustment) error {
+	for _, at := range a.Unmounts {
+		e.reply.RemoveMount(at)
+	}
+	return nil
+}
+
 func encodeEnv(e *encoder, a *change.Adjustment) error {
 	for _, name := range slices.Sorted(maps.Keys(a.Env)) {
 		e.reply.AddEnv(name, a.Env[name])

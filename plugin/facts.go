@@ -111,6 +111,7 @@ func (p *Plugin) containerOf(pod *api.PodSandbox, ctr *api.Container) policy.Con
 	}
 	if u := ctr.GetUser(); u != nil {
 		out.User = policy.Is(policy.User{UID: u.GetUid(), GID: u.GetGid()})
+		out.Groups = policy.Is(u.GetAdditionalGids())
 	}
 	for _, n := range ctr.GetLinux().GetNamespaces() {
 		out.Namespaces = append(out.Namespaces, specs.LinuxNamespace{Type: specs.LinuxNamespaceType(n.GetType()), Path: n.GetPath()})

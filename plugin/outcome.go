@@ -139,7 +139,11 @@ func logOutcome(ctx context.Context, o *Outcome) {
 		l, done, refused = l.WithField("audit", true), "would be adjusted", "would be refused: "
 	}
 	for _, r := range o.Reasons {
-		l.WithFields(log.Fields{"reason": r.Code, "profile": r.Profile}).Debug(r.Text)
+		level := log.DebugLevel
+		if r.Code == policy.CannotOpen {
+			level = log.WarnLevel
+		}
+		l.WithFields(log.Fields{"reason": r.Code, "profile": r.Profile}).Log(level, r.Text)
 	}
 	switch o.Result {
 	case Refused:

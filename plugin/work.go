@@ -39,7 +39,7 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 	}
 	facts := policy.Facts{Request: w.request, Container: p.containerOf(pod, ctr)}
 	facts.Container.PodSysctls = p.pods.sysctls(w.podID)
-	facts.Host = HostFacts(p.node.Host, sel)
+	facts.Host = HostFacts(p.node.Host, sel, &facts.Container)
 	if w.request.UserNamespace.Value {
 		facts.Host.UIDMap, facts.Host.GIDMap = p.podIDMaps(pod, ctr)
 	} else {
@@ -67,10 +67,17 @@ func (p *Plugin) decide(pol *policy.Policy, sel policy.Selection, w *work, pod *
 	return err
 }
 
-// HostFacts asks the node for what a selection needs, apart from the pod's id
-// maps.
-func HostFacts(h *host.Host, sel policy.Selection) policy.Host {
+// HostFacts asks the node for what a selection needs for a container, apart
+// from the pod's id maps.
+func HostFacts(h *host.Host, sel policy.Selection, c *policy.Container) policy.Host {
 	out := policy.Host{Devices: h.LookupDevices(sel.DevicePatterns())}
+	if len(out.Devices) > 0 {
+		var sources []string
+		for _, m := range c.Mounts {
+			sources = append(sources, m.Source)
+		}
+		out.Sources = h.LookupSources(sources)
+	}
 	if sel.NeedsCgroup() {
 		out.Cgroup = h.Cgroup()
 	}

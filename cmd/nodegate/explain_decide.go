@@ -67,7 +67,7 @@ func (e *explainer) decide(s *subject) (outcome, error) {
 	}
 	out.explained.Profiles = sel.Profiles()
 	maps := s.facts.Host
-	s.facts.Host = plugin.HostFacts(e.host, sel)
+	s.facts.Host = plugin.HostFacts(e.host, sel, &s.facts.Container)
 	s.facts.Host.UIDMap, s.facts.Host.GIDMap = maps.UIDMap, maps.GIDMap
 	if s.privileged {
 		s.addNodes()
@@ -78,7 +78,11 @@ func (e *explainer) decide(s *subject) (outcome, error) {
 	}
 	out.decision, wrong = decision, policy.Together(wrong, err)
 	for _, r := range out.decision.Reasons {
-		if r.Code != policy.Granted {
+		switch r.Code {
+		case policy.Granted:
+		case policy.CannotOpen:
+			out.explained.Warnings = append(out.explained.Warnings, r.Text)
+		default:
 			out.explained.Reasons = append(out.explained.Reasons, r.Text)
 		}
 	}

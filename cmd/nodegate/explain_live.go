@@ -149,7 +149,7 @@ func (h *has) subject(e *explainer, c *cri.Container) *subject {
 	k.ID = c.ID
 	k.HostNamespaces = hostNamespaces(c.PodNamespaces)
 	if p := h.parsed.Process; p != nil && e.runtime.Has(change.TellsUser) {
-		k.User = policy.Is(policy.User{UID: p.User.UID, GID: p.User.GID})
+		k.User, k.Groups = policy.Is(policy.User{UID: p.User.UID, GID: p.User.GID}), policy.Is(p.User.AdditionalGids)
 	}
 	for _, m := range h.parsed.Mounts {
 		if !e.ours(&m) {

@@ -62,6 +62,7 @@ type containerReport struct {
 	Grants   []grantReport  `json:"grants,omitempty"`
 	Changes  []changeReport `json:"changes,omitempty"`
 	Reasons  []string       `json:"reasons,omitempty"`
+	Warnings []string       `json:"warnings,omitempty"`
 	Live     *liveReport    `json:"live,omitempty"`
 
 	diff []byte

@@ -95,6 +95,9 @@ func (c *containerReport) table(w *bytes.Buffer) {
 	for _, text := range c.Reasons {
 		fmt.Fprintf(w, "  left out: %s\n", text)
 	}
+	for _, text := range c.Warnings {
+		fmt.Fprintf(w, "  warning: %s\n", text)
+	}
 	if c.Live != nil {
 		c.Live.table(w)
 	}

@@ -131,7 +131,7 @@ func (l *linter) target(p *config.Profile, d policy.DeviceRule, at at, key func(
 // mapped looks at an owner that a pod's id map may not hold.
 func (l *linter) mapped(p *config.Profile, kind string, id policy.ID, at at, key func(string) string) {
 	const most = 1<<16 - 1 // of the ids that the kubelet maps by default
-	if !id.OfProcess && id.Number > most {
+	if id.Of == policy.OfNumber && id.Number > most {
 		l.add("unmapped_id", at(key(kind)), fmt.Sprintf("%s is %d", where(p, key(kind)), id.Number), fmt.Sprintf(`write at most %d, or "user"`, most))
 	}
 }

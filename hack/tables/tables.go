@@ -75,8 +75,8 @@ func CRIO() string {
 		}
 	}
 	for _, use := range append(uses, features...) {
-		if use.NRI == 0 {
-			continue // no NRI does it
+		if use.NRI == 0 || use.Text == "" {
+			continue // no NRI does it, or nobody asks for it by itself
 		}
 		out += fmt.Sprintf("| %s |", use.Text)
 		for _, row := range rows {

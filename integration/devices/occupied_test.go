@@ -30,7 +30,7 @@ func TestVolumeAtDevice(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := it.Refusal(t, p, node.ContainerConfig{Name: "volume", Mounts: []node.Mount{{HostPath: volume, ContainerPath: at}}})
-			want := fmt.Sprintf(`container "volume" of pod ci/%s would get device "/dev/net/tun" of profile "tun", but has a volume of its own mounted at %q: mount it elsewhere`,
+			want := fmt.Sprintf(`container "volume" of pod ci/%s would get device "/dev/net/tun" of profile "tun", but has a volume of its own mounted at %q: take the volume out, since the profile gives the device`,
 				p.Config.Name, filepath.Clean(at))
 			if got != want {
 				t.Errorf("got %s\nwant %s", got, want)

@@ -19,6 +19,9 @@ type Adjustment struct {
 	// namespace shadow nodes do that.
 	AdoptDevices []string      `json:"adoptDevices,omitempty"`
 	Mounts       []specs.Mount `json:"mounts,omitempty"`
+	// Unmounts are the destinations, as the pod has them, of binds that leave
+	// the spec: a device comes in their place.
+	Unmounts []string `json:"unmounts,omitempty"`
 
 	Capabilities Capabilities      `json:"capabilities,omitzero"`
 	Seccomp      []SeccompRule     `json:"seccomp,omitempty"`

@@ -28,6 +28,7 @@ func everything() Adjustment {
 		Mounts: []specs.Mount{
 			{Destination: "/dev/kvm", Type: "bind", Source: "/dev/.udev/nodegate/x/0", Options: []string{"bind"}},
 			{Destination: "/run", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev"}}},
+		Unmounts:     []string{"/dev/fuse"},
 		Capabilities: Capabilities{Add: []string{"CAP_NET_ADMIN"}, Drop: []string{"CAP_MKNOD"}},
 		Seccomp: []SeccompRule{{Syscalls: []string{"keyctl"}}, {Syscalls: []string{"mknod", "mknodat"}, Errno: 1, ErrnoName: "EPERM",
 			Args: []specs.LinuxSeccompArg{{Index: 1, Value: 0o170000, ValueTwo: 0o060000, Op: specs.OpMaskedEqual}}}},
@@ -51,6 +52,7 @@ node + /dev/.udev/nodegate/x/0 c 10:232 mode 0666 owner 65536:65536
 mounts + /dev/kvm bound to /dev/.udev/nodegate/x/0
 linux.devices - /dev/kvm, in whose place the other is bound
 mounts + tmpfs at /run (nosuid,nodev)
+mounts - the pod's bind at /dev/fuse
 linux.resources.devices + c 188:* rw
 CDI + vendor.com/gpu=0
 linux.devices = /dev/ttyACM0 belongs to the process's user

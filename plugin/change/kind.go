@@ -47,7 +47,7 @@ const (
 
 // kinds is the table, in the order in which changes are listed.
 var kinds = []*Kind{
-	KindDevices, KindShadowNodes, KindMounts, KindDeviceRules, KindCDIDevices, KindAdoptDevices,
+	KindDevices, KindShadowNodes, KindMounts, KindUnmounts, KindDeviceRules, KindCDIDevices, KindAdoptDevices,
 	KindCapabilities, KindSeccomp, KindSysctls, KindEnv, KindNamespaces, KindCgroup, KindProc,
 }
 

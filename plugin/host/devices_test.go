@@ -5,6 +5,7 @@ package host
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -155,6 +156,48 @@ func TestLookupDevices(t *testing.T) {
 	all := h.LookupDevices([]string{"/dev/ttyUSB0", "/dev/gone", "/dev/file"})
 	if len(all) != 3 || len(all["/dev/ttyUSB0"].Nodes) != 1 || all["/dev/gone"].Err != nil || all["/dev/file"].Err == nil {
 		t.Errorf("looked up together: %v", all)
+	}
+}
+
+// What volumes have of /dev: nothing that a pod's author could have put there.
+func TestLookupSources(t *testing.T) {
+	root := fakeNode(t)
+	populate(t, root)
+	symlink(t, "/dev/ttyUSB0", root+"/etc/link")
+	h := newHost(t, root)
+	want := map[string]string{
+		"/dev/ttyUSB0":              "/dev/ttyUSB0",
+		"/dev/serial/by-id/upwards": "/dev/ttyUSB10",
+		"/dev/gpu":                  "directory /dev/gpu",
+		"/dev/gpu-link/more":        "directory /dev/gpu/more",
+		"/dev":                      "directory /dev",
+		"/dev/../dev/gpu/":          "directory /dev/gpu",
+		"/dev/../etc/outside":       "",
+		"/dev/leaves":               "",
+		"/dev/etc":                  "",
+		"/dev/fd":                   "",
+		"/dev/shm":                  "",
+		"/dev/shm/node":             "",
+		"/dev/file":                 "",
+		"/dev/gone":                 "",
+		"/dev/.udev/nodegate/abc/0": "",
+		"/dev/loop-a":               "",
+	}
+	elsewhere := []string{"/etc/link", "/etc/outside", "/device", "tmpfs", ""}
+	got := h.LookupSources(append(slices.Collect(maps.Keys(want)), elsewhere...))
+	for p, w := range want {
+		is := got[p].Device.Value.Resolved
+		if dir := got[p].Directory; dir != "" {
+			is = "directory " + dir
+		}
+		if is != w || got[p].Device.OK != strings.HasPrefix(w, "/") {
+			t.Errorf("%s: got %+v, want %q", p, got[p], w)
+		}
+	}
+	for _, p := range elsewhere {
+		if _, looked := got[p]; looked {
+			t.Errorf("%s was looked at", p)
+		}
 	}
 }
 

@@ -34,6 +34,7 @@ var appliers = map[*change.Kind]func(spec *node, a *change.Adjustment) error{
 	change.KindDevices:      applyDevices,
 	change.KindShadowNodes:  applyShadowNodes,
 	change.KindMounts:       applyMounts,
+	change.KindUnmounts:     applyUnmounts,
 	change.KindDeviceRules:  applyDeviceRules,
 	change.KindAdoptDevices: applyAdoptDevices,
 	change.KindCapabilities: applyCapabilities,

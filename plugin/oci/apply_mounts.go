@@ -13,6 +13,27 @@ import (
 	"github.com/nodegate/nodegate/plugin/change"
 )
 
+// applyUnmounts takes mounts out.
+func applyUnmounts(spec *node, a *change.Adjustment) error {
+	list, err := spec.lookup("mounts")
+	if list == nil || err != nil || len(a.Unmounts) == 0 {
+		return err
+	}
+	var have []specs.Mount
+	if err := list.decode(&have); err != nil {
+		return err
+	}
+	if err := list.open('['); err != nil {
+		return err
+	}
+	for i := len(have) - 1; i >= 0; i-- {
+		if slices.Contains(a.Unmounts, have[i].Destination) {
+			list.remove(i)
+		}
+	}
+	return nil
+}
+
 // applyMounts adds mounts, each in the place of what was mounted at its path.
 func applyMounts(spec *node, a *change.Adjustment) error {
 	if len(a.Mounts) == 0 {

@@ -60,6 +60,9 @@ func hostID(spec *node, name string, id uint32) (uint32, error) {
 			return 0, err
 		}
 	}
+	if within, err := hasUserNamespace(spec); err != nil || !within && len(maps) == 0 {
+		return id, err
+	}
 	for _, m := range maps {
 		if id >= m.ContainerID && id-m.ContainerID < m.Size {
 			return m.HostID + (id - m.ContainerID), nil

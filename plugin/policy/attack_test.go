@@ -172,7 +172,7 @@ func TestAttackContainerID(t *testing.T) {
 
 // The uid that a pod chooses is its own to choose, within its own map only.
 func TestAttackUserOutsideTheMap(t *testing.T) {
-	p := compile(t, Source{ShadowDir: "/s", Profiles: []Profile{withDevices("kvm", DeviceRule{Path: "/dev/kvm", Access: "rw", UID: ID{OfProcess: true}, GID: ID{OfProcess: true}})},
+	p := compile(t, Source{ShadowDir: "/s", Profiles: []Profile{withDevices("kvm", DeviceRule{Path: "/dev/kvm", Access: "rw", UID: ID{Of: OfProcess}, GID: ID{Of: OfProcess}})},
 		Grants: []Grant{{Profiles: []string{"kvm"}, Namespaces: []string{"*"}, Always: true}}})
 	for _, u := range []User{{65536, 0}, {0, 65536}, {100000, 0}, {1<<32 - 1, 0}, {0, 1<<32 - 1}} {
 		f := facts()

@@ -61,7 +61,7 @@ func (d *decider) addNodes(nodes []node, from *sourcedDevice) ([]node, error) {
 		if rule.ContainerPath != "" {
 			n.target = rule.ContainerPath
 		}
-		n.target = absolute(n.target)
+		n.target = d.inVolume(absolute(n.target), &found)
 		i := slices.IndexFunc(nodes, func(have node) bool { return have.target == n.target })
 		if i < 0 {
 			nodes = append(nodes, n)
@@ -128,11 +128,7 @@ func (n *node) difference(other *node) string {
 
 // place puts a node into the adjustment, if nothing of the pod is in the way.
 func (d *decider) place(n node) error {
-	if at := d.volumeAt(n.target); at != "" {
-		return d.refuse(Occupied, "would get device %q of profile %q, but has a volume of its own mounted at %q: mount it elsewhere",
-			n.target, n.profile, at)
-	}
-	uid, gid, unknown, err := d.owner(n)
+	at, err := d.standing(&n)
 	if err != nil {
 		return err
 	}
@@ -140,33 +136,44 @@ func (d *decider) place(n node) error {
 	if n.rule.Mode.OK {
 		mode = n.rule.Mode.Value
 	}
+	uid, gid, unknown, err := d.owner(&n, mode)
+	if err != nil {
+		return err
+	}
 	if err := d.asked(n, mode, [2]string{change.IDText(uid, unknown.UID), change.IDText(gid, unknown.GID)}); err != nil {
 		return err
 	}
 	have := d.deviceAt(n.target)
 	if have != nil && !n.host.sameDevice(have.Type, have.Major, have.Minor) {
-		return d.refuse(Occupied, "would get device %q of profile %q, but has another device of its own at that path: give that another path",
-			n.target, n.profile)
+		return d.refuse(Occupied, "would get device %s of profile %q, but has another device of its own at that path: give that another path",
+			QuotePath(n.target), n.profile)
 	}
-	if d.userNamespace() {
-		// The runtime makes its devices after the mounts, so it would hide ours.
-		if have != nil && !d.wrapped() {
-			return d.refuse(Occupied, "would get device %q of profile %q, but has a device there already, from a device plugin or because it is privileged; in a pod with a user namespace it cannot have both: drop one, or %s",
-				n.target, n.profile, d.policy.UnderWrapper())
-		}
-		err := d.placeShadow(n.profile, ShadowNode{Type: n.host.Type, Major: n.host.Major, Minor: n.host.Minor,
-			Mode: mode, UID: uid, GID: gid, ContainerPath: n.target, Replaces: have != nil, Process: unknown})
-		if err != nil {
-			return err
-		}
-		d.out.DeviceRules = append(d.out.DeviceRules, specs.LinuxDeviceCgroup{Allow: true, Type: n.host.Type,
-			Major: &n.host.Major, Minor: &n.host.Minor, Access: n.access})
+	if unknown == (Process{}) {
+		d.warnUnopened(&n, mode, uid, gid)
+	}
+	if !d.userNamespace() && !at.within {
+		d.out.Unmounts = union(d.out.Unmounts, at.binds, same)
+		d.out.Devices = append(d.out.Devices, Device{Access: n.access, Process: unknown, LinuxDevice: specs.LinuxDevice{
+			Path: n.target, Type: n.host.Type, Major: n.host.Major, Minor: n.host.Minor,
+			FileMode: &mode, UID: &uid, GID: &gid,
+		}})
 		return nil
 	}
-	d.out.Devices = append(d.out.Devices, Device{Access: n.access, Process: unknown, LinuxDevice: specs.LinuxDevice{
-		Path: n.target, Type: n.host.Type, Major: n.host.Major, Minor: n.host.Minor,
-		FileMode: &mode, UID: &uid, GID: &gid,
-	}})
+	// The runtime makes its devices after the mounts, so it would hide ours.
+	if have != nil && !d.wrapped() {
+		return d.refuse(Occupied, "would get device %s of profile %q, but has a device there already, from a device plugin or because it is privileged; in a pod with a user namespace it cannot have both: drop one, or %s",
+			QuotePath(n.target), n.profile, d.policy.UnderWrapper())
+	}
+	// A mount takes the place of one with the very same destination.
+	at.binds = slices.DeleteFunc(at.binds, func(dest string) bool { return dest == n.target })
+	d.out.Unmounts = union(d.out.Unmounts, at.binds, same)
+	err = d.placeShadow(n.profile, ShadowNode{Type: n.host.Type, Major: n.host.Major, Minor: n.host.Minor,
+		Mode: mode, UID: uid, GID: gid, ContainerPath: n.target, Replaces: have != nil, Process: unknown})
+	if err != nil {
+		return err
+	}
+	d.out.DeviceRules = append(d.out.DeviceRules, specs.LinuxDeviceCgroup{Allow: true, Type: n.host.Type,
+		Major: &n.host.Major, Minor: &n.host.Minor, Access: n.access})
 	return nil
 }
 
@@ -178,54 +185,17 @@ func (d *decider) placeShadow(profile string, s ShadowNode) error {
 			s.ContainerPath, profile, clip(id, maxName))
 	}
 	var err error
-	if s.UID, err = mapID(d.facts.Host.UIDMap, s.UID); err != nil {
-		return d.refuse(idCode(err), "would get device %q of profile %q, but its uid %s", s.ContainerPath, profile, err)
+	if s.UID, err = d.hostID(d.facts.Host.UIDMap, s.UID); err != nil {
+		return d.refuse(idCode(err), "would get device %s of profile %q, but its uid %s", QuotePath(s.ContainerPath), profile, err)
 	}
-	if s.GID, err = mapID(d.facts.Host.GIDMap, s.GID); err != nil {
-		return d.refuse(idCode(err), "would get device %q of profile %q, but its gid %s", s.ContainerPath, profile, err)
+	if s.GID, err = d.hostID(d.facts.Host.GIDMap, s.GID); err != nil {
+		return d.refuse(idCode(err), "would get device %s of profile %q, but its gid %s", QuotePath(s.ContainerPath), profile, err)
 	}
 	s.Path = path.Join(d.policy.shadowDir, id, strconv.Itoa(len(d.out.ShadowNodes)))
 	d.out.ShadowNodes = append(d.out.ShadowNodes, s)
 	d.out.Mounts = append(d.out.Mounts, specs.Mount{Destination: s.ContainerPath, Type: "bind", Source: s.Path,
 		Options: []string{"bind", "rw", "rprivate", "nosuid", "noexec"}})
 	return nil
-}
-
-// owner returns the ids that own the node, as the container sees them, and
-// which of them only the wrapper can find out; those are 0.
-func (d *decider) owner(n node) (uid, gid uint32, unknown Process, err error) {
-	uid, gid = n.rule.UID.Number, n.rule.GID.Number
-	of := Process{UID: n.rule.UID.OfProcess, GID: n.rule.GID.OfProcess}
-	user := d.facts.Container.User
-	switch {
-	case of == Process{}:
-		return uid, gid, of, nil
-	case !user.OK && d.wrapped():
-		return uid, gid, of, nil
-	case !user.OK:
-		return 0, 0, of, d.refuse(UnknownFact, `would get device %q of profile %q, which belongs to the container's user, and this runtime does not tell who that is: %s, have the profile say a number instead of "user", or use containerd 2.3 or later`,
-			n.target, n.profile, d.policy.UnderWrapper())
-	}
-	if of.UID {
-		uid = user.Value.UID
-	}
-	if of.GID {
-		gid = user.Value.GID
-	}
-	return uid, gid, Process{}, nil
-}
-
-// volumeAt returns where something is mounted that hides, or would hold, a
-// device at the path: at the path itself, or a volume above it. The tmpfs
-// that every container has at /dev is no volume.
-func (d *decider) volumeAt(target string) string {
-	for _, m := range d.facts.Container.Mounts {
-		at := absolute(m.Destination)
-		if at == target || isBind(m) && strings.HasPrefix(target, strings.TrimSuffix(at, "/")+"/") {
-			return at
-		}
-	}
-	return ""
 }
 
 // deviceAt returns what the pod has as a device at the path, or nil.
@@ -236,10 +206,6 @@ func (d *decider) deviceAt(target string) *specs.LinuxDevice {
 		}
 	}
 	return nil
-}
-
-func isBind(m specs.Mount) bool {
-	return m.Type == "bind" || slices.Contains(m.Options, "bind") || slices.Contains(m.Options, "rbind")
 }
 
 func idCode(err error) Code {

@@ -5,6 +5,7 @@ package policy
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"testing"
 
@@ -34,6 +35,13 @@ func usualNode(f *Facts) {
 	}
 	onNode(f, "/dev/ttyUSB*", usb0Node, usb1Node)
 	onNode(f, "/dev/ttyUSB[0]", usb0Node)
+}
+
+// unopened is the warning of a device that uid 1000 of the usual container gets
+// and cannot open.
+func unopened(profile, at, access, mode, owner, remedy string) Reason {
+	return Reason{CannotOpen, profile, fmt.Sprintf("device %q: uid 1000 of the container cannot open it with access %s, since its mode is %s and it belongs to %s there: %s",
+		at, access, mode, owner, remedy)}
 }
 
 // inDirectory says what the node has below /dev/usb.
@@ -89,7 +97,7 @@ func TestDecideDevices(t *testing.T) {
 		{name: "another number among many", profiles: usb(DeviceRule{Path: "/dev/ttyUSB*", Access: "rw", Minor: Is[int64](0), Major: Is[int64](188)}), facts: usualNode, code: BadDevice,
 			refusal: `would get profile "modem", but "/dev/ttyUSB1" is c 188:1 on this node, and the profile says * 188:0: somebody may have put another device in its place`},
 		{name: "a directory", profiles: usb(DeviceRule{Path: "/dev/usb", Access: "rw"}), facts: inDirectory(usb0Node),
-			want: devices(made(usb0Node, "/dev/ttyUSB0", "rw", 0o620, 0, 0))},
+			want: devices(made(usb0Node, "/dev/ttyUSB0", "rw", 0o620, 0, 0)), reasons: []Reason{unopened("modem", "/dev/ttyUSB0", "rw", "0620", "0:0", `write uid = "user" in the profile`)}},
 		{name: "a directory without a device", profiles: usb(DeviceRule{Path: "/dev/usb", Access: "rw"}), facts: inDirectory(), code: NoDevice,
 			refusal: `would get profile "modem", but the directory "/dev/usb" of this node holds no device`},
 		{name: "an optional directory without a device", profiles: usb(DeviceRule{Path: "/dev/usb", Access: "rw", Optional: true}), facts: inDirectory(),
@@ -99,19 +107,19 @@ func TestDecideDevices(t *testing.T) {
 		{name: "read only", profiles: one(with(func(r *DeviceRule) { r.Access = "r" })), facts: usualNode, want: devices(made(kvmNode, "/dev/kvm", "r", 0o660, 0, 0))},
 		{name: "mknod only", profiles: one(with(func(r *DeviceRule) { r.Access = "m" })), facts: usualNode, want: devices(made(kvmNode, "/dev/kvm", "m", 0o660, 0, 0))},
 		{name: "a block device", profiles: one(DeviceRule{Path: "/dev/sda", Access: "r"}), facts: usualNode, want: devices(made(diskNode, "/dev/sda", "r", 0o660, 0, 0))},
-		{name: "mode, owner, path", profiles: one(DeviceRule{Path: "/dev/kvm", ContainerPath: "/opt/vm", Access: "rw", Mode: Is(fs.FileMode(0)), UID: ID{Number: 7}, GID: ID{Number: 36}}),
-			facts: usualNode, want: devices(made(kvmNode, "/opt/vm", "rw", 0, 7, 36))},
-		{name: "user", profiles: one(with(func(r *DeviceRule) { r.UID.OfProcess, r.GID.OfProcess = true, true })), facts: usualNode, want: devices(made(kvmNode, "/dev/kvm", "rw", 0o660, 1000, 2000))},
-		{name: "unknown user", profiles: one(with(func(r *DeviceRule) { r.GID.OfProcess = true })), facts: and(usualNode, func(f *Facts) { f.Container.User = Known[User]{} }), code: UnknownFact,
+		{name: "mode, owner, path", profiles: one(DeviceRule{Path: "/dev/kvm", ContainerPath: "/opt/vm", Access: "rw", Mode: Is(fs.FileMode(0)), UID: ID{Of: OfNumber, Number: 7}, GID: ID{Of: OfNumber, Number: 36}}),
+			facts: usualNode, want: devices(made(kvmNode, "/opt/vm", "rw", 0, 7, 36)), reasons: []Reason{unopened("kvm", "/opt/vm", "rw", "0000", "7:36", `write another mode in the profile, such as mode = "0660"`)}},
+		{name: "user", profiles: one(with(func(r *DeviceRule) { r.UID.Of, r.GID.Of = OfProcess, OfProcess })), facts: usualNode, want: devices(made(kvmNode, "/dev/kvm", "rw", 0o660, 1000, 2000))},
+		{name: "unknown user", profiles: one(with(func(r *DeviceRule) { r.GID.Of = OfProcess })), facts: and(usualNode, func(f *Facts) { f.Container.User = Known[User]{} }), code: UnknownFact,
 			refusal: `would get device "/dev/kvm" of profile "kvm", which belongs to the container's user, and this runtime does not tell who that is: set runtimeClassName: nodegate in the pod's spec (a RuntimeClass of handler "nodegate"), have the profile say a number instead of "user", or use containerd 2.3 or later`},
-		{name: "unknown user, for the wrapper to find", profiles: one(with(func(r *DeviceRule) { r.GID.OfProcess = true })),
+		{name: "unknown user, for the wrapper to find", profiles: one(with(func(r *DeviceRule) { r.GID.Of = OfProcess })),
 			facts: and(usualNode, func(f *Facts) { f.Container.User, f.Request.Handler = Known[User]{}, "nodegate" }), want: toFind},
 		{name: "unknown user that does not matter", profiles: one(kvm), facts: and(usualNode, func(f *Facts) { f.Container.User = Known[User]{} }), want: plain},
 
 		{name: "a glob", profiles: usb(DeviceRule{Path: "/dev/ttyUSB*", Access: "rw", Mode: Is(fs.FileMode(0o660))}), facts: usualNode,
 			want: devices(made(usb0Node, "/dev/ttyUSB0", "rw", 0o660, 0, 0), made(usb1Node, "/dev/ttyUSB1", "rw", 0o660, 0, 0))},
 		{name: "a glob that finds one, with a path", profiles: usb(DeviceRule{Path: "/dev/ttyUSB[0]", ContainerPath: "/dev/modem", Access: "rw"}), facts: usualNode,
-			want: devices(made(usb0Node, "/dev/modem", "rw", 0o620, 0, 0))},
+			want: devices(made(usb0Node, "/dev/modem", "rw", 0o620, 0, 0)), reasons: []Reason{unopened("modem", "/dev/modem", "rw", "0620", "0:0", `write uid = "user" in the profile`)}},
 		{name: "a glob that finds two, with a path", profiles: usb(DeviceRule{Path: "/dev/ttyUSB*", ContainerPath: "/dev/modem", Access: "rw"}), facts: usualNode, code: Conflict,
 			refusal: `would get profile "modem", but "/dev/ttyUSB*" matches 2 devices of this node, which cannot all be "/dev/modem"`},
 		{name: "missing", profiles: one(kvm), code: NoDevice, refusal: `would get profile "kvm", but this node has no device "/dev/kvm"`},
@@ -128,7 +136,8 @@ func TestDecideDevices(t *testing.T) {
 		{name: "required beats optional", profiles: []Profile{withDevices("a", with(func(r *DeviceRule) { r.Optional = true })), withDevices("b", kvm)}, code: NoDevice,
 			refusal: `would get profile "a", but this node has no device "/dev/kvm"`},
 		{name: "a glob and a name meet", profiles: []Profile{withDevices("a", DeviceRule{Path: "/dev/ttyUSB*", Access: "r"}), withDevices("b", DeviceRule{Path: "/dev/ttyUSB0", Access: "w"})}, facts: usualNode,
-			want: devices(made(usb0Node, "/dev/ttyUSB0", "rw", 0o620, 0, 0), made(usb1Node, "/dev/ttyUSB1", "r", 0o600, 0, 0))},
+			want: devices(made(usb0Node, "/dev/ttyUSB0", "rw", 0o620, 0, 0), made(usb1Node, "/dev/ttyUSB1", "r", 0o600, 0, 0)), reasons: []Reason{unopened("a", "/dev/ttyUSB0", "rw", "0620", "0:0", `write uid = "user" in the profile`),
+				unopened("a", "/dev/ttyUSB1", "r", "0600", "0:0", `write uid = "user" in the profile`)}},
 		{name: "a glob and a name disagree", profiles: []Profile{withDevices("a", DeviceRule{Path: "/dev/ttyUSB*", Access: "r"}), withDevices("b", DeviceRule{Path: "/dev/ttyUSB0", Access: "r", Mode: Is(fs.FileMode(0o666))})}, facts: usualNode, code: Conflict,
 			refusal: `would get device "/dev/ttyUSB0" twice, by "/dev/ttyUSB*" of profile "a" and "/dev/ttyUSB0" of profile "b", which disagree on the mode`},
 		{name: "two nodes at one path", profiles: []Profile{withDevices("a", DeviceRule{Path: "/dev/ttyUSB*", Access: "r"}), withDevices("b", DeviceRule{Path: "/dev/kvm", ContainerPath: "/dev/ttyUSB1", Access: "r"})}, facts: usualNode, code: Conflict,
@@ -145,9 +154,9 @@ func TestDecideDevices(t *testing.T) {
 		{name: "the default /dev is no volume", profiles: one(kvm), facts: and(usualNode, mounted(specs.Mount{Destination: "/dev", Type: "tmpfs", Options: []string{"nosuid", "strictatime"}})), want: plain},
 		{name: "a volume elsewhere", profiles: one(kvm), facts: and(usualNode, volume("/dev/kvmx"), volume("/data")), want: plain},
 		{name: "a volume at the path", profiles: one(kvm), facts: and(usualNode, volume("/dev/kvm")), code: Occupied,
-			refusal: `would get device "/dev/kvm" of profile "kvm", but has a volume of its own mounted at "/dev/kvm": mount it elsewhere`},
+			refusal: `would get device "/dev/kvm" of profile "kvm", but has a volume of its own mounted at "/dev/kvm": take the volume out, since the profile gives the device`},
 		{name: "a volume above the path", profiles: one(kvm), facts: and(usualNode, volume("/dev")), code: Occupied,
-			refusal: `would get device "/dev/kvm" of profile "kvm", but has a volume of its own mounted at "/dev": mount it elsewhere`},
+			refusal: `would get device "/dev/kvm" of profile "kvm", but has a volume of its own mounted at "/dev": take the volume out, since the profile gives the device`},
 		{name: "the same device of the pod's own", profiles: one(kvm), facts: and(usualNode, podDevice("/dev/kvm", kvmNode)), want: plain},
 	})
 }
@@ -187,14 +196,14 @@ func TestDecideShadowNodes(t *testing.T) {
 	runDecide(t, []decideCase{
 		{name: "root's", profiles: with(same), facts: ns, want: shadow("rw", 0o660, 100000, 200000)},
 		{name: "user's, with a mode", profiles: with(func(r *DeviceRule) {
-			r.UID.OfProcess, r.GID.OfProcess, r.Mode, r.Access = true, true, Is(fs.FileMode(0o600)), "r"
+			r.UID.Of, r.GID.Of, r.Mode, r.Access = OfProcess, OfProcess, Is(fs.FileMode(0o600)), "r"
 		}), facts: ns,
 			want: shadow("r", 0o600, 101000, 202000)},
-		{name: "the last id", profiles: with(func(r *DeviceRule) { r.UID.Number = 65535 }), facts: ns, want: shadow("rw", 0o660, 165535, 200000)},
+		{name: "the last id", profiles: with(func(r *DeviceRule) { r.UID = ID{OfNumber, 65535} }), facts: ns, want: shadow("rw", 0o660, 165535, 200000)},
 		{name: "two", profiles: []Profile{withDevices("a", kvmAt("", "r"), DeviceRule{Path: "/dev/sda", Access: "m"})}, facts: ns, want: two},
-		{name: "uid not mapped", profiles: with(func(r *DeviceRule) { r.UID.Number = 65536 }), facts: ns, code: Unmapped,
+		{name: "uid not mapped", profiles: with(func(r *DeviceRule) { r.UID = ID{OfNumber, 65536} }), facts: ns, code: Unmapped,
 			refusal: `would get device "/dev/kvm" of profile "kvm", but its uid 65536 is not in the pod's id map`},
-		{name: "the user's gid not mapped", profiles: with(func(r *DeviceRule) { r.GID.OfProcess = true }), facts: and(ns, func(f *Facts) { f.Container.User.Value.GID = 70000 }), code: Unmapped,
+		{name: "the user's gid not mapped", profiles: with(func(r *DeviceRule) { r.GID.Of = OfProcess }), facts: and(ns, func(f *Facts) { f.Container.User.Value.GID = 70000 }), code: Unmapped,
 			refusal: `would get device "/dev/kvm" of profile "kvm", but its gid 70000 is not in the pod's id map`},
 		{name: "no map", profiles: with(same), facts: and(ns, func(f *Facts) { f.Host.GIDMap = idMap() }), code: Unmapped,
 			refusal: `would get device "/dev/kvm" of profile "kvm", but its gid 0 is not in the pod's id map`},
@@ -204,7 +213,7 @@ func TestDecideShadowNodes(t *testing.T) {
 			refusal: `would get device "/dev/kvm" of profile "kvm", but has a device there already, from a device plugin or because it is privileged; in a pod with a user namespace it cannot have both: drop one, or set runtimeClassName: nodegate in the pod's spec (a RuntimeClass of handler "nodegate")`},
 		{name: "elsewhere", profiles: with(same), facts: and(ns, podDevice("/dev/fuse", fuseNode)), want: shadow("rw", 0o660, 100000, 200000)},
 		{name: "a volume at the path", profiles: with(same), facts: and(ns, volume("/dev/kvm")), code: Occupied,
-			refusal: `would get device "/dev/kvm" of profile "kvm", but has a volume of its own mounted at "/dev/kvm": mount it elsewhere`},
+			refusal: `would get device "/dev/kvm" of profile "kvm", but has a volume of its own mounted at "/dev/kvm": take the volume out, since the profile gives the device`},
 	})
 }
 

@@ -75,6 +75,10 @@ func deviceDifference(a, b *DeviceRule) (x, y, what string) {
 		return a.UID.String(), b.UID.String(), "the uid"
 	case a.GID != b.GID:
 		return a.GID.String(), b.GID.String(), "the gid"
+	case a.UIDElse != b.UIDElse:
+		return a.UIDElse.String(), b.UIDElse.String(), "the uid in a user namespace without the host's"
+	case a.GIDElse != b.GIDElse:
+		return a.GIDElse.String(), b.GIDElse.String(), "the gid in a user namespace without the host's"
 	case a.numbers() != b.numbers():
 		return a.numbers(), b.numbers(), "the type and numbers"
 	}
@@ -106,10 +110,13 @@ func modeWords(r *DeviceRule) string {
 
 // String writes an ID as the policy does.
 func (i ID) String() string {
-	if i.OfProcess {
-		return "user"
+	switch i.Of {
+	case OfNumber:
+		return strconv.FormatUint(uint64(i.Number), 10)
+	case "":
+		return "the default"
 	}
-	return fmt.Sprint(i.Number)
+	return string(i.Of)
 }
 
 // twice names a device that a profile lists more than once by itself.

@@ -27,10 +27,14 @@ type Request struct {
 // Container is what the runtime tells of the container that it is about to
 // create, beside the Request.
 type Container struct {
-	ID      string
-	User    Known[User] // the ids that its process runs as, seen from inside
-	Mounts  []specs.Mount
-	Devices []specs.LinuxDevice
+	ID     string
+	User   Known[User]     // the ids that its process runs as, seen from inside
+	Groups Known[[]uint32] // its supplementary groups, fsGroup among them
+	// Overrides tells whether it has CAP_DAC_OVERRIDE, with which root opens
+	// what its mode denies.
+	Overrides Known[bool]
+	Mounts    []specs.Mount
+	Devices   []specs.LinuxDevice
 	// DeviceRules are the device-cgroup rules of its own spec.
 	DeviceRules []specs.LinuxDeviceCgroup
 	Namespaces  []specs.LinuxNamespace // of its own spec
@@ -60,6 +64,9 @@ type Host struct {
 	// Devices holds, for each pattern of Selection.DevicePatterns, the nodes
 	// that it names, or why it names none.
 	Devices map[string]DeviceLookup
+	// Sources says of the sources of the container's bind mounts what they are,
+	// as far as they lie in /dev.
+	Sources map[string]VolumeSource
 	// UIDMap and GIDMap are the id maps of the user namespace that the pod is in:
 	// its own, or else the node's, where unknown stands for all ids.
 	UIDMap, GIDMap Known[[]specs.LinuxIDMapping]
@@ -75,6 +82,13 @@ type DeviceLookup struct {
 	// Directory says that the pattern names a directory, and Nodes are the
 	// devices below it.
 	Directory bool
+}
+
+// VolumeSource is what a pod's volume has of the node's /dev: a device, or the
+// directory whose path without symbolic links is Directory.
+type VolumeSource struct {
+	Device    Known[HostDevice]
+	Directory string
 }
 
 // HostDevice is a device node as stat(2) on the node shows it.

@@ -93,7 +93,7 @@ func (r random) world() (Source, *Facts) {
 		}
 		for _, path := range some("/dev/kvm", "/dev/ttyUSB*", "/dev/fuse") {
 			p.Devices = append(p.Devices, DeviceRule{Path: path, Access: pickOf(r, "r", "w", "rw", "rwm"), Optional: chance(),
-				UID: ID{OfProcess: path == "/dev/kvm"}, GID: ID{Number: pickOf[uint32](r, 0, 0, 0, 0, 0, 0, 0, 65536)}})
+				UID: map[bool]ID{true: {Of: OfProcess}}[path == "/dev/kvm"], GID: ID{Of: OfNumber, Number: pickOf[uint32](r, 0, 0, 0, 0, 0, 0, 0, 65536)}})
 		}
 		if name == "c" {
 			p.Include = some("b", "a")

@@ -46,18 +46,33 @@ type DeviceRule struct {
 	Access        string // of "rwm", in that order, not empty
 	Mode          Known[fs.FileMode]
 	UID, GID      ID
-	Optional      bool // absent on this node is no error
+	// UIDElse and GIDElse are for an id of the host that the pod's user
+	// namespace does not have.
+	UIDElse, GIDElse ID
+	Optional         bool // absent on this node is no error
 	// Type, Major and Minor are what the node's device must be; "" and unknown
 	// for any.
 	Type         string
 	Major, Minor Known[int64]
 }
 
-// ID is a uid or gid inside the container: a number, or that of its process.
+// ID is the uid or gid that a device belongs to in the container. The zero ID
+// is what the policy does not say: the container's root, or for a gid whose
+// rights differ from everybody's, the host's.
 type ID struct {
-	OfProcess bool // "user" in the policy
-	Number    uint32
+	Of     IDOf
+	Number uint32 // with OfNumber
 }
+
+// IDOf is whose an id is.
+type IDOf string
+
+// The ids that a policy can mean.
+const (
+	OfNumber  IDOf = "number"
+	OfProcess IDOf = "user" // that of the container's process
+	OfHost    IDOf = "host" // that of the node's device
+)
 
 // Grant says who may have which profiles.
 type Grant struct {

@@ -35,6 +35,8 @@ const (
 	// In a decision's trail.
 	Granted Code = "granted"  // a grant gave a profile
 	LeftOut Code = "left_out" // a part was not needed or not possible
+	// CannotOpen warns of a device that the container's user gets and cannot open.
+	CannotOpen Code = "cannot_open"
 )
 
 // Reason is one step of the trail that a decision leaves.

@@ -53,6 +53,7 @@ func full(t testing.TB, id string) Record {
 		CDIDevices:   []string{"vendor.com/modem=all"},
 		AdoptDevices: []string{"/dev/kvm"},
 		Mounts:       []specs.Mount{{Destination: "/run", Type: "tmpfs", Source: "tmpfs", Options: []string{"rw"}}},
+		Unmounts:     []string{"/dev/fuse"},
 		Capabilities: change.Capabilities{Add: []string{"CAP_MKNOD"}, Drop: []string{"CAP_CHOWN"}},
 		Seccomp: []change.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1, ErrnoName: "EPERM",
 			Args: []specs.LinuxSeccompArg{{Index: 1, Value: 1<<64 - 1, ValueTwo: 1, Op: specs.OpMaskedEqual}}}},

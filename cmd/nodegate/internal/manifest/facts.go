@@ -5,6 +5,7 @@ package manifest
 
 import (
 	"io/fs"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -43,10 +44,18 @@ func (p *Pod) Facts(c *Container, tells bool) policy.Container {
 	out := policy.Container{ID: ContainerID, HostNamespaces: policy.Is(p.HostNamespaces), Mounts: p.mounts(c),
 		CgroupsPath: CgroupsPath, Namespaces: p.namespaces()}
 	if tells {
-		out.User = policy.Is(c.User)
+		out.User, out.Groups, out.Overrides = policy.Is(c.User), policy.Is(c.Groups), policy.Is(c.overrides())
 	}
 	out.Devices, out.DeviceRules = c.blockVolumes()
 	return out
+}
+
+// overrides reports whether the container keeps CAP_DAC_OVERRIDE, which the
+// runtime gives to every one.
+func (c *Container) overrides() bool {
+	const name = "DAC_OVERRIDE"
+	dropped := slices.Contains(c.Drop, name) || slices.Contains(c.Drop, "ALL")
+	return c.Privileged || slices.Contains(c.Add, name) || slices.Contains(c.Add, "ALL") || !dropped
 }
 
 // blockVolumes are the devices and the rules that the runtime makes of block

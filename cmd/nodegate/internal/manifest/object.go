@@ -38,12 +38,17 @@ type podSpec struct {
 		RunAsGroup     *int64  `yaml:"runAsGroup"`
 		SeccompProfile seccomp `yaml:"seccompProfile"`
 		Sysctls        []entry `yaml:"sysctls"`
+		Groups         []int64 `yaml:"supplementalGroups"`
+		FSGroup        *int64  `yaml:"fsGroup"`
 	} `yaml:"securityContext"`
 	Volumes []struct {
 		Name  text `yaml:"name"`
 		Claim struct {
 			ReadOnly bool `yaml:"readOnly"`
 		} `yaml:"persistentVolumeClaim"`
+		HostPath struct {
+			Path text `yaml:"path"`
+		} `yaml:"hostPath"`
 	} `yaml:"volumes"`
 }
 
@@ -53,8 +58,12 @@ type container struct {
 	Env             []entry     `yaml:"env"`
 	SecurityContext confinement `yaml:"securityContext"`
 	VolumeMounts    []struct {
-		MountPath text `yaml:"mountPath"`
-		ReadOnly  bool `yaml:"readOnly"`
+		Name        text `yaml:"name"`
+		MountPath   text `yaml:"mountPath"`
+		SubPath     text `yaml:"subPath"`
+		SubPathExpr text `yaml:"subPathExpr"`
+		Propagation text `yaml:"mountPropagation"`
+		ReadOnly    bool `yaml:"readOnly"`
 	} `yaml:"volumeMounts"`
 	VolumeDevices []struct {
 		Name       text `yaml:"name"`

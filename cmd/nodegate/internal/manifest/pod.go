@@ -42,7 +42,8 @@ type Container struct {
 	Name, Type string // Type is "container", "init", "sidecar" or "ephemeral"
 
 	User       policy.User
-	UserKnown  bool // else it is the image's, which no manifest tells
+	UserKnown  bool     // else it is the image's, which no manifest tells
+	Groups     []uint32 // supplementary ones; the image may have more
 	Privileged bool
 	Add, Drop  []string // capabilities, without CAP_; or "ALL"
 	Confined   bool     // by the runtime's own seccomp profile, or one of the node
@@ -210,6 +211,13 @@ func containerOf(kind string, c *container, pod *podSpec) Container {
 	if gid := first(own.RunAsGroup, shared.RunAsGroup); gid != nil {
 		out.User.GID = uint32(*gid)
 	}
+	groups := shared.Groups
+	if shared.FSGroup != nil {
+		groups = append(slices.Clip(groups), *shared.FSGroup) // the kubelet makes it one of them
+	}
+	for _, g := range groups {
+		out.Groups = append(out.Groups, uint32(g))
+	}
 	profile := own.SeccompProfile.Type
 	if profile == "" {
 		profile = shared.SeccompProfile.Type
@@ -231,7 +239,16 @@ func containerOf(kind string, c *container, pod *podSpec) Container {
 		if m.ReadOnly {
 			options[2] = "ro"
 		}
-		out.Mounts = append(out.Mounts, specs.Mount{Destination: string(m.MountPath), Type: "bind", Source: "volume", Options: options})
+		if m.Propagation == "Bidirectional" {
+			options[1] = "rshared"
+		}
+		source := "volume"
+		for _, volume := range pod.Volumes {
+			if volume.Name == m.Name && volume.HostPath.Path != "" && m.SubPath == "" && m.SubPathExpr == "" {
+				source = string(volume.HostPath.Path)
+			}
+		}
+		out.Mounts = append(out.Mounts, specs.Mount{Destination: string(m.MountPath), Type: "bind", Source: source, Options: options})
 	}
 	for _, v := range c.VolumeDevices {
 		block := BlockVolume{string(v.DevicePath), "rwm"}
