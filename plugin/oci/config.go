@@ -7,7 +7,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -23,6 +25,10 @@ type Settings struct {
 	Path     string   `toml:"path"`
 	StateDir string   `toml:"state_dir"`
 	Exempt   []string `toml:"exempt_namespaces"`
+
+	// Runtimes are the real runtimes of other handlers, by the name that the wrapper is
+	// called by for them: nodegate-runc-NAME.
+	Runtimes map[string]string `toml:"runtimes"`
 
 	// Strict refuses a container that nothing marks as Kubernetes', too.
 	Strict bool `toml:"strict"`
@@ -73,6 +79,11 @@ func (s *Settings) check(file string) error {
 	case !path.IsAbs(s.StateDir):
 		return fmt.Errorf("%s: state_dir %q: write an absolute path, the agent's state.dir", file, s.StateDir)
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.Runtimes)) {
+		if name == "" || strings.ContainsAny(name, "/ ") || !isRuntime(s.Runtimes[name]) {
+			return fmt.Errorf("%s: runtimes: %s = %q: write the end of the wrapper's name, and the name of the OCI runtime or its absolute path, as in nvidia = \"nvidia-container-runtime\"", file, name, s.Runtimes[name])
+		}
+	}
 	for _, name := range s.Exempt {
 		if name == "" || strings.ContainsAny(name, "*?[\\/ ") {
 			return fmt.Errorf("%s: exempt_namespaces: %q is no namespace: write names, one by one; globs have no meaning here", file, name)
@@ -92,7 +103,7 @@ func tomlError(file string, err error) error {
 	var unknown *toml.StrictMissingError
 	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
 		line, _ := unknown.Errors[0].Position()
-		return fmt.Errorf("%s:%d: there is no key %q: write version, path, state_dir, exempt_namespaces or strict",
+		return fmt.Errorf("%s:%d: there is no key %q: write version, path, state_dir, exempt_namespaces, strict or a table [runtimes]",
 			file, line, strings.Join(unknown.Errors[0].Key(), "."))
 	}
 	var bad *toml.DecodeError
@@ -100,7 +111,8 @@ func tomlError(file string, err error) error {
 		line, _ := bad.Position()
 		key := strings.Join(bad.Key(), ".")
 		if write, ok := map[string]string{"version": `version = 1`, "path": `path = "runc"`, "state_dir": `state_dir = "/run/nodegate"`,
-			"exempt_namespaces": `exempt_namespaces = ["kube-system"]`, "strict": `strict = true`}[key]; ok {
+			"exempt_namespaces": `exempt_namespaces = ["kube-system"]`, "strict": `strict = true`,
+			"runtimes": `runtimes = { nvidia = "nvidia-container-runtime" }`}[key]; ok {
 			return fmt.Errorf("%s:%d: %s is not of the right type: write it like %s", file, line, key, write)
 		}
 		return fmt.Errorf("%s:%d: %s", file, line, strings.TrimPrefix(bad.Error(), "toml: "))

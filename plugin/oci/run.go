@@ -59,7 +59,11 @@ func (r Runner) prepare(argv, env []string) (Call, string, error) {
 			config.Path = defaultRuntime
 		}
 	}
-	file, err := findRuntime(config.Path, searchPath(env))
+	runtime, err := config.runtimeOf(argv[0], r.ConfigPath)
+	if err != nil && slices.Contains([]string{"create", "run", "restore"}, call.Verb) {
+		return call, "", err
+	}
+	file, err := findRuntime(runtime, searchPath(env))
 	if err != nil {
 		return call, "", err
 	}

@@ -18,6 +18,23 @@ import (
 // self is the program that runs, whatever its name.
 const self = "/proc/self/exe"
 
+// namePrefix is before the NAME of [runtimes] in what a handler's BinaryName calls the
+// wrapper: a copy of it, or a link to it. Only containerd's configuration says that.
+const namePrefix = "nodegate-runc-"
+
+// runtimeOf is the real runtime of the handler that the wrapper is called for. Its error
+// comes with the runtime of all others.
+func (s *Settings) runtimeOf(called, configPath string) (string, error) {
+	name, has := strings.CutPrefix(path.Base(called), namePrefix)
+	if !has {
+		return s.Path, nil
+	}
+	if file := s.Runtimes[name]; isRuntime(file) {
+		return file, nil
+	}
+	return s.Path, fmt.Errorf("called as %q, and %s names no runtime for it: write %s = \"NAME OR PATH OF ITS RUNTIME\" under [runtimes]", path.Base(called), configPath, name)
+}
+
 // findRuntime returns the path of the real OCI runtime: one that is given, or
 // the first of that name in PATH. It must not be this program again, which
 // would run itself without end.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -95,7 +96,8 @@ func (r *Removal) containers(m *Manifest) {
 		return slices.ContainsFunc(all, func(c container) bool { return c.id == id })
 	}
 	for _, c := range all {
-		if m.Binary == "" || c.program != m.Binary {
+		// Also by a link of a name of its own; see [runtimes] of runc.toml.
+		if m.Binary == "" || c.program != m.Binary && !strings.HasPrefix(c.program, m.Binary+"-") {
 			continue
 		}
 		r.Containers = append(r.Containers, c.id)

@@ -316,8 +316,9 @@ func TestUninstallWithContainers(t *testing.T) {
 	const bundles = "/run/gate/containerd/io.containerd.runtime.v2.task/k8s.io/"
 	h.write(bundles+"c0ffee/runtime", "/usr/local/bin/nodegate-runc")
 	h.write(bundles+"bead/runtime", "/usr/bin/crun")
+	h.write(bundles+"f00d/runtime", "/usr/local/bin/nodegate-runc-nvidia")
 	r, err := h.removal(true)
-	if err != nil || len(r.Containers) != 1 || r.Containers[0] != "c0ffee" {
+	if err != nil || !slices.Equal(r.Containers, []string{"c0ffee", "f00d"}) {
 		t.Fatalf("%v %v", r.Containers, err)
 	}
 	if h.read("/usr/local/bin/nodegate-runc") != "\x7fELF nodegate-runc" || h.read(wrapperPath) == "" {
