@@ -100,7 +100,7 @@ func flagCompletion(cmd *cobra.Command, flag string) cobra.CompletionFunc {
 	case "cgroup":
 		return values("v1", "v2")
 	case "layout":
-		return values("auto", "containerd", "k3s", "rke2")
+		return values("auto", "containerd", "k3s", "rke2", "crio")
 	case "runtime":
 		return values(runtimes.Newest, "containerd/2.3", "containerd/2.2.1", "containerd/2.2.0", "containerd/2.1", "containerd/2.0", "containerd/1.7.30", "containerd/1.7.0", "cri-o/1.37", "cri-o/1.36")
 	case "runtime-endpoint", "address":
