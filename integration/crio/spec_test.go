@@ -101,7 +101,7 @@ func (ctr *container) spec(annotations map[string]string, tty bool) []byte {
 		"mounts": []any{map[string]any{"destination": "/proc", "type": "proc", "source": "proc"},
 			map[string]any{"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
 			map[string]any{"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": []string{"newinstance", "ptmxmode=0666"}}},
-		"linux": map[string]any{"namespaces": namespaces, "cgroupsPath": "/nodegate-crio/crio-" + ctr.id},
+		"linux": map[string]any{"namespaces": namespaces, "cgroupsPath": "/crio-" + ctr.id},
 	})
 	if err != nil {
 		panic(err) // of values like these it cannot
