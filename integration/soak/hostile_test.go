@@ -21,8 +21,8 @@ import (
 const (
 	soakSample  = 2 * time.Second  // between two looks at the agent
 	soakAgent   = 4 * time.Minute  // between two kills of it
-	soakBack    = 5 * time.Second  // until a killed agent is back, on a busy machine
-	soakOut     = 10 * time.Second // that an agent which containerd closed may stay out
+	soakBack    = 20 * time.Second // until a killed agent is back; half a second on a quiet machine
+	soakOut     = 20 * time.Second // that an agent which containerd closed may stay out
 	soakGrowth  = 8 << 10          // KiB of memory above the most of the first half
 	soakHandles = 8                // of descriptors, above the same
 )
