@@ -31,6 +31,7 @@ func restarted(t *testing.T, n *node.Node, change func(string) string) {
 func TestDoctor(t *testing.T) {
 	for version, want := range map[string][]it.Said{
 		"2.4.2":  {{"runtime", "ok", "(NRI 0.12.3)"}, {"configuration", "ok", "version 4"}, {"validator", "warning", "off"}, {"user-namespaces", "ok", "and so does containerd"}},
+		"2.3.7":  {{"runtime", "ok", "(NRI 0.12.0)"}, {"configuration", "ok", "version 4"}, {"validator", "warning", "off"}, {"user-namespaces", "ok", ""}},
 		"2.2.9":  {{"runtime", "ok", "goes to the wrapper"}, {"configuration", "ok", "version 3"}, {"validator", "warning", "off"}, {"user-namespaces", "ok", ""}},
 		"1.7.35": {{"runtime", "ok", "(NRI 0.8.0)"}, {"configuration", "ok", "version 2"}, {"validator", "warning", "has none"}, {"user-namespaces", "warning", "this containerd does not"}},
 	} {

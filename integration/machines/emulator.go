@@ -32,8 +32,10 @@ func startEmulator(dir, program string, args []string) (*emulator, error) {
 	e := &emulator{done: make(chan struct{})}
 	e.cmd = exec.Command("sh", append([]string{"-c", holderScript, dir, program}, args...)...)
 	e.cmd.Dir, e.cmd.Stderr = "/", &e.stderr
-	// An interrupt from the terminal is for us alone.
-	e.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// A session of its own: an interrupt from the terminal is for us alone, and the kernel
+	// shares the processors out by session (sched_autogroup), so that an emulator beside a
+	// compiler's many processes gets its half.
+	e.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	var err error
 	if e.stdin, err = e.cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("starting the emulator: %w", err)

@@ -27,17 +27,19 @@ const diskSize = "8G"
 const guestDir = "/usr/local/lib/nodegate-machine"
 
 // containerImages are what containerd of a machine has from the start, beside the probe.
-var containerImages = []string{}
+var containerImages = []string{"systemd", "nested"}
 
-// image is a machine that was never started: a disk, a kernel and an initial RAM disk.
+// image is a machine that was never started: a disk, its kernels and an initial RAM disk
+// for each of them.
 type image struct {
-	dir string
-	key string
+	dir   string
+	key   string
+	boots string // the kernel's package
 }
 
 func (i image) disk() string   { return filepath.Join(i.dir, "disk.ext4") }
-func (i image) kernel() string { return filepath.Join(i.dir, "kernel") }
-func (i image) initrd() string { return filepath.Join(i.dir, "initrd") }
+func (i image) kernel() string { return filepath.Join(i.dir, "kernel-"+i.boots) }
+func (i image) initrd() string { return filepath.Join(i.dir, "initrd-"+i.boots) }
 
 // builder makes what a machine of one system starts from.
 type builder struct {
@@ -81,7 +83,7 @@ func (b *builder) imageKey(rootTar string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	own := []string{programs, images, rootTar, b.system.Kernel, diskSize}
+	own := []string{programs, images, rootTar, diskSize}
 	entries, err := files.ReadDir("files")
 	if err != nil {
 		return "", err
@@ -106,11 +108,11 @@ func (b *builder) image(ctx context.Context) (image, error) {
 	if err != nil {
 		return image{}, err
 	}
-	dir, err := b.cache.entry("image-"+b.system.Name, key, func(dir string) error {
-		b.say("the image of %s", b.system.Name)
+	dir, err := b.cache.entry("image-"+b.system.base(), key, func(dir string) error {
+		b.say("the image of %s", b.system.base())
 		return b.makeImage(ctx, tar, dir)
 	})
-	return image{dir, key}, err
+	return image{dir, key, b.system.Kernel}, err
 }
 
 func (b *builder) makeImage(ctx context.Context, tar, dir string) (err error) {
@@ -128,15 +130,10 @@ func (b *builder) makeImage(ctx context.Context, tar, dir string) (err error) {
 	if err := b.importImages(ctx, filepath.Join(root, "var/lib/containerd")); err != nil {
 		return err
 	}
-	kernel, err := b.findKernel(root)
-	if err != nil {
-		return err
-	}
-	if err := copyFile(filepath.Join(root, "boot/vmlinuz-"+kernel), filepath.Join(dir, "kernel"), 0o644); err != nil {
-		return err
-	}
-	if err := writeInitrd(ctx, filepath.Join(dir, "initrd"), root, kernel, filepath.Join(b.bin, "guest")); err != nil {
-		return err
+	for _, name := range b.system.Kernels {
+		if err := b.takeKernel(ctx, root, image{dir: dir, boots: name}); err != nil {
+			return err
+		}
 	}
 	return output(exec.CommandContext(ctx, "mke2fs", "-q", "-t", "ext4", "-m", "0", "-L", "root",
 		"-E", "lazy_itable_init=0,lazy_journal_init=0,assume_storage_prezeroed=1", "-d", root, filepath.Join(dir, "disk.ext4"), diskSize))
@@ -172,17 +169,21 @@ func (b *builder) furnish(ctx context.Context, root string) error {
 	return output(cmd)
 }
 
-// findKernel is the release of the kernel that the system boots.
-func (b *builder) findKernel(root string) (string, error) {
+// takeKernel puts a kernel of the root where the emulator finds it.
+func (b *builder) takeKernel(ctx context.Context, root string, i image) error {
 	all, err := filepath.Glob(filepath.Join(root, "boot/vmlinuz-*"))
 	if err != nil {
-		return "", err
+		return err
 	}
 	for _, path := range all {
 		release := strings.TrimPrefix(filepath.Base(path), "vmlinuz-")
-		if strings.Contains(release, "-cloud-") == (b.system.Kernel == "cloud") {
-			return release, nil
+		if strings.Contains(release, "-cloud-") != strings.Contains(i.boots, "-cloud-") {
+			continue
 		}
+		if err := copyFile(path, i.kernel(), 0o644); err != nil {
+			return err
+		}
+		return writeInitrd(ctx, i.initrd(), root, release, filepath.Join(b.bin, "guest"))
 	}
-	return "", fmt.Errorf("the root of %s has no %s kernel among %q", b.system.Name, b.system.Kernel, all)
+	return fmt.Errorf("the root of %s has no %s among %q", b.system.base(), i.boots, all)
 }

@@ -286,3 +286,37 @@ func TestKilled(t *testing.T) {
 		t.Errorf("left: mounts\n%s", now)
 	}
 }
+
+// A USB serial adapter is plugged into a machine that runs, speaks both ways, and goes.
+func TestSerialAdapter(t *testing.T) {
+	m := up(t, Options{System: TrixieUSB})
+	conn, err := m.PlugSerial(t.Context(), "A1", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const byID = "/dev/serial/by-id/usb-*A1*"
+	sh(t, m, "until ls "+byID+" 2>/dev/null; do sleep 0.2; done")
+	if got := sh(t, m, "stat -Lc '%t:%T %U:%G %a' "+byID); got != "bc:0 root:dialout 660" {
+		t.Errorf("the device: %s", got)
+	}
+	if _, err := conn.Write([]byte("from outside\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got := sh(t, m, "stty -F /dev/ttyUSB0 raw -echo; echo from inside >/dev/ttyUSB0; head -n1 /dev/ttyUSB0"); got != "from outside" {
+		t.Errorf("read inside: %q", got)
+	}
+	if line, err := bufio.NewReader(conn).ReadString('\n'); line != "from inside\n" {
+		t.Errorf("read outside: %q, %v", line, err)
+	}
+	if err := m.UnplugSerial(t.Context(), "A1"); err != nil {
+		t.Fatal(err)
+	}
+	sh(t, m, "while ls /dev/ttyUSB0 2>/dev/null; do sleep 0.2; done")
+	again, err := m.PlugSerial(t.Context(), "A1", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+	sh(t, m, "until ls "+byID+" 2>/dev/null; do sleep 0.2; done")
+}

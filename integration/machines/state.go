@@ -38,7 +38,7 @@ func (b *builder) state(ctx context.Context, i image) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("asking the emulator for its version: %w", err)
 	}
-	key := digest(append(o.hardware(), i.key, string(version))...)
+	key := digest(append(o.hardware(), i.key, i.boots, string(version))...)
 	return b.cache.entry("state-"+b.system.Name, key, func(dir string) error {
 		b.say("a saved state of %s", b.system.Name)
 		o.disk = filepath.Join(dir, stateDisk)

@@ -13,12 +13,13 @@ import (
 
 // System is a Debian that a machine runs.
 type System struct {
-	Name  string // of its files in the cache
+	Name  string // of its saved state in the cache
 	Suite string // Debian's name of the release
 	Arch  string // Debian's name of the architecture
-	// Kernel is the flavour that is booted: "cloud", or "full", which knows USB.
+	// Kernel is the package of the kernel that is booted, one of Kernels.
 	Kernel string
-	// Kernels are the packages of all flavours that the root has.
+	// Kernels are the packages of all kernels that are installed: machines that differ in
+	// the kernel alone start from one image.
 	Kernels []string
 	// Packages come beside those that every machine has.
 	Packages []string
@@ -26,14 +27,20 @@ type System struct {
 	Containerd string
 }
 
+// Debian's kernels: the one for clouds boots in half the time, and knows no USB.
+const (
+	cloudKernel = "linux-image-cloud-amd64"
+	fullKernel  = "linux-image-amd64"
+)
+
 // The systems that tests run.
 var (
 	// Trixie is Debian 13 with kernel 6.12.
-	Trixie = System{Name: "trixie", Suite: "trixie", Arch: "amd64", Kernel: "cloud", Kernels: []string{"linux-image-cloud-amd64"}}
+	Trixie = System{Name: "trixie", Suite: "trixie", Arch: "amd64", Kernel: cloudKernel, Kernels: []string{cloudKernel, fullKernel}}
 	// TrixieUSB is Debian 13 with the kernel that has drivers for USB.
-	TrixieUSB = System{Name: "trixie-usb", Suite: "trixie", Arch: "amd64", Kernel: "full", Kernels: []string{"linux-image-amd64"}}
+	TrixieUSB = System{Name: "trixie-usb", Suite: "trixie", Arch: "amd64", Kernel: fullKernel, Kernels: []string{cloudKernel, fullKernel}}
 	// Bookworm is Debian 12 with kernel 6.1.
-	Bookworm = System{Name: "bookworm", Suite: "bookworm", Arch: "amd64", Kernel: "cloud", Kernels: []string{"linux-image-cloud-amd64"}}
+	Bookworm = System{Name: "bookworm", Suite: "bookworm", Arch: "amd64", Kernel: cloudKernel, Kernels: []string{cloudKernel}}
 )
 
 // Systems are all of them, the one that most tests run first.
@@ -49,6 +56,18 @@ func SystemNamed(name string) (System, error) {
 		names = append(names, s.Name)
 	}
 	return System{}, fmt.Errorf("no system is named %q: use one of %s", name, strings.Join(names, ", "))
+}
+
+// base names what systems of one release and one containerd have in common.
+func (s System) base() string {
+	name := s.Suite
+	if s.Arch != "amd64" {
+		name += "-" + s.Arch
+	}
+	if s.Containerd != "" {
+		name += "-containerd-" + s.Containerd
+	}
+	return name
 }
 
 // packages are what the root is made of, beside Debian's minimal system.

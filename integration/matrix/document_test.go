@@ -36,6 +36,10 @@ if an answer differs from what is promised or from this page.
   carries the rest.
 - **yes**: all that the policy says was found in the running container, in PID 1 and in an
   exec'd process. Numbers are the reasons below why it does not run.
+
+containerd 2.3 is the line with long support, until April 2028. Past their end are 1.7
+(September 2026), 2.1 (July 2026, not run here) and 2.2 (6 November 2026): what is below of
+them is for nodes that have them still.
 `
 
 // What differs from cell to cell in otherwise equal sentences.

@@ -32,7 +32,7 @@ var matrixLevels = map[string]struct {
 	level nriLevel
 	text  string
 }{
-	"2.4.2": {nri12, "0.12.3"}, "2.2.9": {11, "0.11.0"}, "2.0.14": {8, "0.8.0"}, "1.7.35": {8, "0.8.0"},
+	"2.4.2": {nri12, "0.12.3"}, "2.3.7": {nri12, "0.12.0"}, "2.2.9": {11, "0.11.0"}, "2.0.14": {8, "0.8.0"}, "1.7.35": {8, "0.8.0"},
 }
 
 // seenCell is where in the matrix an answer was seen.

@@ -15,7 +15,7 @@ const DefaultContainerd = "2.4.2"
 
 // Containerds are the versions that hack/pins builds, from the newest: one for each NRI
 // that releases in use speak, and 1.7.
-func Containerds() []string { return []string{DefaultContainerd, "2.2.9", "2.0.14", "1.7.35"} }
+func Containerds() []string { return []string{DefaultContainerd, "2.3.7", "2.2.9", "2.0.14", "1.7.35"} }
 
 // release is containerd's version as far as its configuration depends on it.
 type release struct{ major, minor int }

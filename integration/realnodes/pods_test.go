@@ -6,6 +6,8 @@ package realnodes
 import (
 	"testing"
 
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
 	"github.com/nodegate/nodegate/integration/internal/it"
 	"github.com/nodegate/nodegate/integration/node"
 )
@@ -38,4 +40,19 @@ func installedPods(t *testing.T) {
 			it.ExpectEach(t, it.Run(t, n, pod, node.ContainerConfig{Seccomp: node.SeccompRuntimeDefault}), granted)
 		}
 	}
+}
+
+// removeAll removes every pod that containerd knows, as the kubelet does with those that it
+// has not started itself, and returns how many there were.
+func removeAll(t *testing.T, n *node.Node) int {
+	t.Helper()
+	pods, err := n.CRI().ListPodSandbox(t.Context(), &runtimeapi.ListPodSandboxRequest{})
+	it.Must(t, err)
+	for _, p := range pods.GetItems() {
+		_, err := n.CRI().StopPodSandbox(t.Context(), &runtimeapi.StopPodSandboxRequest{PodSandboxId: p.GetId()})
+		it.Must(t, err)
+		_, err = n.CRI().RemovePodSandbox(t.Context(), &runtimeapi.RemovePodSandboxRequest{PodSandboxId: p.GetId()})
+		it.Must(t, err)
+	}
+	return len(pods.GetItems())
 }

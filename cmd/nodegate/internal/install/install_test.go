@@ -240,7 +240,7 @@ func TestContainerds(t *testing.T) {
 	none := map[string]any{}
 	nvidia := map[string]any{"options.SystemdCgroup": true, "privileged_without_host_devices": true}
 	annotated := map[string]any{"options.SystemdCgroup": true, "pod_annotations": []any{"example.org/*"}}
-	for _, version := range []string{"2.4.2", "2.2.9", "2.0.14", "1.7.35"} {
+	for _, version := range []string{"2.4.2", "2.3.7", "2.2.9", "2.0.14", "1.7.35"} {
 		t.Run(version, func(t *testing.T) {
 			h := newHost(t, version)
 			empty := h.tree()
@@ -250,16 +250,16 @@ func TestContainerds(t *testing.T) {
 				byDefault bool
 				runtime   map[string]any
 			}{
-				{"none", "1.7.35 2.0.14 2.2.9 2.4.2", false, none},
-				{"default", "1.7.35 2.0.14 2.2.9 2.4.2", false, none},
-				{"default", "1.7.35 2.0.14 2.2.9 2.4.2", true, none},
+				{"none", "1.7.35 2.0.14 2.2.9 2.3.7 2.4.2", false, none},
+				{"default", "1.7.35 2.0.14 2.2.9 2.3.7 2.4.2", false, none},
+				{"default", "1.7.35 2.0.14 2.2.9 2.3.7 2.4.2", true, none},
 				{"v2-minimal", "1.7.35 2.2.9", false, none},
 				{"v2-commented", "1.7.35 2.0.14 2.4.2", true, annotated},
 				{"v2-imports", "1.7.35 2.0.14 2.4.2", true, systemd},
 				{"v3-minimal", "2.0.14 2.4.2", true, none},
 				{"v3-commented", "2.2.9 2.4.2", true, nvidia},
 				{"v3-imports", "2.0.14 2.2.9 2.4.2", true, systemd},
-				{"v4-commented", "2.4.2", true, systemd},
+				{"v4-commented", "2.3.7 2.4.2", true, systemd},
 			} {
 				if !strings.Contains(tc.versions, version) {
 					continue
