@@ -46,16 +46,12 @@ type Delivery struct {
 	By change.Channel
 }
 
-// Deliver says which channel delivers each change of an adjustment, for a
-// container of the request under the runtime, and refuses what the agent would
-// refuse there. It changes nothing.
-func Deliver(r runtimes.Runtime, pol *policy.Policy, req *policy.Request, profiles []string, a *change.Adjustment, own *specs.LinuxSeccomp) ([]Delivery, error) {
-	seccomp := policy.Known[*specs.LinuxSeccomp]{Value: own, OK: r.Has(change.TellsSeccomp)}
-	_, remainder, err := deliver(r, pol, req, profiles, a, seccomp)
-	wrapped := pol.Wrapped(req.Handler)
+// Deliveries says which channel delivers each change of the plan, for a
+// container that runs under the wrapper or not.
+func (p *Plan) Deliveries(wrapped bool) []Delivery {
 	out := []Delivery{}
-	left := remainder.Changes()
-	for _, c := range a.Changes() {
+	left := p.remainder.Changes()
+	for _, c := range p.Decision.Adjustment.Changes() {
 		by := change.NRI
 		switch isLeft := slices.ContainsFunc(left, func(l change.Change) bool { return l.Field == c.Field && l.Text == c.Text }); {
 		case c.Field == change.NodeField:
@@ -67,5 +63,5 @@ func Deliver(r runtimes.Runtime, pol *policy.Policy, req *policy.Request, profil
 		}
 		out = append(out, Delivery{c, by})
 	}
-	return out, err
+	return out
 }

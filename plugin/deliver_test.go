@@ -53,9 +53,12 @@ func TestDeliver(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, handler := range []string{"nodegate", "runc"} {
-			deliveries, err := Deliver(r, c.Policy, &policy.Request{Handler: handler}, nil, &all, nil)
+			plan := Plan{Decision: policy.Decision{Adjustment: all}}
+			var err error
+			plan.reply, plan.remainder, err = deliver(r, c.Policy, &policy.Request{Handler: handler}, nil, &all,
+				policy.Known[*rspec.LinuxSeccomp]{OK: r.Has(change.TellsSeccomp)})
 			by := map[change.Channel]string{}
-			for _, d := range deliveries {
+			for _, d := range plan.Deliveries(c.Policy.Wrapped(handler)) {
 				by[d.By] += " " + d.Field
 			}
 			got, want := "", want

@@ -43,27 +43,6 @@ func hasNamespace(list []*api.LinuxNamespace, kind specs.LinuxNamespaceType) boo
 	return slices.ContainsFunc(list, func(n *api.LinuxNamespace) bool { return n.GetType() == string(kind) })
 }
 
-// podNamespaces are those that a pod may share with the node, and that sysctls
-// belong to.
-var podNamespaces = []specs.LinuxNamespaceType{specs.NetworkNamespace, specs.IPCNamespace, specs.UTSNamespace}
-
-// hostNamespaces lists the namespaces that the pod shares with the node. Only
-// the pod's own list tells: a container of a pod with host networking names a
-// network namespace all the same.
-func hostNamespaces(pod *api.PodSandbox) policy.Known[[]specs.LinuxNamespaceType] {
-	have := pod.GetLinux().GetNamespaces()
-	if len(have) == 0 {
-		return policy.Known[[]specs.LinuxNamespaceType]{}
-	}
-	var missing []specs.LinuxNamespaceType
-	for _, kind := range podNamespaces {
-		if !hasNamespace(have, kind) {
-			missing = append(missing, kind)
-		}
-	}
-	return policy.Is(missing)
-}
-
 // findHostNamespaces is for a runtime whose pods list the node's namespaces like
 // their own, by the paths where it keeps them. There the container's list tells:
 // it has no network namespace in a pod with host networking; others are compared
@@ -74,7 +53,7 @@ func findHostNamespaces(h *host.Host, ctr *api.Container) (shared policy.Known[[
 		return shared, nil
 	}
 	shared.OK = true
-	for _, kind := range podNamespaces {
+	for _, kind := range policy.PodNamespaces() {
 		path, listed := namespacePath(have, kind)
 		switch {
 		case !listed:
@@ -93,6 +72,14 @@ func findHostNamespaces(h *host.Host, ctr *api.Container) (shared policy.Known[[
 	return shared, maybe
 }
 
+func namespacesOf(list []*api.LinuxNamespace) []specs.LinuxNamespace {
+	var out []specs.LinuxNamespace
+	for _, n := range list {
+		out = append(out, specs.LinuxNamespace{Type: specs.LinuxNamespaceType(n.GetType()), Path: n.GetPath()})
+	}
+	return out
+}
+
 func namespacePath(list []*api.LinuxNamespace, kind specs.LinuxNamespaceType) (path string, listed bool) {
 	i := slices.IndexFunc(list, func(n *api.LinuxNamespace) bool { return n.GetType() == string(kind) })
 	if i < 0 {
@@ -101,21 +88,34 @@ func namespacePath(list []*api.LinuxNamespace, kind specs.LinuxNamespaceType) (p
 	return list[i].GetPath(), true
 }
 
-// containerOf reads what the runtime tells of the container itself.
-func (p *Plugin) containerOf(pod *api.PodSandbox, ctr *api.Container) policy.Container {
+// nriSubject is a container as a request of the runtime describes it.
+type nriSubject struct {
+	plugin *Plugin
+	pod    *api.PodSandbox
+	ctr    *api.Container
+}
+
+func (s *nriSubject) IDMaps() (uid, gid policy.Known[[]specs.LinuxIDMapping]) {
+	return podIDMaps(s.plugin.node.Host, s.pod, s.ctr)
+}
+
+func (s *nriSubject) Seccomp(*change.Adjustment) *specs.LinuxSeccomp { return seccompOf(s.ctr) }
+
+// Container reads what the runtime tells of the container itself.
+func (s *nriSubject) Container(*policy.Host) policy.Container {
+	p, pod, ctr := s.plugin, s.pod, s.ctr
 	out := policy.Container{ID: ctr.GetId(), CgroupsPath: ctr.GetLinux().GetCgroupsPath()}
 	if r := p.runtime.Load(); r.Name == runtimes.CRIO && !r.Has(change.TellsHostNamespaces) {
 		out.HostNamespaces, out.MaybeHost = findHostNamespaces(p.node.Host, ctr)
 	} else {
-		out.HostNamespaces = hostNamespaces(pod)
+		out.HostNamespaces = policy.SharedNamespaces(namespacesOf(pod.GetLinux().GetNamespaces()))
 	}
+	out.PodSysctls = p.pods.sysctls(pod.GetId())
 	if u := ctr.GetUser(); u != nil {
 		out.User = policy.Is(policy.User{UID: u.GetUid(), GID: u.GetGid()})
 		out.Groups = policy.Is(u.GetAdditionalGids())
 	}
-	for _, n := range ctr.GetLinux().GetNamespaces() {
-		out.Namespaces = append(out.Namespaces, specs.LinuxNamespace{Type: specs.LinuxNamespaceType(n.GetType()), Path: n.GetPath()})
-	}
+	out.Namespaces = namespacesOf(ctr.GetLinux().GetNamespaces())
 	for _, m := range ctr.GetMounts() {
 		out.Mounts = append(out.Mounts, m.ToOCI(nil))
 	}
@@ -130,14 +130,10 @@ func (p *Plugin) containerOf(pod *api.PodSandbox, ctr *api.Container) policy.Con
 }
 
 // seccompOf returns the container's own seccomp profile; nil for unconfined.
-// A runtime that does not tell it is not the same.
-func seccompOf(ctr *api.Container, tells bool) policy.Known[*specs.LinuxSeccomp] {
+func seccompOf(ctr *api.Container) *specs.LinuxSeccomp {
 	s := ctr.GetLinux().GetSeccompPolicy()
 	if s == nil {
-		if !tells {
-			return policy.Known[*specs.LinuxSeccomp]{}
-		}
-		return policy.Is[*specs.LinuxSeccomp](nil)
+		return nil
 	}
 	out := &specs.LinuxSeccomp{
 		DefaultAction:    specs.LinuxSeccompAction(s.GetDefaultAction()),
@@ -155,5 +151,5 @@ func seccompOf(ctr *api.Container, tells bool) policy.Known[*specs.LinuxSeccomp]
 	for _, f := range s.GetFlags() {
 		out.Flags = append(out.Flags, specs.LinuxSeccompFlag(f))
 	}
-	return policy.Is(out)
+	return out
 }

@@ -89,7 +89,7 @@ func (p *Plugin) tell(ctx context.Context, o *Outcome) {
 
 func (w *work) outcome(pol *policy.Policy, err error) *Outcome {
 	o := newOutcome(pol, &w.request, w.podID, w.containerID)
-	o.Profiles, o.Changes, o.Reasons = w.decision.Profiles, brief(&w.decision.Adjustment), w.decision.Reasons
+	o.Profiles, o.Changes, o.Reasons = w.plan.Decision.Profiles, brief(&w.plan.Decision.Adjustment), w.plan.Decision.Reasons
 	if !w.started.IsZero() {
 		o.Took = o.Time.Sub(w.started)
 	}
@@ -97,7 +97,7 @@ func (w *work) outcome(pol *policy.Policy, err error) *Outcome {
 	case err != nil:
 		o.fail(Refused, err)
 		o.Changes = nil
-	case len(w.decision.Profiles) == 0:
+	case len(w.plan.Decision.Profiles) == 0:
 		o.Result = Nothing
 	default:
 		o.Result = Adjusted

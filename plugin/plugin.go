@@ -122,24 +122,19 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 	if key, meant := req.NearMiss(); key != "" {
 		logNearMiss(ctx, &req, key, meant)
 	}
-	wrapped := pol.Wrapped(req.Handler)
-	sel, err := pol.Select(&req)
-	if err == nil && sel.Empty() && !wrapped {
+	wrapped, started := pol.Wrapped(req.Handler), time.Now()
+	plan, err := Decide(pol, p.runtime.Load(), p.node.Host, &req, func() Subject { return &nriSubject{p, pod, ctr} })
+	if err == nil && plan.Selection.Empty() && !wrapped {
 		p.stats.Unconcerned.Add(1)
 		p.live.add(ctr.GetId(), liveContainer{request: pol.Compact(&req), podID: pod.GetId()})
 		p.comparedWith(ctx, pol)
 		return nil, nil, nil
 	}
 	w := work{request: req, wrapped: wrapped, podID: pod.GetId(), containerID: ctr.GetId(), nonce: peer.Nonce,
-		started: time.Now(), selection: sel}
-	if err == nil {
-		err = p.decide(pol, sel, &w, pod, ctr)
-	} else if rest := policy.Rest(err); !rest.Empty() { // whose reasons are said at once
-		err = policy.Together(err, p.decide(pol, rest, &work{request: req, podID: w.podID}, pod, ctr))
-	}
+		started: started, plan: plan}
 	told := err
 	if pol.Audit() {
-		w.change, w.left, err = nil, policy.Adjustment{}, nil
+		w.plan.reply, w.plan.remainder, err = nil, policy.Adjustment{}, nil
 	}
 	if err == nil {
 		adjust, err = p.carryOut(ctx, &w)

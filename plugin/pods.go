@@ -39,7 +39,7 @@ func (p *pods) add(r record.Record) {
 	if p.byID[r.PodID] == nil {
 		p.byID[r.PodID] = podState{}
 	}
-	p.byID[r.PodID][r.ContainerID] = given{r.Container, r.Sysctls}
+	p.byID[r.PodID][r.ContainerID] = given{r.Container, r.Given.Sysctls}
 }
 
 // sysctls returns what other containers of the pod have. They agree: one that

@@ -73,10 +73,10 @@ func (p *Plugin) delegate(req *policy.Request, r *record.Record, err error) erro
 		return nil // nodegate did nothing for it
 	case err != nil:
 		return req.Refuse(policy.Internal, "has a record that cannot be read: %s", err)
-	case r.Cgroup == nil:
+	case r.Given.Cgroup == nil:
 		return nil
 	}
-	if err := p.node.Host.DelegateCgroup(r.Cgroup); err != nil {
+	if err := p.node.Host.DelegateCgroup(r.Given.Cgroup); err != nil {
 		return req.Refuse(policy.Internal, "cannot be given its cgroup: %s", err)
 	}
 	return nil

@@ -30,15 +30,22 @@ type explainer struct {
 	runtimeFrom string
 }
 
-// subject is a container and all that is known of it.
+// subject is a container that is explained, and all that is known of it.
 type subject struct {
-	facts      policy.Facts
-	privileged bool
+	request   policy.Request
+	container func(found *policy.Host) policy.Container
+	idMaps    func() (uid, gid policy.Known[[]specs.LinuxIDMapping])
 	// seccomp and spec are what it has of its own; denied are the system calls
 	// that the decision denies.
 	seccomp func(denied []string) *specs.LinuxSeccomp
 	spec    func(denied []string) ([]byte, error)
 }
+
+func (s *subject) Container(found *policy.Host) policy.Container { return s.container(found) }
+
+func (s *subject) IDMaps() (uid, gid policy.Known[[]specs.LinuxIDMapping]) { return s.idMaps() }
+
+func (s *subject) Seccomp(a *change.Adjustment) *specs.LinuxSeccomp { return s.seccomp(deniedCalls(a)) }
 
 // outcome is what an explanation is made of.
 type outcome struct {
@@ -47,9 +54,9 @@ type outcome struct {
 	before, after []byte // the OCI spec
 }
 
-// decide takes the agent's steps one by one and keeps what each of them says.
+// decide does what the agent does, and keeps what it says for people.
 func (e *explainer) decide(s *subject) (outcome, error) {
-	pol, req := e.config.Policy, &s.facts.Request
+	pol, req := e.config.Policy, &s.request
 	out := outcome{explained: containerReport{Name: req.Container, Result: unchanged}}
 	for _, m := range pol.Explain(req) {
 		out.explained.Grants = append(out.explained.Grants, grantReport{m.Grant.Source, m.Profile, m.Verdict, m.Why})
@@ -58,26 +65,13 @@ func (e *explainer) decide(s *subject) (outcome, error) {
 		out.explained.Reasons = append(out.explained.Reasons,
 			fmt.Sprintf("annotation %q: it is for another tool, and no grant accepts it in namespace %q", key, req.Namespace))
 	}
-	sel, wrong := pol.Select(req)
-	if wrong != nil {
-		sel = policy.Rest(wrong)
+	plan, err := plugin.Decide(pol, &e.runtime, e.host, req, func() plugin.Subject { return s })
+	out.decision = plan.Decision
+	if plan.Selection.Empty() {
+		return out, out.explained.refused(err)
 	}
-	if sel.Empty() {
-		return out, out.explained.refused(wrong)
-	}
-	out.explained.Profiles = sel.Profiles()
-	maps := s.facts.Host
-	s.facts.Host = plugin.HostFacts(e.host, sel, &s.facts.Container)
-	s.facts.Host.UIDMap, s.facts.Host.GIDMap = maps.UIDMap, maps.GIDMap
-	if s.privileged {
-		s.addNodes()
-	}
-	decision, err := pol.Decide(sel, &s.facts)
-	if err != nil {
-		decision.Adjustment = policy.Partial(err)
-	}
-	out.decision, wrong = decision, policy.Together(wrong, err)
-	for _, r := range out.decision.Reasons {
+	out.explained.Profiles = plan.Selection.Profiles()
+	for _, r := range plan.Decision.Reasons {
 		switch r.Code {
 		case policy.Granted:
 		case policy.CannotOpen:
@@ -86,19 +80,17 @@ func (e *explainer) decide(s *subject) (outcome, error) {
 			out.explained.Reasons = append(out.explained.Reasons, r.Text)
 		}
 	}
-	a := &out.decision.Adjustment
-	denied := deniedCalls(a)
-	deliveries, err := plugin.Deliver(e.runtime, pol, req, out.explained.Profiles, a, s.seccomp(denied))
-	for _, d := range deliveries {
+	for _, d := range plan.Deliveries(pol.Wrapped(req.Handler)) {
 		out.explained.Changes = append(out.explained.Changes, changeReport{Only: &d.Only, Field: d.Field, Change: d.Text, By: d.By})
 	}
-	if wrong = policy.Together(wrong, err); wrong != nil {
-		return out, out.explained.refused(wrong)
+	if err != nil {
+		return out, out.explained.refused(err)
 	}
+	a := &out.decision.Adjustment
 	if !a.Empty() {
 		out.explained.Result = adjusted
 	}
-	if out.before, err = s.spec(denied); err != nil {
+	if out.before, err = s.spec(deniedCalls(a)); err != nil {
 		return out, err
 	}
 	out.after, err = oci.Apply(out.before, inSpec(a))
@@ -118,15 +110,15 @@ func (c *containerReport) refused(err error) error {
 	return nil
 }
 
-// addNodes adds the devices of a privileged container, which has every node of
+// withNodes adds the devices of a privileged container, which has every node of
 // the host, as far as the policy names them.
-func (s *subject) addNodes() {
-	for _, look := range s.facts.Host.Devices {
+func withNodes(c policy.Container, found *policy.Host) policy.Container {
+	for _, look := range found.Devices {
 		for _, n := range look.Nodes {
-			s.facts.Container.Devices = append(s.facts.Container.Devices,
-				specs.LinuxDevice{Path: n.Path, Type: n.Type, Major: n.Major, Minor: n.Minor})
+			c.Devices = append(c.Devices, specs.LinuxDevice{Path: n.Path, Type: n.Type, Major: n.Major, Minor: n.Minor})
 		}
 	}
+	return c
 }
 
 func deniedCalls(a *policy.Adjustment) []string {

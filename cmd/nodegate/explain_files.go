@@ -108,8 +108,7 @@ func (e *explainer) pod(p *manifest.Pod, classes map[string]string) (podReport, 
 	given := map[string]policy.GivenSysctl{}
 	for i := range p.Containers {
 		c := &p.Containers[i]
-		s := e.subjectOf(p, c, out.Handler)
-		s.facts.Container.PodSysctls = maps.Clone(given)
+		s := e.subjectOf(p, c, out.Handler, maps.Clone(given))
 		got, err := e.decide(s)
 		if err != nil {
 			return out, &manifest.Problem{Place: p.Place, Text: fmt.Sprintf("container %q: %s", c.Name, err)}
@@ -149,15 +148,25 @@ func (e *explainer) handlerOf(p *manifest.Pod, classes map[string]string) (handl
 	return p.RuntimeClass, fmt.Sprintf("assumed: RuntimeClass %q could name another; --handler says which", p.RuntimeClass)
 }
 
-func (e *explainer) subjectOf(p *manifest.Pod, c *manifest.Container, handler string) *subject {
-	s := &subject{privileged: c.Privileged, seccomp: c.Seccomp,
-		spec: func(denied []string) ([]byte, error) { return json.Marshal(p.Spec(c, denied)) }}
-	s.facts.Request = p.Request(c, e.options.namespace, handler)
-	s.facts.Container = p.Facts(c, e.runtime.Has(change.TellsUser))
-	if p.UserNamespace {
-		s.facts.Host.UIDMap, s.facts.Host.GIDMap = policy.Is(manifest.IDMap()), policy.Is(manifest.IDMap())
+// subjectOf describes a container of a manifest. given is what the containers
+// before it get for the whole pod.
+func (e *explainer) subjectOf(p *manifest.Pod, c *manifest.Container, handler string, given map[string]policy.GivenSysctl) *subject {
+	return &subject{
+		request: p.Request(c, e.options.namespace, handler),
+		container: func(found *policy.Host) policy.Container {
+			out := p.Facts(c, e.runtime.Has(change.TellsUser))
+			out.PodSysctls = given
+			if c.Privileged {
+				out = withNodes(out, found)
+			}
+			return out
+		},
+		idMaps: func() (uid, gid policy.Known[[]specs.LinuxIDMapping]) {
+			return policy.Is(manifest.IDMap()), policy.Is(manifest.IDMap())
+		},
+		seccomp: c.Seccomp,
+		spec:    func(denied []string) ([]byte, error) { return json.Marshal(p.Spec(c, denied)) },
 	}
-	return s
 }
 
 // assume notes what the answer rests on that only a running pod would tell.

@@ -50,9 +50,7 @@ func (e *explainer) live(ctx context.Context, report *explainReport) error {
 		return fmt.Errorf("container %s: %w", id, err)
 	}
 	got.explained.ID = id
-	if err := h.compare(e, &got); err != nil {
-		return fmt.Errorf("container %s: %w", id, err)
-	}
+	h.compare(e, &got)
 	if err := got.explained.addDiff(&got, "as it runs"); err != nil {
 		return err
 	}
@@ -133,69 +131,55 @@ func (e *explainer) has(c *cri.Container) (*has, error) {
 	return h, nil
 }
 
-// subject is the container as it was before any adjustment, as far as that can
-// be told: today's policy decides about that one.
+// subject is the container as it was before its adjustment: today's policy
+// decides about that one.
 func (h *has) subject(e *explainer, c *cri.Container) *subject {
 	linux := h.parsed.Linux
 	if linux == nil {
 		linux = &specs.Linux{}
 	}
-	own := func([]string) *specs.LinuxSeccomp { return linux.Seccomp }
-	s := &subject{seccomp: own, spec: func([]string) ([]byte, error) { return h.spec, nil }}
 	userns := slices.ContainsFunc(linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.UserNamespace })
-	s.facts.Request = policy.Request{Namespace: c.Namespace, Pod: c.Pod, Labels: c.Labels, Annotations: c.Annotations,
-		Container: c.Name, Handler: c.Handler, UserNamespace: policy.Is(userns)}
-	k := &s.facts.Container
-	k.ID = c.ID
-	k.HostNamespaces = hostNamespaces(c.PodNamespaces)
+	return &subject{
+		request: policy.Request{Namespace: c.Namespace, Pod: c.Pod, Labels: c.Labels, Annotations: c.Annotations,
+			Container: c.Name, Handler: c.Handler, UserNamespace: policy.Is(userns)},
+		container: func(*policy.Host) policy.Container { return h.container(e, c, linux) },
+		idMaps:    func() (uid, gid policy.Known[[]specs.LinuxIDMapping]) { return e.host.IDMaps(c.SandboxPID) },
+		seccomp:   func([]string) *specs.LinuxSeccomp { return linux.Seccomp },
+		spec:      func([]string) ([]byte, error) { return h.spec, nil },
+	}
+}
+
+// container is what the runtime told the agent: the spec without what the
+// record says that the container was given.
+func (h *has) container(e *explainer, c *cri.Container, linux *specs.Linux) policy.Container {
+	var given change.Adjustment
+	if h.record != nil {
+		given = h.record.Given
+	}
+	k := policy.Container{ID: c.ID, CgroupsPath: linux.CgroupsPath, PodSysctls: e.podSysctls(c),
+		HostNamespaces: policy.SharedNamespaces(c.PodNamespaces)}
 	if p := h.parsed.Process; p != nil && e.runtime.Has(change.TellsUser) {
 		k.User, k.Groups = policy.Is(policy.User{UID: p.User.UID, GID: p.User.GID}), policy.Is(p.User.AdditionalGids)
 	}
 	for _, m := range h.parsed.Mounts {
-		if !e.ours(&m) {
+		if !slices.ContainsFunc(given.Mounts, func(g specs.Mount) bool { return g.Destination == m.Destination && g.Source == m.Source }) {
 			k.Mounts = append(k.Mounts, m)
 		}
 	}
 	for _, d := range linux.Devices {
-		if c.Own.CDI || c.Own.Privileged || slices.ContainsFunc(c.Own.Devices, func(p string) bool { return d.Path == p || strings.HasPrefix(d.Path, p+"/") }) {
+		if !slices.ContainsFunc(given.Devices, func(g change.Device) bool { return g.Path == d.Path }) {
 			k.Devices = append(k.Devices, d)
 		}
 	}
-	k.CgroupsPath = linux.CgroupsPath
 	for _, n := range linux.Namespaces {
-		if n.Type != specs.CgroupNamespace || e.cgroupV2() { // else it is of an adjustment
+		if n.Path != "" || !slices.Contains(given.Namespaces, n.Type) {
 			k.Namespaces = append(k.Namespaces, n)
 		}
 	}
 	if linux.Resources != nil {
 		k.DeviceRules = linux.Resources.Devices
 	}
-	k.PodSysctls = e.podSysctls(c)
-	if userns {
-		s.facts.Host.UIDMap, s.facts.Host.GIDMap = e.host.IDMaps(c.SandboxPID)
-	}
-	return s
-}
-
-// ours reports whether a mount was brought by an adjustment. The runtime makes
-// a tmpfs in two places, and volumes are never one.
-func (e *explainer) ours(m *specs.Mount) bool {
-	return strings.HasPrefix(m.Source, e.config.State.ShadowDir+"/") ||
-		m.Type == "tmpfs" && m.Destination != "/dev" && m.Destination != "/dev/shm" ||
-		m.Type == "bind" && m.Destination == "/sys/fs/cgroup/systemd"
-}
-
-func hostNamespaces(of []specs.LinuxNamespace) (out policy.Known[[]specs.LinuxNamespaceType]) {
-	if len(of) == 0 {
-		return out
-	}
-	out.OK = true
-	for _, kind := range []specs.LinuxNamespaceType{specs.NetworkNamespace, specs.IPCNamespace, specs.UTSNamespace} {
-		if !slices.ContainsFunc(of, func(n specs.LinuxNamespace) bool { return n.Type == kind }) {
-			out.Value = append(out.Value, kind)
-		}
-	}
-	return out
+	return k
 }
 
 // podSysctls are those that the pod's other containers got, by their records.
@@ -210,7 +194,7 @@ func (e *explainer) podSysctls(c *cri.Container) map[string]policy.GivenSysctl {
 		if r.PodID != c.PodID || r.ContainerID == c.ID {
 			continue
 		}
-		for name, value := range r.Sysctls {
+		for name, value := range r.Given.Sysctls {
 			out[name] = policy.GivenSysctl{Value: value, Container: r.Container}
 		}
 	}

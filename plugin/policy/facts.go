@@ -5,6 +5,7 @@ package policy
 
 import (
 	"io/fs"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -106,4 +107,26 @@ type Facts struct {
 	Request   Request
 	Container Container
 	Host      Host
+}
+
+// PodNamespaces are the types of namespaces that a pod may share with the node,
+// and that sysctls belong to.
+func PodNamespaces() []specs.LinuxNamespaceType {
+	return []specs.LinuxNamespaceType{specs.NetworkNamespace, specs.IPCNamespace, specs.UTSNamespace}
+}
+
+// SharedNamespaces returns those that a pod shares with the node, by the list of
+// its own: the pod's, since a container of a pod with host networking names a
+// network namespace all the same. No list at all means that none was told.
+func SharedNamespaces(own []specs.LinuxNamespace) (unknown Known[[]specs.LinuxNamespaceType]) {
+	if len(own) == 0 {
+		return unknown
+	}
+	var shared []specs.LinuxNamespaceType
+	for _, kind := range PodNamespaces() {
+		if !slices.ContainsFunc(own, func(n specs.LinuxNamespace) bool { return n.Type == kind }) {
+			shared = append(shared, kind)
+		}
+	}
+	return Is(shared)
 }

@@ -18,7 +18,7 @@ import (
 
 // Version is the version of the format that this package writes, and the only
 // one that it reads.
-const Version = 1
+const Version = 2
 
 // Annotation is the container annotation that holds the nonce of its record.
 // The agent's reply sets it over anything that a pod wrote there.
@@ -43,12 +43,10 @@ type Record struct {
 	Profiles []string `json:"profiles,omitempty"`
 	// Definitions has, for each of Profiles, a hash of what that was.
 	Definitions []string `json:"definitions,omitempty"`
-	// Sysctls are those that the container got, by whatever hand. They hold
-	// for its whole pod.
-	Sysctls map[string]string `json:"sysctls,omitempty"`
-	// Cgroup is what the agent hands to the container before it starts.
-	Cgroup *change.CgroupDelegation `json:"cgroup,omitempty"`
-	// Adjustment is what is left for the wrapper to carry out.
+	// Given is all that the container gets, by whatever channel. Its sysctls
+	// hold for the whole pod, and its cgroup is handed over before the start.
+	Given change.Adjustment `json:"given,omitzero"`
+	// Adjustment is the part that the wrapper has to deliver.
 	Adjustment change.Adjustment `json:"adjustment,omitzero"`
 }
 

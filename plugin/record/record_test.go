@@ -56,13 +56,13 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 	for _, c := range []struct{ data, want string }{
 		{"", "EOF"},
-		{"null", "version 0 is not 1"},
+		{"null", "version 0 is not 2"},
 		{`[]`, "cannot unmarshal array"},
-		{"{}", "version 0 is not 1"},
-		{`{"version":1}`, `"" is no container id`},
-		{change(`"version":1`, `"version":2,"future":true`), "version 2 is not 1: another release"},
-		{change(`"version":1`, `"version":"1"`), "cannot unmarshal string"},
-		{change(`"version":1`, `"version":1,"future":true`), `unknown field "future"`},
+		{"{}", "version 0 is not 2"},
+		{`{"version":2}`, `"" is no container id`},
+		{change(`"version":2`, `"version":3,"future":true`), "version 3 is not 2: another release"},
+		{change(`"version":2`, `"version":"2"`), "cannot unmarshal string"},
+		{change(`"version":2`, `"version":2,"future":true`), `unknown field "future"`},
 		{change(`"adoptDevices":["/dev/kvm"]`, `"adoptAll":["/dev/kvm"]`), `unknown field "adoptAll"`},
 		{change(`"containerId":"abc"`, `"containerId":"../abc"`), `"../abc" is no container id`},
 		{change(r.Nonce, strings.ToUpper(r.Nonce[:31])+"F"), "lower-case hex"},
@@ -82,8 +82,8 @@ func FuzzDecode(f *testing.F) {
 	good, err := r.encode()
 	must(f, err)
 	f.Add(good)
-	f.Add([]byte(`{"version":1,"containerId":"a","nonce":"00000000000000000000000000000000"}`))
-	f.Add([]byte(`{"version":1}{}`))
+	f.Add([]byte(`{"version":2,"containerId":"a","nonce":"00000000000000000000000000000000"}`))
+	f.Add([]byte(`{"version":2}{}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := decode(data)
 		if err != nil {

@@ -137,8 +137,8 @@ func TestWriteRefuses(t *testing.T) {
 	r.Nonce = ""
 	wantError(t, s.Write(r), "nonce")
 	r = full(t, "abc")
-	r.Version = 2
-	wantError(t, s.Write(r), "version 2 is not 1")
+	r.Version = 3
+	wantError(t, s.Write(r), "version 3 is not 2")
 	r = full(t, "abc")
 	r.Adjustment.Env = map[string]string{"x": strings.Repeat("x", maxSize)}
 	wantError(t, s.Write(r), "more than a record may have")

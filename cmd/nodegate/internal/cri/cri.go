@@ -111,14 +111,6 @@ type Container struct {
 	// Spec is the OCI spec that the runtime made, plugins' changes included; a
 	// wrapper's are not in it.
 	Spec json.RawMessage
-	Own  Own
-}
-
-// Own is what the container was created with, before any plugin.
-type Own struct {
-	Devices    []string // paths in the container
-	CDI        bool
-	Privileged bool
 }
 
 // Container asks for one container, by its whole id.
@@ -128,19 +120,13 @@ func (c *Client) Container(ctx context.Context, id string) (*Container, error) {
 		return nil, answered("container "+id, err)
 	}
 	var info struct {
-		SandboxID   string                      `json:"sandboxID"`
-		RuntimeSpec json.RawMessage             `json:"runtimeSpec"`
-		Config      *runtimeapi.ContainerConfig `json:"config"`
+		SandboxID   string          `json:"sandboxID"`
+		RuntimeSpec json.RawMessage `json:"runtimeSpec"`
 	}
 	if err := json.Unmarshal([]byte(r.GetInfo()["info"]), &info); err != nil || len(info.RuntimeSpec) == 0 {
 		return nil, fmt.Errorf("the runtime does not tell the OCI spec of container %s: explain knows containerd's answers", id)
 	}
 	out := &Container{ID: r.GetStatus().GetId(), Name: r.GetStatus().GetMetadata().GetName(), PodID: info.SandboxID, Spec: info.RuntimeSpec}
-	for _, d := range info.Config.GetDevices() {
-		out.Own.Devices = append(out.Own.Devices, d.GetContainerPath())
-	}
-	out.Own.CDI = len(info.Config.GetCDIDevices()) > 0
-	out.Own.Privileged = info.Config.GetLinux().GetSecurityContext().GetPrivileged()
 	return out, c.addPod(ctx, out)
 }
 
