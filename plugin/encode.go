@@ -12,6 +12,7 @@ import (
 	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/nodegate/nodegate/plugin/runtimes"
+	"github.com/nodegate/nodegate/plugin/seccomp"
 )
 
 // encoders translate the kinds of change that NRI can deliver. Each puts into
@@ -43,7 +44,7 @@ type encoder struct {
 }
 
 func newEncoder(r runtimes.Runtime, own policy.Known[*specs.LinuxSeccomp]) *encoder {
-	return &encoder{runtime: r, seccomp: own, archs: policy.Architectures(goruntime.GOARCH),
+	return &encoder{runtime: r, seccomp: own, archs: seccomp.Architectures(goruntime.GOARCH),
 		reply: &api.ContainerAdjustment{}, because: map[*change.Kind]string{}}
 }
 

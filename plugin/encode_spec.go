@@ -12,7 +12,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/nodegate/nodegate/plugin/change"
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/seccomp"
 )
 
 func encodeMounts(e *encoder, a *change.Adjustment) error {
@@ -62,7 +62,7 @@ func encodeSeccomp(e *encoder, a *change.Adjustment) error {
 		}
 		return nil
 	}
-	merged, err := policy.ApplySeccomp(e.seccomp.Value, a.Seccomp, e.archs)
+	merged, err := seccomp.Apply(e.seccomp.Value, a.Seccomp, e.archs)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/containerd/log"
 
+	"github.com/nodegate/nodegate/plugin/event"
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
@@ -31,7 +32,7 @@ type liveContainer struct {
 	request policy.Request // compact
 	podID   string
 	has     *hasProfiles // nil for none
-	lacks   *Outcome     // nil if it has what it should have
+	lacks   *event.Event // nil if it has what it should have
 }
 
 // hasProfiles is what a container was given.
@@ -100,11 +101,11 @@ func (l *live) replace(all map[string]liveContainer) {
 
 // compare looks at every container with the policy's eyes and returns those
 // that were not known to lack something.
-func (l *live) compare(current func() *policy.Policy) []*Outcome {
+func (l *live) compare(current func() *policy.Policy) []*event.Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	pol := current() // within the lock: the last one who looks sees the last policy
-	var found []*Outcome
+	var found []*event.Event
 	for id, c := range l.byID {
 		had := c.lacks
 		c.lacks = c.lacking(pol, id)
@@ -123,7 +124,7 @@ func (l *live) compare(current func() *policy.Policy) []*Outcome {
 
 // lacking says what the container would get and does not have, or that it would
 // be refused; nil for neither. In audit mode nothing is given, so none lacks it.
-func (c *liveContainer) lacking(pol *policy.Policy, id string) *Outcome {
+func (c *liveContainer) lacking(pol *policy.Policy, id string) *event.Event {
 	if pol.Audit() {
 		return nil
 	}
@@ -144,15 +145,15 @@ func (c *liveContainer) lacking(pol *policy.Policy, id string) *Outcome {
 		err = c.request.Refuse(policy.Unadjusted, "runs without %s as today's policy would give it: delete the pod, so that it is made anew",
 			strings.Join(missing, ", "))
 	}
-	o := newOutcome(pol, &c.request, c.podID, id)
-	o.fail(Lacking, err)
+	o := event.New(pol, &c.request, c.podID, id)
+	o.Fail(event.Outdated, err)
 	o.Profiles = missing
 	return o
 }
 
 // list returns how many containers there are, how many of them were given
 // something, and those that lack something, by name.
-func (l *live) list() (all, adjusted int, lacking []*Outcome) {
+func (l *live) list() (all, adjusted int, lacking []*event.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.byID {
@@ -167,7 +168,7 @@ func (l *live) list() (all, adjusted int, lacking []*Outcome) {
 	return len(l.byID), adjusted, lacking
 }
 
-func byName(a, b *Outcome) int {
+func byName(a, b *event.Event) int {
 	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Pod, b.Pod),
 		cmp.Compare(a.Container, b.Container), cmp.Compare(a.ContainerID, b.ContainerID))
 }
@@ -189,7 +190,7 @@ func (p *Plugin) compare(ctx context.Context) {
 		}
 	}()
 	for _, o := range p.live.compare(p.policy.Load) {
-		p.stats.Lacking.Add(1)
+		p.stats.Outdated.Add(1)
 		p.tell(ctx, o)
 	}
 }

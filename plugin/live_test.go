@@ -15,15 +15,16 @@ import (
 	"github.com/containerd/nri/pkg/api"
 
 	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/plugin/event"
 	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/nodegate/nodegate/plugin/record"
 	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
 // outcomes collects what a plugin tells.
-func outcomes(p *Plugin) *[]*Outcome {
-	var all []*Outcome
-	p.Listen(func(_ context.Context, o *Outcome) { all = append(all, o) })
+func outcomes(p *Plugin) *[]*event.Event {
+	var all []*event.Event
+	p.Observe(func(_ context.Context, o *event.Event) { all = append(all, o) })
 	return &all
 }
 
@@ -68,7 +69,7 @@ func TestLackingAfterReload(t *testing.T) {
 			t.Errorf("lacking: %q", got)
 		}
 	}
-	if len(*told) != 1 || (*told)[0].Result != Lacking || (*told)[0].Code != policy.Unadjusted || p.stats.Lacking.Load() != 1 {
+	if len(*told) != 1 || (*told)[0].Result != event.Outdated || (*told)[0].Code != policy.Unadjusted || p.stats.Outdated.Load() != 1 {
 		t.Fatalf("told %d times", len(*told))
 	}
 	if text := (*told)[0].Text; !strings.Contains(text, "runs without no-mknod as today's policy would give it: delete the pod") {
@@ -235,7 +236,7 @@ func TestLiveIsBounded(t *testing.T) {
 }
 
 // What a pod's author wrote is cut before anybody is told.
-func TestOutcomeIsCut(t *testing.T) {
+func TestEventIsCut(t *testing.T) {
 	p := newTestPlugin(t, t.TempDir())
 	told := outcomes(p)
 	pod := testPod(strings.Repeat("é,", 1500))
@@ -244,7 +245,7 @@ func TestOutcomeIsCut(t *testing.T) {
 		t.Fatal("not refused")
 	}
 	o := (*told)[0]
-	if len(o.Pod) > maxName || len(o.Text) > maxText || len(o.Asked) > 300 || o.Asked == "" {
+	if len(o.Pod) > event.MaxName || len(o.Text) > event.MaxText || len(o.Asked) > 300 || o.Asked == "" {
 		t.Errorf("pod %d, text %d, asked %d bytes", len(o.Pod), len(o.Text), len(o.Asked))
 	}
 }

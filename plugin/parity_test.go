@@ -17,6 +17,7 @@ import (
 
 	"github.com/nodegate/nodegate/plugin/oci"
 	"github.com/nodegate/nodegate/plugin/policy"
+	ours "github.com/nodegate/nodegate/plugin/seccomp"
 )
 
 // TestParity carries one adjustment by NRI, with NRI's own generator, and by
@@ -95,7 +96,7 @@ func paritySpec(own *rspec.LinuxSeccomp) *rspec.Spec {
 func throughNRI(t *testing.T, spec *rspec.Spec, a *policy.Adjustment) *rspec.Spec {
 	t.Helper()
 	e := newEncoder(newest(t), policy.Is(spec.Linux.Seccomp))
-	e.archs = policy.Architectures("amd64")
+	e.archs = ours.Architectures("amd64")
 	if err := e.encode(a); err != nil || !e.remainder.Empty() {
 		t.Fatal(e.names(), err)
 	}

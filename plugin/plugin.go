@@ -13,6 +13,7 @@ import (
 	"github.com/containerd/log"
 	"github.com/containerd/nri/pkg/api"
 
+	"github.com/nodegate/nodegate/plugin/event"
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/nodegate/nodegate/plugin/record"
@@ -53,9 +54,9 @@ type Plugin struct {
 	live    live
 	sizes   sizes
 	link    atomic.Pointer[link]
-	stats   Stats
+	stats   event.Stats
 
-	listeners []Listener
+	observers []event.Observer
 
 	again chan struct{} // asks for another registration
 
@@ -96,7 +97,7 @@ func (p *Plugin) SetPolicy(ctx context.Context, pol *policy.Policy) {
 }
 
 // Stats returns the plugin's counters.
-func (p *Plugin) Stats() *Stats { return &p.stats }
+func (p *Plugin) Stats() *event.Stats { return &p.stats }
 
 // Ready is closed when the plugin is registered for the first time.
 func (p *Plugin) Ready() <-chan struct{} { return p.ready }
@@ -125,7 +126,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 	wrapped, started := pol.Wrapped(req.Handler), time.Now()
 	plan, err := Decide(pol, p.runtime.Load(), p.node.Host, &req, func() Subject { return &nriSubject{p, pod, ctr} })
 	if err == nil && plan.Selection.Empty() && !wrapped {
-		p.stats.Unconcerned.Add(1)
+		p.stats.Unmatched.Add(1)
 		p.live.add(ctr.GetId(), liveContainer{request: pol.Compact(&req), podID: pod.GetId()})
 		p.comparedWith(ctx, pol)
 		return nil, nil, nil

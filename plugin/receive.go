@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/nodegate/nodegate/plugin/event"
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
@@ -123,7 +124,7 @@ func (c *connection) refuseLarge(ctx context.Context, w *work, refused *policy.R
 }
 
 func nameOf(pod *api.PodSandbox) string {
-	return shorten(pod.GetNamespace(), maxName) + "/" + shorten(pod.GetName(), maxName)
+	return event.Shorten(pod.GetNamespace(), event.MaxName) + "/" + event.Shorten(pod.GetName(), event.MaxName)
 }
 
 // named reads who a pod or a container of a request is, and how large.

@@ -6,14 +6,9 @@ package plugin
 import (
 	"errors"
 	"time"
-)
 
-// State is how the plugin stands with the runtime.
-type State struct {
-	Runtime string    // its name, version and NRI level; "" before the first registration
-	Since   time.Time // of the registration; zero while there is none
-	Reason  string    // why there is none
-}
+	"github.com/nodegate/nodegate/plugin/event"
+)
 
 // link is the plugin's registration: since when, or why there is none.
 type link struct {
@@ -22,9 +17,9 @@ type link struct {
 }
 
 // State tells how the plugin stands with the runtime now.
-func (p *Plugin) State() State {
+func (p *Plugin) State() event.State {
 	l := p.link.Load()
-	s := State{Since: l.since, Reason: l.reason}
+	s := event.State{Since: l.since, Reason: l.reason}
 	if r := p.runtime.Load(); r.Name != "" {
 		s.Runtime = r.String()
 	}
@@ -37,7 +32,7 @@ func (p *Plugin) unregistered(reason string) { p.link.Store(&link{reason: reason
 
 // Containers returns how many containers run on the node, how many of them were
 // given something, and those that run without what the policy would give them.
-func (p *Plugin) Containers() (all, adjusted int, lacking []*Outcome) { return p.live.list() }
+func (p *Plugin) Containers() (all, adjusted int, lacking []*event.Event) { return p.live.list() }
 
 // OnDisk returns how many decision records there are, and how many containers
 // have shadow nodes.

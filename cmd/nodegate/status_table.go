@@ -10,7 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/event"
 )
 
 // print writes the report for people.
@@ -38,12 +38,12 @@ func (r *statusReport) print(out io.Writer) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	list(out, "LAST REFUSALS", r.Refusals, func(o *plugin.Outcome) string { return at(o.Time) + "  " + o.Text })
-	list(out, "LACKING", r.Lacking, func(o *plugin.Outcome) string { return o.ContainerID + "  " + o.Text })
+	list(out, "LAST REFUSALS", r.Refusals, func(o *event.Event) string { return at(o.Time) + "  " + o.Text })
+	list(out, "LACKING", r.Lacking, func(o *event.Event) string { return o.ContainerID + "  " + o.Text })
 	return nil
 }
 
-func list(out io.Writer, title string, all []*plugin.Outcome, line func(*plugin.Outcome) string) {
+func list(out io.Writer, title string, all []*event.Event, line func(*event.Event) string) {
 	if len(all) == 0 {
 		return
 	}

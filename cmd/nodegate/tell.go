@@ -29,7 +29,7 @@ func tellOthers(ctx context.Context, path string, p *plugin.Plugin, node plugin.
 	t.reloader = newReloader(path, p, node, t.audit, c)
 	server := serve.New(serve.Agent{Plugin: p, Version: version, Started: time.Now(),
 		Policy: t.reloader.status, AuditErrors: t.audit.Errors})
-	p.Listen(t.audit.Outcome)
+	p.Observe(t.audit.Event)
 	ctx, t.end = context.WithCancel(ctx)
 	go func() {
 		defer close(t.served)

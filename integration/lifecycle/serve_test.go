@@ -12,18 +12,18 @@ import (
 
 	"github.com/nodegate/nodegate/integration/internal/it"
 	"github.com/nodegate/nodegate/integration/node"
-	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/event"
 	"github.com/nodegate/nodegate/plugin/serve"
 )
 
 // audited reads the audit log.
-func audited(t *testing.T, name string) []plugin.Outcome {
+func audited(t *testing.T, name string) []event.Event {
 	t.Helper()
 	text, err := os.ReadFile(name)
 	it.Must(t, err)
-	var all []plugin.Outcome
+	var all []event.Event
 	for line := range strings.Lines(string(text)) {
-		var o plugin.Outcome
+		var o event.Event
 		it.Must(t, json.Unmarshal([]byte(line), &o))
 		all = append(all, o)
 	}

@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"strings"
 
-	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/event"
 )
 
 // maxLine is what a pipe takes in one piece (PIPE_BUF), the line's end
@@ -16,7 +16,7 @@ const maxLine = 4096
 
 // encode returns the line of an outcome. One that would be too long, as JSON
 // may make six bytes of one, loses its list of changes, then most of its text.
-func encode(o *plugin.Outcome) []byte {
+func encode(o *event.Event) []byte {
 	short := *o
 	for _, shorten := range []func(){
 		func() {},

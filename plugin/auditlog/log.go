@@ -11,7 +11,7 @@ import (
 
 	"github.com/containerd/log"
 
-	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/event"
 )
 
 const (
@@ -61,8 +61,8 @@ func (l *Log) where() string {
 	return l.name
 }
 
-// Outcome takes one to be written. It is a [plugin.Listener].
-func (l *Log) Outcome(_ context.Context, o *plugin.Outcome) {
+// Event takes one to be written. It is a [event.Observer].
+func (l *Log) Event(_ context.Context, o *event.Event) {
 	if l.where() == "" {
 		return
 	}
@@ -86,7 +86,7 @@ func (l *Log) Outcome(_ context.Context, o *plugin.Outcome) {
 func (l *Log) Errors() (failed, dropped uint64) { return l.errors.Load(), l.dropped.Load() }
 
 // Close ends the log. It returns when all lines are written, or after half a
-// second. Outcomes that come later are lost.
+// second. Events that come later are lost.
 func (l *Log) Close() {
 	close(l.closed)
 	select {

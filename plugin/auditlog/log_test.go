@@ -16,11 +16,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/event"
 )
 
-func outcome(i int) *plugin.Outcome {
-	return &plugin.Outcome{Time: time.Now(), Result: plugin.Adjusted, Namespace: "ci", Pod: fmt.Sprint("p", i),
+func outcome(i int) *event.Event {
+	return &event.Event{Time: time.Now(), Result: event.Adjusted, Namespace: "ci", Pod: fmt.Sprint("p", i),
 		Container: "main", ContainerID: fmt.Sprint("id-", i), Profiles: []string{"ping"}, Policy: "6d3bbf2ae1f0"}
 }
 
@@ -34,7 +34,7 @@ func started(t *testing.T, name string) *Log {
 }
 
 // lines waits until a file has so many lines, and decodes them: a torn one fails.
-func lines(t *testing.T, name string, want int) []plugin.Outcome {
+func lines(t *testing.T, name string, want int) []event.Event {
 	t.Helper()
 	var text []byte
 	for range 200 {
@@ -44,9 +44,9 @@ func lines(t *testing.T, name string, want int) []plugin.Outcome {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	var all []plugin.Outcome
+	var all []event.Event
 	for line := range bytes.Lines(text) {
-		var o plugin.Outcome
+		var o event.Event
 		if err := json.Unmarshal(line, &o); err != nil {
 			t.Fatalf("%v: %q", err, line)
 		}
@@ -62,25 +62,25 @@ func lines(t *testing.T, name string, want int) []plugin.Outcome {
 func TestRotation(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "audit.log")
 	l := started(t, name)
-	l.Outcome(t.Context(), outcome(1))
-	if got := lines(t, name, 1)[0]; got.Pod != "p1" || got.Result != plugin.Adjusted {
+	l.Event(t.Context(), outcome(1))
+	if got := lines(t, name, 1)[0]; got.Pod != "p1" || got.Result != event.Adjusted {
 		t.Errorf("%+v", got)
 	}
 	if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
 	must(t, os.Rename(name, name+".1"))
-	l.Outcome(t.Context(), outcome(2))
+	l.Event(t.Context(), outcome(2))
 	lines(t, name, 1)
 	lines(t, name+".1", 1)
 	must(t, os.Truncate(name, 0)) // logrotate's copytruncate
-	l.Outcome(t.Context(), outcome(3))
+	l.Event(t.Context(), outcome(3))
 	if got := lines(t, name, 1)[0]; got.Pod != "p3" {
 		t.Errorf("%+v", got)
 	}
 	must(t, os.Remove(name))
 	must(t, os.WriteFile(name, []byte(`{"pod":"torn by an`), 0o600)) // whoever wrote that
-	l.Outcome(t.Context(), outcome(4))
+	l.Event(t.Context(), outcome(4))
 	time.Sleep(50 * time.Millisecond)
 	text, err := os.ReadFile(name)
 	must(t, err)
@@ -94,13 +94,13 @@ func TestTo(t *testing.T) {
 	dir := t.TempDir()
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
 	l := started(t, a)
-	l.Outcome(t.Context(), outcome(1))
+	l.Event(t.Context(), outcome(1))
 	lines(t, a, 1)
 	l.To(b)
-	l.Outcome(t.Context(), outcome(2))
+	l.Event(t.Context(), outcome(2))
 	lines(t, b, 1)
 	l.To("")
-	l.Outcome(t.Context(), outcome(3))
+	l.Event(t.Context(), outcome(3))
 	lines(t, a, 1)
 }
 
@@ -119,7 +119,7 @@ func TestFullDisk(t *testing.T) {
 	name := filepath.Join(dir, "audit.log")
 	l := started(t, name)
 	for i := range 100 {
-		l.Outcome(t.Context(), outcome(i))
+		l.Event(t.Context(), outcome(i))
 	}
 	for range 200 {
 		if failed, _ := l.Errors(); failed > 0 && len(l.lines) == 0 {
@@ -136,7 +136,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	lines(t, name, whole)
 	must(t, os.Truncate(name, 0))
-	l.Outcome(t.Context(), outcome(100))
+	l.Event(t.Context(), outcome(100))
 	lines(t, name, 1)
 }
 
@@ -148,7 +148,7 @@ func TestTwoWriters(t *testing.T) {
 	for _, l := range logs {
 		wg.Go(func() {
 			for i := range 200 {
-				l.Outcome(t.Context(), outcome(i))
+				l.Event(t.Context(), outcome(i))
 			}
 		})
 	}
@@ -165,7 +165,7 @@ func TestRefusesTarget(t *testing.T) {
 	for _, name := range []string{"fifo", "link", "none/audit.log", "."} {
 		l := started(t, filepath.Join(dir, name))
 		began := time.Now()
-		l.Outcome(t.Context(), outcome(1))
+		l.Event(t.Context(), outcome(1))
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("%s: held a container up for %v", name, took)
 		}
@@ -189,7 +189,7 @@ func TestHangingDisk(t *testing.T) {
 	l := &Log{lines: make(chan []byte, 2), name: "/nowhere"} // nobody writes
 	began := time.Now()
 	for i := range 5 {
-		l.Outcome(t.Context(), outcome(i))
+		l.Event(t.Context(), outcome(i))
 	}
 	if _, dropped := l.Errors(); dropped != 3 {
 		t.Errorf("%d dropped, want 3", dropped)
@@ -209,9 +209,9 @@ func TestLineOfAnAttacker(t *testing.T) {
 	if len(line) > maxLine || bytes.Count(line, []byte("\n")) != 1 || line[len(line)-1] != '\n' {
 		t.Fatalf("%d bytes, %d lines", len(line), bytes.Count(line, []byte("\n")))
 	}
-	var back plugin.Outcome
+	var back event.Event
 	must(t, json.Unmarshal(line, &back))
-	if back.Result != plugin.Adjusted || back.ContainerID != "id-1" || !strings.HasPrefix(back.Pod, "\n{") {
+	if back.Result != event.Adjusted || back.ContainerID != "id-1" || !strings.HasPrefix(back.Pod, "\n{") {
 		t.Errorf("%+v", back)
 	}
 }

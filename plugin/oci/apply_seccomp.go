@@ -12,7 +12,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/nodegate/nodegate/plugin/change"
-	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/seccomp"
 )
 
 // applySeccomp merges rules into the container's seccomp profile. The engine
@@ -33,7 +33,7 @@ func applySeccomp(spec *node, a *change.Adjustment) error {
 			return err
 		}
 	}
-	merged, err := policy.ApplySeccomp(current, a.Seccomp, policy.Architectures(runtime.GOARCH))
+	merged, err := seccomp.Apply(current, a.Seccomp, seccomp.Architectures(runtime.GOARCH))
 	if err != nil {
 		return fmt.Errorf("merging seccomp rules into those of the container: %w", err)
 	}

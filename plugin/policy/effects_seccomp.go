@@ -6,7 +6,8 @@ package policy
 import (
 	"fmt"
 	"slices"
-	"strings"
+
+	"github.com/nodegate/nodegate/plugin/seccomp"
 )
 
 // mergeRule adds a seccomp rule. Two errnos for calls that both rules match
@@ -20,7 +21,7 @@ func (e *effects) mergeRule(r sourcedRule) *conflict {
 			continue
 		}
 		for _, name := range r.Syscalls {
-			if slices.Contains(have.Syscalls, name) && overlap(have.Args, r.Args) {
+			if slices.Contains(have.Syscalls, name) && seccomp.Overlap(have.Args, r.Args) {
 				return &conflict{"seccomp", fmt.Sprintf("the errno of %s", name), have.profile, r.profile,
 					have.ErrnoName, r.ErrnoName}
 			}
@@ -30,23 +31,8 @@ func (e *effects) mergeRule(r sourcedRule) *conflict {
 	return nil
 }
 
-// checkSeccomp makes sure that a filter can express what is left of each
-// system call once the errno rules have been taken from it.
-func (e *effects) checkSeccomp() error {
-	for _, r := range e.seccomp {
-		if len(alternatives(r.Args)) > 1 {
-			return fmt.Errorf("the rule for %s has two conditions on one argument, which the OCI runtime reads as \"either\": write two rules",
-				strings.Join(r.Syscalls, ", "))
-		}
-	}
-	denied := denials(e.seccompRules())
-	for _, name := range sortedKeys(denied) {
-		if _, err := remainder(nil, denied[name]); err != nil {
-			return fmt.Errorf("what the errno rules leave of %s cannot be written as a filter: %w", name, err)
-		}
-	}
-	return nil
-}
+// checkSeccomp makes sure that a filter can express the rules.
+func (e *effects) checkSeccomp() error { return seccomp.Check(e.seccompRules()) }
 
 func (e *effects) seccompRules() []SeccompRule {
 	var rules []SeccompRule

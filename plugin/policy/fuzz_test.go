@@ -87,7 +87,7 @@ func (r random) world() (Source, *Facts) {
 			Requires:     Requires{UserNamespace: r.IntN(16) == 0, Cgroup: pickOf(r, "", "", "", CgroupV2)},
 			Capabilities: Capabilities{Add: some("CAP_A", "CAP_B")}}
 		if chance() {
-			p.Seccomp = []SeccompRule{{Syscalls: r.names(), Errno: pickOf[uint](r, 0, 1), Args: r.term()[:0]}}
+			p.Seccomp = []SeccompRule{{Syscalls: r.names(), Errno: pickOf[uint](r, 0, 1), Args: []specs.LinuxSeccompArg{}}}
 			p.Sysctls = map[string]string{pickOf(r, "net.a", "kernel.sem"): pickOf(r, "{max_gid}", "{max_gid}", "{max_uid} {max_gid}")}
 			p.Env = map[string]string{"e": pickOf(r, "1", "1", "1", "2")}
 		}

@@ -7,12 +7,25 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/event"
 )
+
+// Plugin is the agent's NRI plugin, as far as it is asked.
+type Plugin interface {
+	Observe(observers ...event.Observer)
+	State() event.State
+	Stats() *event.Stats
+	// Containers returns how many containers run on the node, how many of them
+	// were given something, and those that are outdated.
+	Containers() (all, adjusted int, outdated []*event.Event)
+	// OnDisk returns how many decision records there are, and how many containers
+	// have shadow nodes.
+	OnDisk() (records, shadowed int, err error)
+}
 
 // Agent is what is asked: the plugin and what is around it.
 type Agent struct {
-	Plugin  *plugin.Plugin
+	Plugin  Plugin
 	Version string
 	Started time.Time
 	// Policy tells which policy holds.
@@ -49,8 +62,8 @@ type Status struct {
 	Containers Containers `json:"containers"`
 	Decisions  Decisions  `json:"decisions"`
 
-	Refusals []*plugin.Outcome `json:"refusals"` // the last ones, newest first
-	Lacking  []*plugin.Outcome `json:"lacking"`  // run without what the policy would give them
+	Refusals []*event.Event `json:"refusals"` // the last ones, newest first
+	Lacking  []*event.Event `json:"lacking"`  // run without what the policy would give them
 }
 
 // Containers counts those of the node that run.

@@ -67,12 +67,12 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	if state.Runtime != "" {
 		gauge("nodegate_runtime_info", 1, state.Runtime)
 	}
-	counter("nodegate_unconcerned_total", stats.Unconcerned.Load())
+	counter("nodegate_unconcerned_total", stats.Unmatched.Load())
 	all, adjusted, lacking := p.Containers()
 	gauge("nodegate_containers", float64(all))
 	gauge("nodegate_containers_adjusted", float64(adjusted))
 	gauge("nodegate_containers_lacking", float64(len(lacking)))
-	counter("nodegate_containers_found_lacking_total", stats.Lacking.Load())
+	counter("nodegate_containers_found_lacking_total", stats.Outdated.Load())
 	if records, shadowed, err := p.OnDisk(); err == nil { // what cannot be counted is not 0
 		gauge("nodegate_records", float64(records))
 		gauge("nodegate_shadowed_containers", float64(shadowed))

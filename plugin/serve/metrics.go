@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/event"
 )
 
 // metrics counts outcomes, and asks the agent for the rest when it is asked.
@@ -71,9 +71,9 @@ func newMetrics(a *Agent) *metrics {
 	return m
 }
 
-// outcome is a [plugin.Listener].
-func (m *metrics) outcome(_ context.Context, o *plugin.Outcome) {
-	if o.Result == plugin.Lacking {
+// outcome is a [event.Observer].
+func (m *metrics) outcome(_ context.Context, o *event.Event) {
+	if o.Result == event.Outdated {
 		return // counted by the plugin
 	}
 	namespace := o.Namespace
@@ -81,14 +81,14 @@ func (m *metrics) outcome(_ context.Context, o *plugin.Outcome) {
 		namespace = other
 	}
 	result := string(o.Result)
-	if o.Audit && o.Result != plugin.Nothing {
+	if o.Audit && o.Result != event.Nothing {
 		result = "would_be_" + result
 	}
 	m.decisions.WithLabelValues(result, namespace).Inc()
 	if o.Took > 0 {
 		m.took.Observe(o.Took.Seconds())
 	}
-	if o.Result == plugin.Refused {
+	if o.Result == event.Refused {
 		m.refusals.WithLabelValues(string(o.Code)).Inc()
 		return
 	}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/event"
 )
 
 const monitoring = "../../config/deploy/monitoring/"
@@ -21,8 +21,8 @@ const monitoring = "../../config/deploy/monitoring/"
 func exposed(t *testing.T) string {
 	t.Helper()
 	s := testServer(t, nil)
-	s.metrics.outcome(t.Context(), ended(plugin.Adjusted, "ci", "fuse"))
-	s.metrics.outcome(t.Context(), ended(plugin.Refused, "ci"))
+	s.metrics.outcome(t.Context(), ended(event.Adjusted, "ci", "fuse"))
+	s.metrics.outcome(t.Context(), ended(event.Refused, "ci"))
 	_, text := get(s.handler(false), "/metrics")
 	return text
 }

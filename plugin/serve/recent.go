@@ -7,7 +7,7 @@ import (
 	"context"
 	"sync"
 
-	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/event"
 )
 
 // How many outcomes are kept. An outcome has a few kilobytes at most.
@@ -26,7 +26,7 @@ type recent struct {
 
 // ring holds the last ones; next is where the next one goes.
 type ring struct {
-	list []*plugin.Outcome
+	list []*event.Event
 	most int
 	next int
 }
@@ -35,17 +35,17 @@ func newRecent() *recent {
 	return &recent{decisions: ring{most: keptDecisions}, refusals: ring{most: keptRefusals}}
 }
 
-// outcome is a [plugin.Listener].
-func (r *recent) outcome(_ context.Context, o *plugin.Outcome) {
+// outcome is a [event.Observer].
+func (r *recent) outcome(_ context.Context, o *event.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.decisions.add(o)
-	if o.Result == plugin.Refused {
+	if o.Result == event.Refused {
 		r.refusals.add(o)
 	}
 }
 
-func (r *ring) add(o *plugin.Outcome) {
+func (r *ring) add(o *event.Event) {
 	if len(r.list) < r.most {
 		r.list = append(r.list, o)
 	} else {
@@ -55,8 +55,8 @@ func (r *ring) add(o *plugin.Outcome) {
 }
 
 // newestFirst returns at most so many.
-func (r *ring) newestFirst(most int) []*plugin.Outcome {
-	out := []*plugin.Outcome{} // [] in JSON, and not null
+func (r *ring) newestFirst(most int) []*event.Event {
+	out := []*event.Event{} // [] in JSON, and not null
 	for i := range min(most, len(r.list)) {
 		at := (r.next - 1 - i + 2*r.most) % r.most
 		out = append(out, r.list[at])
@@ -64,13 +64,13 @@ func (r *ring) newestFirst(most int) []*plugin.Outcome {
 	return out
 }
 
-func (r *recent) lastDecisions() []*plugin.Outcome {
+func (r *recent) lastDecisions() []*event.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.decisions.newestFirst(keptDecisions)
 }
 
-func (r *recent) lastRefusals(most int) []*plugin.Outcome {
+func (r *recent) lastRefusals(most int) []*event.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.refusals.newestFirst(most)

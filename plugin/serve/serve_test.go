@@ -20,6 +20,7 @@ import (
 
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/event"
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/nodegate/nodegate/plugin/record"
@@ -47,9 +48,9 @@ func get(h http.Handler, path string) (int, string) {
 	return w.Code, w.Body.String()
 }
 
-func ended(r plugin.Result, namespace string, profiles ...string) *plugin.Outcome {
-	o := &plugin.Outcome{Time: time.Now(), Result: r, Namespace: namespace, Pod: "p", Container: "c", Profiles: profiles, Took: time.Millisecond}
-	if r == plugin.Refused {
+func ended(r event.Result, namespace string, profiles ...string) *event.Event {
+	o := &event.Event{Time: time.Now(), Result: r, Namespace: namespace, Pod: "p", Container: "c", Profiles: profiles, Took: time.Millisecond}
+	if r == event.Refused {
 		o.Code, o.Text = policy.NotGranted, "nodegate: no"
 	}
 	return o
@@ -58,7 +59,7 @@ func ended(r plugin.Result, namespace string, profiles ...string) *plugin.Outcom
 // What names pods is told over the Unix socket alone.
 func TestWhatTCPServes(t *testing.T) {
 	s := testServer(t, nil)
-	s.recent.outcome(t.Context(), ended(plugin.Refused, "secret-namespace"))
+	s.recent.outcome(t.Context(), ended(event.Refused, "secret-namespace"))
 	for path, want := range map[string][2]int{
 		"/healthz": {200, 200}, "/readyz": {503, 503}, "/metrics": {200, 200},
 		"/decisions": {200, 404}, "/status": {200, 404}, "/": {404, 404}, "/debug/pprof/": {404, 404},
@@ -83,7 +84,7 @@ func TestReadyz(t *testing.T) {
 	if code, text := get(s.handler(true), "/readyz"); code != 503 || text != "not registered with the runtime: it has not registered yet\n" {
 		t.Errorf("%d %q", code, text)
 	}
-	if _, err := s.agent.Plugin.Synchronize(t.Context(), nil, nil); err != nil {
+	if _, err := s.agent.Plugin.(*plugin.Plugin).Synchronize(t.Context(), nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	code, text := get(s.handler(false), "/readyz")
@@ -99,15 +100,15 @@ func TestReadyz(t *testing.T) {
 func TestDecisionsAreBounded(t *testing.T) {
 	s := testServer(t, nil)
 	for i := range 3 * keptDecisions {
-		o := ended(plugin.Adjusted, "ci", "fuse")
+		o := ended(event.Adjusted, "ci", "fuse")
 		if i < 40 {
-			o = ended(plugin.Refused, "ci")
+			o = ended(event.Refused, "ci")
 		}
 		o.Pod = fmt.Sprint("p", i)
 		s.recent.outcome(t.Context(), o)
 	}
 	_, text := get(s.handler(true), "/decisions")
-	var answer struct{ Decisions []plugin.Outcome }
+	var answer struct{ Decisions []event.Event }
 	must(t, json.Unmarshal([]byte(text), &answer))
 	if n := len(answer.Decisions); n != keptDecisions || answer.Decisions[0].Pod != "p767" || answer.Decisions[n-1].Pod != "p512" {
 		t.Errorf("%d decisions from %s to %s", n, answer.Decisions[0].Pod, answer.Decisions[n-1].Pod)
@@ -125,10 +126,10 @@ func TestCardinalityIsBounded(t *testing.T) {
 	s := testServer(t, nil)
 	for i := range 5 * maxLabels {
 		ns := fmt.Sprint("ns-", i)
-		o := ended(plugin.Adjusted, ns, fmt.Sprint("profile-", i%7))
+		o := ended(event.Adjusted, ns, fmt.Sprint("profile-", i%7))
 		o.Asked, o.Pod, o.Container = fmt.Sprint("asked-", i), fmt.Sprint("pod-", i), fmt.Sprint("c-", i)
 		s.metrics.outcome(t.Context(), o)
-		s.metrics.outcome(t.Context(), ended(plugin.Refused, ns))
+		s.metrics.outcome(t.Context(), ended(event.Refused, ns))
 	}
 	_, text := get(s.handler(true), "/metrics")
 	series := map[string]int{}

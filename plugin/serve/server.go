@@ -19,7 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/net/netutil"
 
-	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/event"
 )
 
 // Who asks gets an answer soon or none: an agent has little to say.
@@ -46,7 +46,7 @@ type Server struct {
 func New(a Agent) *Server {
 	s := &Server{agent: a, recent: newRecent()}
 	s.metrics = newMetrics(&s.agent)
-	a.Plugin.Listen(s.recent.outcome, s.metrics.outcome)
+	a.Plugin.Observe(s.recent.outcome, s.metrics.outcome)
 	return s
 }
 
@@ -163,14 +163,14 @@ func (s *Server) Status() Status {
 	all, adjusted, lacking := s.agent.Plugin.Containers()
 	why := s.agent.ready()
 	if lacking == nil {
-		lacking = []*plugin.Outcome{} // [] in JSON, and not null
+		lacking = []*event.Event{} // [] in JSON, and not null
 	}
 	return Status{
 		Version: s.agent.Version, PID: os.Getpid(), Started: s.agent.Started,
 		Ready: why == "", NotReady: why, RegisteredSince: state.Since, Registrations: stats.Synchronized.Load(), Runtime: state.Runtime,
 		Policy:     s.agent.Policy(),
 		Containers: Containers{All: all, Adjusted: adjusted, Lacking: len(lacking)},
-		Decisions:  Decisions{Adjusted: stats.Adjusted.Load(), Refused: stats.Refused.Load(), Unconcerned: stats.Unconcerned.Load()},
+		Decisions:  Decisions{Adjusted: stats.Adjusted.Load(), Refused: stats.Refused.Load(), Unconcerned: stats.Unmatched.Load()},
 		Refusals:   s.recent.lastRefusals(shownRefusals), Lacking: lacking,
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/moby/sys/capability"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"github.com/nodegate/nodegate/plugin/policy"
+	nodegateseccomp "github.com/nodegate/nodegate/plugin/seccomp"
 )
 
 // Spec sketches the OCI spec that containerd would make of the container, in
@@ -65,7 +65,7 @@ func (c *Container) Seccomp(denied []string) *specs.LinuxSeccomp {
 	if !c.Confined {
 		return nil
 	}
-	out := &specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Architectures: policy.Architectures(runtime.GOARCH)}
+	out := &specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Architectures: nodegateseccomp.Architectures(runtime.GOARCH)}
 	if len(denied) > 0 {
 		out.Syscalls = []specs.LinuxSyscall{{Names: denied, Action: specs.ActAllow}}
 	}

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The nodegate authors
 // SPDX-License-Identifier: Apache-2.0
 
-package policy
+package seccomp
 
 import (
 	"reflect"
@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 const (
@@ -22,11 +24,11 @@ const (
 
 // noMknod is the profile's rules: no device nodes, but whiteouts (character
 // device 0:0), files, FIFOs and sockets.
-func noMknod() []SeccompRule {
-	rule := func(name string, mode uint, kind uint64, more ...specs.LinuxSeccompArg) SeccompRule {
-		return SeccompRule{Syscalls: []string{name}, Errno: 1, ErrnoName: "EPERM", Args: append([]specs.LinuxSeccompArg{arg(mode, specs.OpMaskedEqual, fmtMask, kind)}, more...)}
+func noMknod() []change.SeccompRule {
+	rule := func(name string, mode uint, kind uint64, more ...specs.LinuxSeccompArg) change.SeccompRule {
+		return change.SeccompRule{Syscalls: []string{name}, Errno: 1, ErrnoName: "EPERM", Args: append([]specs.LinuxSeccompArg{arg(mode, specs.OpMaskedEqual, fmtMask, kind)}, more...)}
 	}
-	return []SeccompRule{
+	return []change.SeccompRule{
 		rule("mknod", 1, block), rule("mknod", 1, char, arg(2, specs.OpNotEqual, 0, 0)),
 		rule("mknodat", 2, block), rule("mknodat", 2, char, arg(3, specs.OpNotEqual, 0, 0)),
 	}
@@ -80,7 +82,7 @@ func TestNoMknod(t *testing.T) {
 			device: eperm, file: answer{action: specs.ActNotify}, fifo: answer{action: specs.ActNotify}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			after, err := ApplySeccomp(tc.current, noMknod(), []specs.Arch{specs.ArchX86_64})
+			after, err := Apply(tc.current, noMknod(), []specs.Arch{specs.ArchX86_64})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -114,16 +116,16 @@ func TestNoMknod(t *testing.T) {
 }
 
 // What the filter says is as it is read, for the plainest profile.
-func TestApplySeccompInFull(t *testing.T) {
+func TestApplyInFull(t *testing.T) {
 	archs := []specs.Arch{specs.ArchAARCH64, specs.ArchARM}
-	deny := []SeccompRule{{Syscalls: []string{"a", "b"}, Errno: 5, Args: []specs.LinuxSeccompArg{arg(0, specs.OpEqualTo, 7, 0)}}}
-	allow := []SeccompRule{{Syscalls: []string{"a", "b"}}}
+	deny := []change.SeccompRule{{Syscalls: []string{"a", "b"}, Errno: 5, Args: []specs.LinuxSeccompArg{arg(0, specs.OpEqualTo, 7, 0)}}}
+	allow := []change.SeccompRule{{Syscalls: []string{"a", "b"}}}
 	seven := deny[0].Args
 	not7 := []specs.LinuxSeccompArg{arg(0, specs.OpNotEqual, 7, 0)}
 	for _, tc := range []struct {
 		name          string
 		current, want *specs.LinuxSeccomp
-		rules         []SeccompRule
+		rules         []change.SeccompRule
 	}{
 		{name: "unconfined, nothing"},
 		{name: "unconfined, allow", rules: allow},
@@ -144,14 +146,14 @@ func TestApplySeccompInFull(t *testing.T) {
 		{name: "allow under a default that allows", rules: allow, current: &specs.LinuxSeccomp{DefaultAction: specs.ActAllow}, want: &specs.LinuxSeccomp{DefaultAction: specs.ActAllow}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := ApplySeccomp(tc.current, tc.rules, archs)
+			got, err := Apply(tc.current, tc.rules, archs)
 			if err != nil || !reflect.DeepEqual(got, tc.want) {
 				t.Errorf("got %v\n%s\nwant %s", err, dump(got), dump(tc.want))
 			}
 		})
 	}
-	_, err := ApplySeccomp(&specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{{Names: []string{"a"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{arg(0, specs.OpGreaterThan, 1, 0), arg(1, specs.OpGreaterThan, 1, 0)}}}},
-		[]SeccompRule{{Syscalls: []string{"a"}, Errno: 1, Args: []specs.LinuxSeccompArg{masked(0)}}, {Syscalls: []string{"a"}, Errno: 1, Args: []specs.LinuxSeccompArg{masked(1)}}}, nil)
+	_, err := Apply(&specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{{Names: []string{"a"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{arg(0, specs.OpGreaterThan, 1, 0), arg(1, specs.OpGreaterThan, 1, 0)}}}},
+		[]change.SeccompRule{{Syscalls: []string{"a"}, Errno: 1, Args: []specs.LinuxSeccompArg{masked(0)}}, {Syscalls: []string{"a"}, Errno: 1, Args: []specs.LinuxSeccompArg{masked(1)}}}, nil)
 	if want := "what is left of a under the container's own seccomp profile: needs more than 64 rules"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

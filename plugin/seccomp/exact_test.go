@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The nodegate authors
 // SPDX-License-Identifier: Apache-2.0
 
-package policy
+package seccomp
 
 import (
 	"fmt"
@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 // answer is what a filter says to a call.
@@ -155,11 +157,11 @@ func (r random) profile() *specs.LinuxSeccomp {
 	return s
 }
 
-func (r random) rules() []SeccompRule {
+func (r random) rules() []change.SeccompRule {
 	errno := pickOf[uint](r, 1, 5, 38)
-	var rules []SeccompRule
+	var rules []change.SeccompRule
 	for range r.IntN(4) {
-		rules = append(rules, SeccompRule{Syscalls: r.names(), Args: r.term(), Errno: pickOf(r, 0, errno, errno)})
+		rules = append(rules, change.SeccompRule{Syscalls: r.names(), Args: r.term(), Errno: pickOf(r, 0, errno, errno)})
 	}
 	return rules
 }
@@ -167,12 +169,12 @@ func (r random) rules() []SeccompRule {
 // outcome counts what the property has been checked on.
 type outcome struct{ refused, blunt, denied, allowed, unchanged, contradicted int }
 
-// checkApply asserts, for every call of a small domain, that ApplySeccomp is
+// checkApply asserts, for every call of a small domain, that Apply is
 // exact, and that it changes nothing that it is given.
-func checkApply(t testing.TB, before *specs.LinuxSeccomp, rules []SeccompRule, count *outcome) {
+func checkApply(t testing.TB, before *specs.LinuxSeccomp, rules []change.SeccompRule, count *outcome) {
 	t.Helper()
 	given := dump(before) + dump(rules)
-	after, err := ApplySeccomp(before, rules, []specs.Arch{specs.ArchX86_64})
+	after, err := Apply(before, rules, []specs.Arch{specs.ArchX86_64})
 	if dump(before)+dump(rules) != given {
 		t.Fatalf("changed what it was given:\n%s\nnow %s", given, dump(before)+dump(rules))
 	}
@@ -192,7 +194,7 @@ func checkApply(t testing.TB, before *specs.LinuxSeccomp, rules []SeccompRule, c
 	}
 }
 
-func checkCall(before, after *specs.LinuxSeccomp, rules []SeccompRule, name string, args []uint64, count *outcome) bool {
+func checkCall(before, after *specs.LinuxSeccomp, rules []change.SeccompRule, name string, args []uint64, count *outcome) bool {
 	was, is := answers(before, name, args), answers(after, name, args)
 	var errno uint
 	var denied, allowed bool
@@ -252,7 +254,7 @@ func deniesCall(s *specs.LinuxSeccomp, name string, args []uint64) bool {
 	})
 }
 
-func TestApplySeccompIsExact(t *testing.T) {
+func TestApplyIsExact(t *testing.T) {
 	r := random{rand.New(rand.NewPCG(1, 2))}
 	n := 1200
 	if testing.Short() {
@@ -269,7 +271,7 @@ func TestApplySeccompIsExact(t *testing.T) {
 	t.Logf("%+v", count)
 }
 
-func FuzzApplySeccomp(f *testing.F) {
+func FuzzApply(f *testing.F) {
 	f.Add(uint64(1), uint64(2))
 	f.Add(uint64(7), uint64(0))
 	f.Fuzz(func(t *testing.T, a, b uint64) {

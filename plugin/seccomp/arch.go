@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The nodegate authors
 // SPDX-License-Identifier: Apache-2.0
 
-package policy
+package seccomp
 
 import "github.com/opencontainers/runtime-spec/specs-go"
 

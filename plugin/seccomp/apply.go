@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The nodegate authors
 // SPDX-License-Identifier: Apache-2.0
 
-package policy
+package seccomp
 
 import (
 	"cmp"
@@ -10,9 +10,11 @@ import (
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
-// ApplySeccomp returns the container's seccomp profile with the rules merged
+// Apply returns the container's seccomp profile with the rules merged
 // in; current is nil for an unconfined container. Neither argument is changed.
 // archs are the machine's architectures, named in a profile that has to be
 // made from nothing: a call of another architecture would pass by it.
@@ -20,7 +22,7 @@ import (
 // Denials are exact: what a rule denies is taken out of whatever lets it run,
 // and all else is answered as before. A denial beats an allow, and what the
 // container's own profile denies stays denied.
-func ApplySeccomp(current *specs.LinuxSeccomp, rules []SeccompRule, archs []specs.Arch) (*specs.LinuxSeccomp, error) {
+func Apply(current *specs.LinuxSeccomp, rules []change.SeccompRule, archs []specs.Arch) (*specs.LinuxSeccomp, error) {
 	denied := denials(rules)
 	if current == nil {
 		if len(denied) == 0 {
@@ -43,7 +45,7 @@ func ApplySeccomp(current *specs.LinuxSeccomp, rules []SeccompRule, archs []spec
 }
 
 // denials collects, for each system call, what the rules deny of it.
-func denials(rules []SeccompRule) map[string][]term {
+func denials(rules []change.SeccompRule) map[string][]term {
 	denied := map[string][]term{}
 	for _, r := range rules {
 		if !r.Denies() {
@@ -93,7 +95,7 @@ func withhold(syscalls []specs.LinuxSyscall, denied map[string][]term) ([]specs.
 
 // allow adds what the rules allow, less what they or the container's own
 // profile deny.
-func allow(syscalls []specs.LinuxSyscall, rules []SeccompRule, denied map[string][]term) ([]specs.LinuxSyscall, error) {
+func allow(syscalls []specs.LinuxSyscall, rules []change.SeccompRule, denied map[string][]term) ([]specs.LinuxSyscall, error) {
 	own := syscalls
 	for _, r := range rules {
 		if r.Denies() {
@@ -118,7 +120,7 @@ func allow(syscalls []specs.LinuxSyscall, rules []SeccompRule, denied map[string
 
 // denialRules returns the errno rules: what the container's profile lets run
 // gets the errno, and what it denies already keeps the answer that it has.
-func denialRules(current *specs.LinuxSeccomp, rules []SeccompRule) []specs.LinuxSyscall {
+func denialRules(current *specs.LinuxSeccomp, rules []change.SeccompRule) []specs.LinuxSyscall {
 	var out []specs.LinuxSyscall
 	for _, r := range rules {
 		if !r.Denies() || isDefault(current, specs.ActErrno, &r.Errno) {
