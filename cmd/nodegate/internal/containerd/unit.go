@@ -54,7 +54,7 @@ func (s *Service) set(key, value string) error {
 	case "Environment":
 		words, err := split(value)
 		if err != nil {
-			return fmt.Errorf("Environment=%s: %w", value, err)
+			return fmt.Errorf("its Environment=%s: %w", value, err)
 		}
 		if value == "" {
 			clear(s.environment)
@@ -116,7 +116,7 @@ func (s *Service) Command() (*CommandLine, error) {
 	line := strings.TrimLeft(s.starts[0], "@-:+!|")
 	words, err := split(line)
 	if err != nil {
-		return nil, fmt.Errorf("ExecStart=%s: %w", s.starts[0], err)
+		return nil, fmt.Errorf("its ExecStart=%s: %w", s.starts[0], err)
 	}
 	literal := strings.Contains(strings.TrimSuffix(s.starts[0], line), ":")
 	for i, word := range words {
