@@ -70,6 +70,7 @@ func (p *profile) read() {
 	p.seccomp()
 	p.sysctls()
 	p.env()
+	p.rlimits()
 	p.CgroupWritable = t.choice("cgroup", "writable") != ""
 	p.tmpfs()
 	p.ProcUnmasked = t.choice("proc_mount", "unmasked", "default") == "unmasked"

@@ -77,7 +77,7 @@ func (t *table) finish() {
 	for _, key := range t.keys() {
 		switch {
 		case slices.Contains(t.known, key):
-		case t.path != "" && (key == "version" || key == "mode"):
+		case t.path != "" && !strings.HasSuffix(t.path, "]") && (key == "version" || key == "mode"):
 			t.bad(key, "stands under a [table]: write it at the top of the file, before the first [")
 		default:
 			t.bad(key, "is not a key: %s", suggest(key, t.known))

@@ -34,22 +34,6 @@ func (p *profile) cdi() {
 	}
 }
 
-// tmpfs lets a profile hide any directory but those that the runtime itself
-// sets up, and the root.
-func (p *profile) tmpfs() {
-	for _, it := range p.table.list("tmpfs", `"/run"`) {
-		remedy := unclean(it.value)
-		switch it.value {
-		case "/", "/proc", "/sys", "/dev":
-			remedy = "the container cannot run without what is there: write a directory below it"
-		}
-		if remedy != "" {
-			p.table.doc.bad(it.path, "is %q: %s", it.value, remedy)
-		}
-		p.Tmpfs = append(p.Tmpfs, it.value)
-	}
-}
-
 // capabilities makes a disagreement within one profile an error, though the
 // engine would let the drop win: there, one of the two lines does nothing.
 func (p *profile) capabilities() {

@@ -28,6 +28,7 @@ var encoders = map[*change.Kind]func(e *encoder, a *change.Adjustment) error{
 	change.KindCDIDevices:  encodeCDIDevices,
 	change.KindSeccomp:     encodeSeccomp,
 	change.KindSysctls:     encodeSysctls,
+	change.KindRlimits:     encodeRlimits,
 	change.KindEnv:         encodeEnv,
 	change.KindNamespaces:  encodeNamespaces,
 }

@@ -29,6 +29,13 @@ func encodeUnmounts(e *encoder, a *change.Adjustment) error {
 	return nil
 }
 
+func encodeRlimits(e *encoder, a *change.Adjustment) error {
+	for _, r := range a.Rlimits {
+		e.reply.AddRlimit(r.Type, r.Hard, r.Soft)
+	}
+	return nil
+}
+
 func encodeEnv(e *encoder, a *change.Adjustment) error {
 	for _, name := range slices.Sorted(maps.Keys(a.Env)) {
 		e.reply.AddEnv(name, a.Env[name])

@@ -5,6 +5,7 @@ package plugin
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/containerd/nri/pkg/api"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -118,6 +119,10 @@ func (s *nriSubject) Container(*policy.Host) policy.Container {
 	out.Namespaces = namespacesOf(ctr.GetLinux().GetNamespaces())
 	for _, m := range ctr.GetMounts() {
 		out.Mounts = append(out.Mounts, m.ToOCI(nil))
+		// The runtime makes it in a directory of the sandbox's.
+		if m.GetDestination() == policy.SharedMemory && slices.Contains(strings.Split(m.GetSource(), "/"), pod.GetId()) {
+			out.RuntimeShm = true
+		}
 	}
 	for _, d := range ctr.GetLinux().GetDevices() {
 		out.Devices = append(out.Devices, d.ToOCI())

@@ -164,6 +164,7 @@ func (h *has) container(e *explainer, c *cri.Container, linux *specs.Linux) poli
 	for _, m := range h.parsed.Mounts {
 		if !slices.ContainsFunc(given.Mounts, func(g specs.Mount) bool { return g.Destination == m.Destination && g.Source == m.Source }) {
 			k.Mounts = append(k.Mounts, m)
+			k.RuntimeShm = k.RuntimeShm || m.Destination == policy.SharedMemory && strings.HasSuffix(m.Source, "/shm")
 		}
 	}
 	for _, d := range linux.Devices {

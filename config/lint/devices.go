@@ -122,8 +122,8 @@ func (l *linter) target(p *config.Profile, d policy.DeviceRule, at at, key func(
 		l.add("occupied_path", at(key("container_path")), what, "write a path that is not in "+taken[i])
 		return
 	}
-	if i := slices.IndexFunc(p.Tmpfs, below); i >= 0 && !p.Requires.UserNamespace {
-		l.add("device_on_tmpfs", at(key("container_path")), fmt.Sprintf("%s, below the profile's tmpfs %q", what, p.Tmpfs[i]),
+	if i := slices.IndexFunc(p.Tmpfs, func(t policy.Tmpfs) bool { return below(t.Path) }); i >= 0 && !p.Requires.UserNamespace {
+		l.add("device_on_tmpfs", at(key("container_path")), fmt.Sprintf("%s, below the profile's tmpfs %q", what, p.Tmpfs[i].Path),
 			"write a path that is not below it")
 	}
 }

@@ -51,7 +51,6 @@ func since(runtime string, use change.Use) string {
 
 // features are what the table of CRI-O lists beside the uses of changes.
 var features = []change.Use{
-	{Text: "rlimits", NRI: change.DeliversRlimits},
 	{Text: "tells the container's user", NRI: change.TellsUser},
 	{Text: "tells the container's seccomp profile", NRI: change.TellsSeccomp},
 	{Text: "always tells the pod's process and namespaces", NRI: change.TellsPID | change.TellsHostNamespaces},

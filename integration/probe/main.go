@@ -49,6 +49,8 @@ func questions() []question {
 		{"write", "PATH TEXT", write},
 		{"mkdir", "PATH", mkdir},
 		{"unlink", "PATH", unlink},
+		{"limit", "memlock|nofile|core", limit},
+		{"size", "DIR", size},
 		{"mknod", "[-call mknod|mknodat] [-mode-bits N] [-dev-bits N] [-number-bits N] b|c|p|f|s PATH [MAJOR MINOR]", mknod},
 		{"sysctl", "NAME", sysctl},
 		{"mount", "FSTYPE DIR", mountNew},

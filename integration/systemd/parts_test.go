@@ -35,10 +35,10 @@ func TestSystemdNeedsEachPart(t *testing.T) {
 		"environment's container": "running", // and no tool but systemd's latest knows that it is in a container
 	}
 	parts := map[string]policy.Profile{"": whole}
-	for i, path := range whole.Tmpfs {
+	for i, at := range whole.Tmpfs {
 		p := whole
 		p.Tmpfs = slices.Delete(slices.Clone(p.Tmpfs), i, i+1)
-		parts["tmpfs "+path] = p
+		parts["tmpfs "+at.Path] = p
 	}
 	for name := range whole.Env {
 		p := whole
@@ -103,7 +103,11 @@ func profileText(name string, p policy.Profile) string {
 		text += "cgroup = \"writable\"\n"
 	}
 	if len(p.Tmpfs) > 0 {
-		text += fmt.Sprintf("tmpfs = [\"%s\"]\n", strings.Join(p.Tmpfs, "\", \""))
+		text += "tmpfs = ["
+		for _, t := range p.Tmpfs {
+			text += fmt.Sprintf("%q, ", t.Path)
+		}
+		text += "]\n"
 	}
 	for key, value := range p.Env {
 		text += fmt.Sprintf("env.%s = %q\n", key, value)

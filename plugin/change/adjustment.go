@@ -23,10 +23,11 @@ type Adjustment struct {
 	// the spec: a device comes in their place.
 	Unmounts []string `json:"unmounts,omitempty"`
 
-	Capabilities Capabilities      `json:"capabilities,omitzero"`
-	Seccomp      []SeccompRule     `json:"seccomp,omitempty"`
-	Sysctls      map[string]string `json:"sysctls,omitempty"`
-	Env          map[string]string `json:"env,omitempty"`
+	Capabilities Capabilities        `json:"capabilities,omitzero"`
+	Seccomp      []SeccompRule       `json:"seccomp,omitempty"`
+	Sysctls      map[string]string   `json:"sysctls,omitempty"`
+	Rlimits      []specs.POSIXRlimit `json:"rlimits,omitempty"`
+	Env          map[string]string   `json:"env,omitempty"`
 
 	// Namespaces are new ones of the container's own, by type.
 	Namespaces   []specs.LinuxNamespaceType `json:"namespaces,omitempty"`

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -33,6 +34,7 @@ func everything() Adjustment {
 		Seccomp: []SeccompRule{{Syscalls: []string{"keyctl"}}, {Syscalls: []string{"mknod", "mknodat"}, Errno: 1, ErrnoName: "EPERM",
 			Args: []specs.LinuxSeccompArg{{Index: 1, Value: 0o170000, ValueTwo: 0o060000, Op: specs.OpMaskedEqual}}}},
 		Sysctls:      map[string]string{"net.ipv4.ping_group_range": "0 65535"},
+		Rlimits:      []specs.POSIXRlimit{{Type: "RLIMIT_MEMLOCK", Soft: 65536, Hard: 1<<64 - 1}},
 		Env:          map[string]string{"container": "oci"},
 		Namespaces:   []specs.LinuxNamespaceType{specs.CgroupNamespace},
 		Cgroup:       &CgroupDelegation{Path: "/sys/fs/cgroup/k8s.io/x", UID: 65536, GID: 65536},
@@ -61,6 +63,7 @@ process.capabilities - CAP_MKNOD
 linux.seccomp + allow keyctl
 linux.seccomp + EPERM for mknod, mknodat where argument 1 & 0170000 = 060000
 linux.sysctl = net.ipv4.ping_group_range = "0 65535"
+process.rlimits = memlock 65536:unlimited
 process.env = container=oci
 linux.namespaces + cgroup
 node = /sys/fs/cgroup/k8s.io/x owned by 65536:65536 before the start
@@ -132,6 +135,42 @@ func elements(v reflect.Value) map[string]bool {
 		}
 	}
 	return out
+}
+
+func TestParseRlimit(t *testing.T) {
+	const max = 1<<64 - 1
+	for _, tc := range []struct {
+		name, text string
+		soft, hard uint64
+		err        string
+	}{
+		{name: "memlock", text: "unlimited", soft: max, hard: max},
+		{name: "nofile", text: "1024:4096", soft: 1024, hard: 4096},
+		{name: "core", text: "0", soft: 0, hard: 0},
+		{name: "stack", text: "8388608:unlimited", soft: 8388608, hard: max},
+		{name: "MEMLOCK", text: "1", err: "is no limit of Linux: write one of as, core, cpu, "},
+		{name: "RLIMIT_CPU", text: "1", err: "is no limit of Linux"},
+		{name: "nofile", text: "many", err: `is "many": write a number, "unlimited", or "SOFT:HARD" of these`},
+		{name: "nofile", text: "", err: `is "": write a number`},
+		{name: "nofile", text: "-1", err: `is "-1": write a number`},
+		{name: "nofile", text: "1:2:3", err: `is "1:2:3": write a number`},
+		{name: "nofile", text: "18446744073709551615", err: "write a number"},
+		{name: "nofile", text: "2:1", err: `is "2:1", a soft limit above the hard one: write "1:2", or "2" for both`},
+		{name: "memlock", text: "unlimited:1", err: `write "1:unlimited", or "unlimited" for both`},
+		{name: "nofile", text: "unlimited", err: `the kernel takes no more than its sysctl fs.nr_open: write a number, such as "1048576"`},
+	} {
+		got, err := ParseRlimit(tc.name, tc.text)
+		if tc.err != "" {
+			if err == nil || !strings.Contains(err.Error(), tc.err) {
+				t.Errorf("%s %q: %v, want %q", tc.name, tc.text, err, tc.err)
+			}
+			continue
+		}
+		want := specs.POSIXRlimit{Type: "RLIMIT_" + strings.ToUpper(tc.name), Soft: tc.soft, Hard: tc.hard}
+		if again, _ := ParseRlimit(tc.name, RlimitText(&got)); err != nil || got != want || again != got {
+			t.Errorf("%s %q: %+v, %v", tc.name, tc.text, got, err)
+		}
+	}
 }
 
 func TestTakesAwayAndGives(t *testing.T) {

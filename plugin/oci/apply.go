@@ -40,6 +40,7 @@ var appliers = map[*change.Kind]func(spec *node, a *change.Adjustment) error{
 	change.KindCapabilities: applyCapabilities,
 	change.KindSeccomp:      applySeccomp,
 	change.KindSysctls:      applySysctls,
+	change.KindRlimits:      applyRlimits,
 	change.KindEnv:          applyEnv,
 	change.KindNamespaces:   applyNamespaces,
 	change.KindProc:         applyProc,

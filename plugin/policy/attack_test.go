@@ -204,7 +204,7 @@ func TestAttackRefusalText(t *testing.T) {
 // The policy is shared by all containers: what one does with its decision must
 // not reach the next.
 func TestDecisionsAreApart(t *testing.T) {
-	p := compile(t, Source{ShadowDir: "/s", Profiles: []Profile{{Name: "a", Tmpfs: []string{"/run"}, Env: map[string]string{"a": "b"}, Sysctls: map[string]string{"net.a": "b"},
+	p := compile(t, Source{ShadowDir: "/s", Profiles: []Profile{{Name: "a", Tmpfs: []Tmpfs{{Path: "/run"}}, Env: map[string]string{"a": "b"}, Sysctls: map[string]string{"net.a": "b"},
 		CDIDevices: []string{"v/c=1"}, Capabilities: Capabilities{Add: []string{"CAP_A"}, Drop: []string{"CAP_B"}},
 		Seccomp: noMknod(), DeviceCgroupRules: []specs.LinuxDeviceCgroup{{Allow: true, Type: "c", Access: "r"}}}},
 		Grants: []Grant{{Source: "1", Profiles: []string{"a"}, Namespaces: []string{"*"}, Always: true}}})

@@ -77,8 +77,8 @@ func TestDecideMerges(t *testing.T) {
 	runDecide(t, []decideCase{
 		{name: "everything adds up once", ask: "a,b", grants: apart("a", "b"),
 			profiles: []Profile{
-				{Name: "a", Include: []string{"c"}, Tmpfs: []string{"/run"}, Capabilities: Capabilities{Add: []string{"CAP_A", "CAP_B"}}},
-				{Name: "b", Include: []string{"c"}, AdoptDevices: true, Tmpfs: []string{"/run"}, Capabilities: Capabilities{Add: []string{"CAP_B", "CAP_C"}}},
+				{Name: "a", Include: []string{"c"}, Tmpfs: []Tmpfs{{Path: "/run"}}, Capabilities: Capabilities{Add: []string{"CAP_A", "CAP_B"}}},
+				{Name: "b", Include: []string{"c"}, AdoptDevices: true, Tmpfs: []Tmpfs{{Path: "/run"}}, Capabilities: Capabilities{Add: []string{"CAP_B", "CAP_C"}}},
 				{Name: "c", DeviceCgroupRules: []specs.LinuxDeviceCgroup{rule}, CDIDevices: []string{"v/c=a"}, Env: map[string]string{"x": "1"},
 					Sysctls: map[string]string{"net.x": "1"}, Seccomp: errno(1, "EPERM")},
 			},
@@ -130,7 +130,7 @@ func TestDecideTmpfs(t *testing.T) {
 	mount := func(at, mode string) specs.Mount {
 		return specs.Mount{Destination: at, Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "rw", mode}}
 	}
-	run := []Profile{{Name: "systemd", Tmpfs: []string{"/run", "/run/lock", "/tmp", "/var/tmp/"}}}
+	run := []Profile{{Name: "systemd", Tmpfs: []Tmpfs{{Path: "/run"}, {Path: "/run/lock"}, {Path: "/tmp"}, {Path: "/var/tmp/"}}}}
 	have := func(at string) func(*Facts) {
 		return func(f *Facts) {
 			f.Container.Mounts = []specs.Mount{{Destination: "/proc", Type: "proc"}, {Destination: at, Type: "bind"}}
@@ -138,13 +138,40 @@ func TestDecideTmpfs(t *testing.T) {
 	}
 	lock, tmp, vartmp := mount("/run/lock", "mode=1777"), mount("/tmp", "mode=1777"), mount("/var/tmp", "mode=1777")
 	all := Adjustment{Mounts: []specs.Mount{mount("/run", "mode=0755"), lock, tmp, vartmp}}
+	shm := []Profile{{Name: "shm", Tmpfs: []Tmpfs{{Path: "/dev/shm", Size: 1 << 30}}}}
 	left := []Reason{{LeftOut, "", "tmpfs /run: the container has a mount of its own there"}}
 	runDecide(t, []decideCase{
 		{name: "all", profiles: run, want: all},
 		{name: "a volume elsewhere", profiles: run, facts: have("/run/secrets"), want: all},
 		{name: "a volume there", profiles: run, facts: have("/run"), want: Adjustment{Mounts: []specs.Mount{lock, tmp, vartmp}}, reasons: left},
 		{name: "written oddly", profiles: run, facts: have("//var/../run/"), want: Adjustment{Mounts: []specs.Mount{lock, tmp, vartmp}}, reasons: left},
+		{name: "shared memory", profiles: shm, facts: and(have("/dev/shm"), func(f *Facts) { f.Container.RuntimeShm = true }), want: Adjustment{Mounts: []specs.Mount{{Destination: "/dev/shm", Type: "tmpfs", Source: "tmpfs",
+			Options: []string{"noexec", "nosuid", "nodev", "rw", "mode=1777", "size=1073741824"}}}}},
+		{name: "shared memory of the pod's own", profiles: shm, facts: have("/dev/shm"), reasons: []Reason{{LeftOut, "", "tmpfs /dev/shm: the container has a mount of its own there"}}},
+		{name: "two sizes", profiles: []Profile{shm[0], {Name: "small", Tmpfs: []Tmpfs{{Path: "/dev/shm", Size: 4096}}}}, grants: apart("shm", "small"), code: Conflict,
+			refusal: `would get profiles that do not go together: profiles "shm" and "small" disagree on the size of tmpfs "/dev/shm" ("mode=1777,size=1073741824", "mode=1777,size=4096")`},
 		{name: "without a slash", profiles: run, facts: have("run"), want: Adjustment{Mounts: []specs.Mount{lock, tmp, vartmp}}, reasons: left},
+	})
+}
+
+// apart grants each profile by itself: two that disagree do not load in one grant.
+func apart(profiles ...string) (out []Grant) {
+	for _, name := range profiles {
+		out = append(out, Grant{Source: "p.toml:1", Profiles: []string{name}, Namespaces: []string{"ci"}, Always: true})
+	}
+	return out
+}
+
+func TestDecideRlimits(t *testing.T) {
+	with := func(name string, limits map[string]string) Profile { return Profile{Name: name, Rlimits: limits} }
+	a := with("a", map[string]string{"memlock": "unlimited", "nofile": "1024:4096"})
+	runDecide(t, []decideCase{
+		{name: "two", profiles: []Profile{a}, want: Adjustment{Rlimits: []specs.POSIXRlimit{
+			{Type: "RLIMIT_MEMLOCK", Soft: 1<<64 - 1, Hard: 1<<64 - 1}, {Type: "RLIMIT_NOFILE", Soft: 1024, Hard: 4096}}}},
+		{name: "profiles that agree", profiles: []Profile{a, with("b", map[string]string{"nofile": "1024:4096", "core": "0"})}, want: Adjustment{Rlimits: []specs.POSIXRlimit{
+			{Type: "RLIMIT_CORE"}, {Type: "RLIMIT_MEMLOCK", Soft: 1<<64 - 1, Hard: 1<<64 - 1}, {Type: "RLIMIT_NOFILE", Soft: 1024, Hard: 4096}}}},
+		{name: "profiles that disagree", profiles: []Profile{a, with("b", map[string]string{"nofile": "1024:8192"})}, grants: apart("a", "b"), code: Conflict,
+			refusal: `would get profiles that do not go together: profiles "a" and "b" disagree on rlimit "nofile" ("1024:4096", "1024:8192")`},
 	})
 }
 

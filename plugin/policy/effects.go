@@ -25,8 +25,8 @@ type effects struct {
 	capabilities     Capabilities
 	seccomp          []sourcedRule
 	sysctls, env     map[string]sourced
+	rlimits, tmpfs   map[string]sourced
 	cgroupWritableBy string // as above
-	tmpfs            []string
 	procUnmasked     bool
 }
 

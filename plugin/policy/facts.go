@@ -35,7 +35,9 @@ type Container struct {
 	// what its mode denies.
 	Overrides Known[bool]
 	Mounts    []specs.Mount
-	Devices   []specs.LinuxDevice
+	// RuntimeShm says that what is mounted at SharedMemory is the runtime's own.
+	RuntimeShm bool
+	Devices    []specs.LinuxDevice
 	// DeviceRules are the device-cgroup rules of its own spec.
 	DeviceRules []specs.LinuxDeviceCgroup
 	Namespaces  []specs.LinuxNamespace // of its own spec

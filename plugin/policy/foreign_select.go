@@ -130,7 +130,7 @@ func (e *effects) rights() int {
 
 // besides counts what the effects give beside what is asked for.
 func (e *effects) besides(asks []ask) int {
-	n := len(e.deviceRules) + len(e.cdiDevices) + len(e.seccomp) + len(e.sysctls) + len(e.env) + len(e.tmpfs) +
+	n := len(e.deviceRules) + len(e.cdiDevices) + len(e.seccomp) + len(e.sysctls) + len(e.env) + len(e.tmpfs) + len(e.rlimits) +
 		len(e.capabilities.Add) + len(e.capabilities.Drop)
 	for _, d := range e.devices {
 		at, ok := d.rule.Offers()

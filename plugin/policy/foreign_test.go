@@ -46,7 +46,7 @@ func migrating(t testing.TB) *Policy {
 			withDevices("both", DeviceRule{Path: "/dev/fuse", Access: "rw", Mode: Is(fuseNode.Mode)}, DeviceRule{Path: "/dev/kvm", Access: "rw"}),
 			withDevices("disk", DeviceRule{Path: "/dev/sda", Access: "r"}),
 			{Name: "cgroup", CgroupWritable: true},
-			{Name: "system", CgroupWritable: true, Tmpfs: []string{"/run"}},
+			{Name: "system", CgroupWritable: true, Tmpfs: []Tmpfs{{Path: "/run"}}},
 			{Name: "tun-admin", Include: []string{"tun-plain"}, Capabilities: Capabilities{Add: []string{"CAP_NET_ADMIN"}}},
 			withDevices("tun-plain", DeviceRule{Path: "/dev/net/tun", Access: "rw"}),
 			{Name: "tun-env", Include: []string{"tun-plain"}, Env: map[string]string{"A": "1", "B": "2", "C": "3"}},

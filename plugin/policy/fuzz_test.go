@@ -83,13 +83,19 @@ func (r random) world() (Source, *Facts) {
 	chance := func() bool { return r.IntN(3) == 0 }
 	src := Source{ShadowDir: "/s", Handlers: some("nodegate"), Devices: jsonDevices{}}
 	for _, name := range []string{"a", "b", "c"} {
-		p := Profile{Name: name, AdoptDevices: chance(), CgroupWritable: chance(), Tmpfs: some("/run", "/tmp"),
+		p := Profile{Name: name, AdoptDevices: chance(), CgroupWritable: chance(),
 			Requires:     Requires{UserNamespace: r.IntN(16) == 0, Cgroup: pickOf(r, "", "", "", CgroupV2)},
 			Capabilities: Capabilities{Add: some("CAP_A", "CAP_B")}}
 		if chance() {
 			p.Seccomp = []SeccompRule{{Syscalls: r.names(), Errno: pickOf[uint](r, 0, 1), Args: []specs.LinuxSeccompArg{}}}
 			p.Sysctls = map[string]string{pickOf(r, "net.a", "kernel.sem"): pickOf(r, "{max_gid}", "{max_gid}", "{max_uid} {max_gid}")}
 			p.Env = map[string]string{"e": pickOf(r, "1", "1", "1", "2")}
+		}
+		for _, at := range some("/run", "/dev/shm") {
+			p.Tmpfs = append(p.Tmpfs, Tmpfs{at, pickOf[int64](r, 0, 0, 0, 4096)})
+		}
+		if chance() {
+			p.Rlimits = map[string]string{"nofile": pickOf(r, "1:2", "1:2", "2:2")}
 		}
 		for _, path := range some("/dev/kvm", "/dev/ttyUSB*", "/dev/fuse") {
 			p.Devices = append(p.Devices, DeviceRule{Path: path, Access: pickOf(r, "r", "w", "rw", "rwm"), Optional: chance(),

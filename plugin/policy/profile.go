@@ -26,10 +26,17 @@ type Profile struct {
 	Seccomp      []SeccompRule
 	Sysctls      map[string]string // values may hold {max_uid} and {max_gid}
 	Env          map[string]string
+	Rlimits      map[string]string // as change.ParseRlimit reads them
 
 	CgroupWritable bool
-	Tmpfs          []string // container paths
+	Tmpfs          []Tmpfs
 	ProcUnmasked   bool
+}
+
+// Tmpfs is a tmpfs that the container gets.
+type Tmpfs struct {
+	Path string // in the container
+	Size int64  // in bytes; 0 for the kernel's, half of the node's memory
 }
 
 // Requires are conditions; a container that would get the profile where one

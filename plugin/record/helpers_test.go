@@ -54,6 +54,7 @@ func full(t testing.TB, id string) Record {
 		AdoptDevices: []string{"/dev/kvm"},
 		Mounts:       []specs.Mount{{Destination: "/run", Type: "tmpfs", Source: "tmpfs", Options: []string{"rw"}}},
 		Unmounts:     []string{"/dev/fuse"},
+		Rlimits:      []specs.POSIXRlimit{{Type: "RLIMIT_MEMLOCK", Soft: 65536, Hard: 131072}},
 		Capabilities: change.Capabilities{Add: []string{"CAP_MKNOD"}, Drop: []string{"CAP_CHOWN"}},
 		Seccomp: []change.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1, ErrnoName: "EPERM",
 			Args: []specs.LinuxSeccompArg{{Index: 1, Value: 1<<64 - 1, ValueTwo: 1, Op: specs.OpMaskedEqual}}}},
