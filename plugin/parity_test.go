@@ -45,6 +45,8 @@ func TestParity(t *testing.T) {
 		"a namespace":                          {Namespaces: []rspec.LinuxNamespaceType{rspec.CgroupNamespace}},
 		"one of its own in place of another's": {Namespaces: []rspec.LinuxNamespaceType{rspec.UTSNamespace}},
 		"a mount in the place of another":      {Mounts: []rspec.Mount{{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs"}}},
+		"limits":                               {Rlimits: []rspec.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 1, Hard: 2}, {Type: "RLIMIT_MEMLOCK", Soft: 1<<64 - 1, Hard: 1<<64 - 1}}},
+		"a bind that makes way":                {Unmounts: []string{"/tmp"}},
 		"environment":                          {Env: map[string]string{"container": "oci", "PATH": "/bin"}},
 		"sysctls":                              {Sysctls: map[string]string{"net.ipv4.ping_group_range": "0 65535", "net.core.somaxconn": "1024"}},
 		"seccomp, no arguments":                {Seccomp: []policy.SeccompRule{eperm()}},

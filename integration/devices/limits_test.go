@@ -29,7 +29,7 @@ func limitsPolicy(t *testing.T) (policy, memlock string) {
 	return it.GrantApart("dpdk", "nofile", "shm") + fmt.Sprintf(`
 [profiles]
 dpdk.rlimits = { memlock = %s }
-nofile.rlimits = { nofile = "1000:2000", core = 0 }
+nofile.rlimits = { nofile = "2000", core = 0 }
 shm.tmpfs = [{ path = "/dev/shm", size = "32Mi" }]
 `, text), memlock
 }
@@ -51,13 +51,22 @@ func TestRlimits(t *testing.T) {
 	for name, userns := range map[string]bool{"plain": false, "user namespace": true} {
 		t.Run(name, func(t *testing.T) {
 			p := it.RunPod(t, n, node.PodConfig{Namespace: "ci", UserNamespace: userns, Annotations: it.AskForEach("dpdk", "nofile")})
+			if userns && !mayRaise(t) {
+				// Nobody may set a limit there without CAP_SYS_RESOURCE: that the OCI
+				// runtime tried is what can be seen.
+				_, err := p.RunContainer(t.Context(), node.ContainerConfig{Name: "dpdk"})
+				if err == nil || !strings.Contains(err.Error(), "error setting rlimit type 8: operation not permitted") {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
 			for _, uid := range []int64{0, 1000} {
 				c := it.RunContainer(t, p, node.ContainerConfig{Name: "dpdk", RunAsUser: &uid})
 				it.Expect(t, c, "limit memlock", memlock+":"+memlock)
 				it.Must(t, c.Remove(t.Context()))
 			}
 			c := it.RunContainer(t, p, node.ContainerConfig{Name: "nofile", RunAsUser: new(int64(1000))})
-			it.ExpectEach(t, c, []it.QA{{"limit nofile", "1000:2000"}, {"limit core", "0:0"}})
+			it.ExpectEach(t, c, []it.QA{{"limit nofile", "2000:2000"}, {"limit core", "0:0"}})
 		})
 	}
 }
@@ -71,7 +80,7 @@ func TestSharedMemorySize(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := it.RunPod(t, n, node.PodConfig{Namespace: "ci", UserNamespace: userns, Annotations: it.AskFor("shm")})
 			c := it.RunContainer(t, p, node.ContainerConfig{Name: "sized", RunAsUser: new(int64(1000))})
-			it.ExpectEach(t, c, []it.QA{{"size /dev/shm", fmt.Sprint(32 << 20)}, {"write /dev/shm/a text", "ok"}})
+			it.ExpectEach(t, c, []it.QA{{"size /dev/shm", fmt.Sprint(32 << 20)}, {"mkdir /dev/shm/a", "ok"}})
 			if mounts := it.Ask(t, c, "cat /proc/self/mountinfo")[0]; strings.Count(mounts, " /dev/shm ") != 1 {
 				t.Errorf("mounts: %s", mounts)
 			}
