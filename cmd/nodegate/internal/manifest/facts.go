@@ -5,6 +5,7 @@ package manifest
 
 import (
 	"io/fs"
+	"path"
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -47,6 +48,8 @@ func (p *Pod) Facts(c *Container, tells bool) policy.Container {
 		out.User, out.Groups, out.Overrides = policy.Is(c.User), policy.Is(c.Groups), policy.Is(c.overrides())
 	}
 	out.Devices, out.DeviceRules = c.blockVolumes()
+	out.RuntimeShm = !slices.Contains(p.HostNamespaces, specs.IPCNamespace) &&
+		!slices.ContainsFunc(c.Mounts, func(m specs.Mount) bool { return path.Clean(m.Destination) == policy.SharedMemory })
 	return out
 }
 
