@@ -147,3 +147,39 @@ func TestHostPathDevice(t *testing.T) {
 		})
 	}
 }
+
+// Every release replaces the bind of a device. A directory takes device-cgroup rules by
+// NRI, from containerd 2.2 on; where the runtime has none, the refusal says so. Limits
+// reach all of them.
+func TestHostPathDeviceReleases(t *testing.T) {
+	h := newHostPathNode(t)
+	card, render := filepath.Join(h.dir, "card0"), filepath.Join(h.dir, "renderD128")
+	for _, version := range []string{"2.2.9", "2.0.14", "1.7.35"} {
+		t.Run(version, func(t *testing.T) {
+			n := it.StartNode(t, node.Options{Containerd: version})
+			it.StartAgent(t, n, it.GrantApart("file", "dir", "limit")+fmt.Sprintf(`
+[profiles]
+file.devices = [{ path = %q, access = "rw", mode = "0604", uid = 7, gid = 8 }]
+dir.devices = [{ path = %q, access = "rw", mode = "0604", uid = 7, gid = 8 }]
+limit.rlimits = { nofile = "2000" }
+`, card, h.dir))
+			p := it.RunPod(t, n, node.PodConfig{Namespace: "ci", Annotations: it.AskForEach("file", "dir", "limit")})
+			before := h.listing(t)
+			c := it.RunContainer(t, p, node.ContainerConfig{Name: "file", Mounts: []node.Mount{{HostPath: card, ContainerPath: card}}})
+			if f := it.Stat(t, c, card); f != (it.File{Type: "char", Mode: "0604", UID: 7, GID: 8, Major: 10, Minor: 229}) {
+				t.Errorf("%+v", f)
+			}
+			it.Expect(t, c, "open "+card+" rw", "ok")
+			it.Expect(t, it.RunContainer(t, p, node.ContainerConfig{Name: "limit"}), "limit nofile", "2000:2000")
+			directory := node.ContainerConfig{Name: "dir", Mounts: []node.Mount{{HostPath: h.dir, ContainerPath: h.dir}}}
+			if version == "2.2.9" {
+				it.Expect(t, it.RunContainer(t, p, directory), "open "+render+" rw", "ok")
+			} else if got := it.Refusal(t, p, directory); !strings.Contains(got, `would get device-cgroup rules by profile "dir", which containerd `) {
+				t.Error(got)
+			}
+			if after := h.listing(t); after != before {
+				t.Errorf("the node's directory is now %s, and was %s", after, before)
+			}
+		})
+	}
+}
