@@ -72,7 +72,12 @@ func demo(ctx context.Context) (err error) {
 		err = errors.Join(err, n.Close(), os.RemoveAll(shadows), os.Remove(wrapperConfig(bin)))
 	}()
 
-	s := scenario{node: n, devices: d, bin: bin}
+	st, err := newStick()
+	defer func() { err = errors.Join(err, st.remove()) }()
+	if err != nil {
+		return err
+	}
+	s := scenario{node: n, devices: d, stick: st, bin: bin}
 	if s.system, err = importSystem(ctx, n, bin); err != nil {
 		return err
 	}

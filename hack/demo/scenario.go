@@ -28,6 +28,7 @@ var policyText string
 type scenario struct {
 	node    *node.Node
 	devices devices
+	stick   stick
 	system  string // the image of a whole system; "" where none is built
 	bin     string // where the built programs are
 }
@@ -55,6 +56,7 @@ func (s scenario) rows() []row {
 				row{"open " + d.path, pod.words + ", uid 1000", pod.name, "user", []string{"open", d.path, "rw"}})
 		}
 	}
+	rows = append(rows, s.stick.rows()...)
 	if s.system != "" {
 		rows = append(rows, row{"systemd as PID 1", "pod with user namespace", "system", systemContainer, nil})
 		rows = append(rows, row{"a container in a container", "pod with user namespace", "engine", innerContainer, nil})
@@ -80,6 +82,7 @@ func (s scenario) pods() []pod {
 	pods := []pod{
 		{"userns", "demo", "ping," + ask, true, both},
 		{"plain", "demo", ask, false, both},
+		{stickPod, "demo", stickPod, false, map[string]int64{"user": 1000}},
 		{"locked", "locked", "", false, root},
 		{"greedy", "demo", "tun-admin", false, root},
 	}
@@ -138,8 +141,12 @@ func (s scenario) ask(ctx context.Context, p *node.Pod, name string, uid *int64,
 		answers[row{pod: p.Config.Name, container: name}.key()] = answer
 		return err
 	}
-	c, err := p.RunContainer(ctx, node.ContainerConfig{Name: name, RunAsUser: uid, RunAsGroup: uid,
-		DropCapabilities: []string{"NET_RAW"}, Seccomp: node.SeccompRuntimeDefault})
+	config := node.ContainerConfig{Name: name, RunAsUser: uid, RunAsGroup: uid,
+		DropCapabilities: []string{"NET_RAW"}, Seccomp: node.SeccompRuntimeDefault}
+	if p.Config.Name == stickPod {
+		s.stick.container(&config)
+	}
+	c, err := p.RunContainer(ctx, config)
 	var refused *node.EventError
 	switch {
 	case errors.As(err, &refused) && p.Config.Name == "greedy":
@@ -175,11 +182,11 @@ func (s scenario) startAgent(ctx context.Context, binary, shadows string) (*node
 	head := fmt.Sprintf("nri.socket = %q\nstate = { dir = %q, shadow_dir = %q }\nserver.listen = %q\n",
 		s.node.NRISocket(), s.state(), shadows, "unix://"+filepath.Join(s.node.Dir(), "nodegate.sock"))
 	names := make([]string, 0, len(s.devices.list))
-	for _, name := range append([]string{"ping", "systemd", "nested"}, s.devices.profiles()...) {
+	for _, name := range append([]string{"ping", "systemd", "nested", stickPod}, s.devices.profiles()...) {
 		names = append(names, fmt.Sprintf("%q", name))
 	}
 	text := strings.Replace(policyText, `"ping", "fuse", "kvm", "systemd", "nested"`, strings.Join(names, ", "), 1)
-	if err := os.WriteFile(path, []byte(head+text+s.devices.policy()), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(head+text+s.devices.policy()+s.stick.policy()), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the policy: %w", err)
 	}
 	agent, err := s.node.StartAgent(ctx, binary, path)
