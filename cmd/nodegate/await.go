@@ -17,7 +17,7 @@ func awaitCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "await",
 		Short: "Wait in a pod, for the chart's hooks",
-		Long:  "Waits in a pod of the chart: for the end, or until a DaemonSet has done its work.",
+		Long:  "Waits in a pod of the chart: until the pod ends, or until a DaemonSet is ready.",
 		Args:  knownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -30,8 +30,8 @@ func awaitSignalCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "signal",
 		Short: "Wait until SIGTERM",
-		Long: `Does nothing until SIGTERM or SIGINT: the container that a DaemonSet has to have
-beside an init container that does the work.
+		Long: `Does nothing until SIGTERM or SIGINT. It is the main container of a DaemonSet
+whose init container does the work.
 
 Exits with 0.`,
 		Example: `  nodegate await signal`,
@@ -50,9 +50,9 @@ func awaitDaemonSetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "daemonset NAME",
 		Short: "Wait until all pods of a DaemonSet are ready",
-		Long: `Asks the API server, in a pod and with its service account, until every pod of
-the DaemonSet is ready. When the time is over it prints what hinders the others.
-The account has to be allowed to get the DaemonSet, and to list pods for that.
+		Long: `Asks the API server, with the pod's service account, until every pod of the
+DaemonSet is ready. After the timeout it prints why the other pods are not
+ready. The account must be allowed to get the DaemonSet and to list pods.
 
 Exits with 0 when all are ready, and with 1 if they are not in time.`,
 		Example: `  nodegate await daemonset nodegate-uninstall --namespace nodegate --timeout 5m`,

@@ -24,17 +24,16 @@ func checkCommand() *cobra.Command {
 	var strict bool
 	cmd := &cobra.Command{
 		Use:   "check [PATH...]",
-		Short: "Read a policy and say what is wrong with it",
-		Long: `Reads policies as the agent would, and reports every error with file, line and
-what to write instead. Of a policy without errors it says what is illusory or
-dangerous in it: a rule that does nothing, a grant that reaches further than it
-seems. docs/lints.md explains each code. A finding that is meant is accepted by
-a comment on its line, or on the line above:
+		Short: "Check a policy for errors and risky rules",
+		Long: `Reads policies as the agent does, and reports every error with file, line and
+what to write instead. If a policy has no errors, it reports rules that do
+nothing and grants that reach further than they seem to. docs/lints.md explains
+each code. To accept a finding, write a comment on its line or on the line above:
 
   # nodegate:accept CODE REASON
 
-PATH is a policy's file, or a directory that holds a config.toml; without one,
-the file of --config is read. What is in conf.d beside it is read too.
+PATH is a policy file, or a directory with a config.toml. Without a PATH the file
+of --config is read. Files in conf.d beside it are read too.
 
 Exits with 0 if there are no errors and with 1 if there are any; with --strict,
 also if there are warnings that no comment accepts.`,
@@ -71,7 +70,7 @@ also if there are warnings that no comment accepts.`,
 	}
 	configFlag(cmd, &path)
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "the `format`: text (table is the same) or json")
-	cmd.Flags().BoolVar(&strict, "strict", false, "fail on warnings, too")
+	cmd.Flags().BoolVar(&strict, "strict", false, "fail on warnings too")
 	return cmd
 }
 

@@ -21,12 +21,11 @@ func doctorCommand() *cobra.Command {
 	var strict bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look this node over and say what keeps nodegate from working",
-		Long: `Looks at the container runtime, its NRI, the runtime handlers, the wrapper, the
-kernel, the cgroups, the policy's devices and the agent, and says of each
-whether it is well and what to do if not. What can be tried out is tried out;
-nothing is changed and nothing is left behind. What it cannot tell it calls
-unknown: most of it takes root.
+		Short: "Check this node and say what keeps nodegate from working",
+		Long: `Checks the container runtime, its NRI, the runtime handlers, the wrapper, the
+kernel, the cgroups, the policy's devices and the agent. For each problem it says
+what to do. It tries things out where it can, changes nothing and leaves nothing
+behind. What it cannot find out is reported as unknown; most checks need root.
 
 Exits with 0 if there is no problem and with 1 if there is one; with --strict
 also with 1 if there is a warning, or something that is unknown.`,
@@ -56,7 +55,7 @@ also with 1 if there is a warning, or something that is unknown.`,
 	}
 	configFlag(cmd, &o.Policy)
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "the `format`: table or json")
-	cmd.Flags().BoolVar(&strict, "strict", false, "fail on warnings, and on what is unknown, too")
+	cmd.Flags().BoolVar(&strict, "strict", false, "fail on warnings and unknown results too")
 	cmd.Flags().StringVar(&o.Endpoint, "runtime-endpoint", "", "the `socket` of the runtime's CRI (default: containerd's own, or that of k3s, RKE2 or k0s)")
 	cmd.Flags().StringVar(&o.WrapperConfig, "wrapper-config", "/etc/nodegate/runc.toml", "the `file` that nodegate-runc reads, on the node")
 	return cmd

@@ -23,21 +23,21 @@ func installCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install",
 		Short: "Put nodegate on this node",
-		Long: `Copies the programs, tells containerd of the runtime handler "nodegate",
-switches NRI and its default validator on, and adds a systemd unit, the
-wrapper's configuration and, where there is none, a policy that grants nothing.
-What is there already and right stays; what it does not understand it refuses,
-with what to write by hand. Either all of it is done or nothing.
+		Long: `Copies the programs, adds the runtime handler "nodegate" to the runtime's
+configuration, turns NRI and its default validator on, and adds a systemd unit,
+the wrapper's configuration and, if there is none, a policy that grants nothing.
+What is already correct stays. If it does not understand a file, it refuses and
+says what to write by hand. Either all of it is done or nothing.
 
-It starts the agent, and restarts containerd only with --restart, and only if
-containerd has not read its configuration since it was changed. nodegate
-uninstall takes all of it away again. Install again to upgrade.
+It starts the agent. It restarts the runtime only with --restart, and only if
+its configuration changed since its last start. nodegate uninstall undoes all of
+it. To upgrade, install again.
 
-From a container that has the host's root at FOLDER, --root FOLDER does the same
-there; --no-agent is for an agent that is a pod itself.
+In a container that has the host's root at FOLDER, write --root FOLDER. Write
+--no-agent if the agent runs as a pod.
 
-Exits with 0 when all is in place, also where it was before, and with 1 after an
-error: nothing is changed then, unless it says otherwise.`,
+Exits with 0 when everything is in place, and with 1 after an error; nothing is
+changed then, unless the error says otherwise.`,
 		Example: `  nodegate install --dry-run
   nodegate install --restart
   nodegate install --root /host --no-agent --exempt-namespace kube-system`,
@@ -71,8 +71,8 @@ error: nothing is changed then, unless it says otherwise.`,
 	f.StringVar(&o.From, "from", "", "the `folder` that nodegate and nodegate-runc are copied from (default that of this program)")
 	f.BoolVar(&o.DefaultRuntime, "default-runtime", false, "make the wrapper the runtime of all pods")
 	f.StringArrayVar(&o.Exempt, "exempt-namespace", nil, "a `namespace` whose pods start without an agent; may be repeated (default kube-system and nodegate)")
-	f.BoolVar(&o.EditManaged, "edit-managed", false, "edit a configuration that says that a tool manages it")
-	f.BoolVar(&noSystemd, "no-systemd", false, "add no systemd unit")
+	f.BoolVar(&o.EditManaged, "edit-managed", false, "edit a configuration whose head says that a tool manages it")
+	f.BoolVar(&noSystemd, "no-systemd", false, "do not add a systemd unit")
 	f.BoolVar(&o.NoAgent, "no-agent", false, "the agent runs as a pod: add no systemd unit and no policy")
 	agentFlags(cmd, &o.Agent)
 	f.BoolVar(&restart, "restart", false, "restart containerd and the agent, each if its files changed since it started")

@@ -46,15 +46,14 @@ func rootCommand() *cobra.Command {
 		Use:   "nodegate",
 		Short: "Run what asks for --privileged, without --privileged",
 		Long: `nodegate gives containers what they would otherwise be privileged for: device
-nodes, mknod, ping and more, by an administrator's policy. It is an NRI plugin
-for containerd.
+nodes, mknod, ping and more, as an administrator's policy grants them. It is an
+NRI plugin for containerd and CRI-O.
 
-To begin: list what there is to grant (profiles), write a policy, look it over
-(check), see what it does to a pod (explain), and start the agent as root (run).
+To begin, list what can be granted (profiles), write a policy, check it (check),
+see what it does to a pod (explain), and start the agent as root (run).
 
-Exit codes: 0 all is well; 1 it failed, or the policy has errors; 2 the command
-line is wrong. Output has colours on a terminal alone, and none where NO_COLOR
-is set.`,
+Exit codes: 0 success; 1 failure, or a policy with errors; 2 a wrong command
+line. Output is coloured on a terminal only, and never if NO_COLOR is set.`,
 		Example: `  nodegate profiles
   nodegate check --config ./policy.toml
   nodegate explain --config ./policy.toml -f pod.yaml`,
@@ -67,8 +66,7 @@ is set.`,
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(awaitCommand(), runCommand(), checkCommand(), explainCommand(), profilesCommand(), renderCommand(), doctorCommand(), doctorChildCommand(),
-		installCommand(), uninstallCommand(), statusCommand(), completionCommand(), versionCommand())
-	completeFlags(root)
+		installCommand(), uninstallCommand(), statusCommand(), versionCommand())
 	return root
 }
 

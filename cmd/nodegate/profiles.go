@@ -20,7 +20,7 @@ func profilesCommand() *cobra.Command {
 		Use:   "profiles",
 		Short: "List the profiles that grants can name",
 		Long: `Lists the built-in profiles and those of the policy, if there is one. A profile
-gives nothing by itself: a grant says who may have it.
+gives nothing by itself; a grant says who may have it.
 
 Exits with 0, and with 1 if the policy has errors.`,
 		Example: `  nodegate profiles

@@ -31,15 +31,16 @@ func renderSystemdCommand() *cobra.Command {
 	var command bool
 	cmd := &cobra.Command{
 		Use:   "systemd",
-		Short: "What a node needs that systemd starts, as properties",
-		Long: `A node that is a container itself, of systemd-nspawn for one, can give its
-containers what it was given. Prints what the policy's grants need as systemd's
-properties DevicePolicy=, DeviceAllow= and Delegate=, for the machine on which
-the node is started: as a drop-in of the unit that starts it, or as options of
-systemd-run. What systemd has no words for is said in comments, or on stderr.
+		Short: "Print the systemd properties that a node in a container needs",
+		Long: `A node can itself be a container, for example of systemd-nspawn. It can give its
+containers only what it was given. This command prints the systemd properties
+DevicePolicy=, DeviceAllow= and Delegate= that the policy's grants need, as a
+drop-in of the unit that starts the node or as options of systemd-run. Run it on
+the machine that starts the node. Comments, or stderr, name what systemd cannot
+express.
 
-Globs are looked up on this machine. Each device gets "m" too: the agent or the
-OCI runtime makes the node that the container gets.
+Globs are looked up on this machine. Each device also gets "m", since the agent
+or the OCI runtime makes the container's device node.
 
 Exits with 0, and with 1 if the policy has errors.`,
 		Example: `  nodegate render systemd > /etc/systemd/system/systemd-nspawn@.service.d/nodegate.conf

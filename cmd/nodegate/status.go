@@ -19,15 +19,16 @@ func statusCommand() *cobra.Command {
 	var o statusOptions
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show how the running agent fares",
-		Long: `Asks the agent of this node: whether it is registered and with what, which
-policy holds and whether that is what its files say, what it decided, the last
-refusals, and the containers that run without what the policy would give them.
+		Short: "Show the state of the running agent",
+		Long: `Asks the agent of this node whether it is registered and with which runtime,
+which policy is in force and whether the files hold the same one, what it has
+decided, the last refusals, and the containers that are outdated: they run
+without what the policy would give them.
 
 Exits with 0 if the agent is ready, and with 1 if it is not or does not answer;
-with --strict also if a container lacks something, or if the files hold another
-policy than the agent. With --ready it only says whether the agent is registered
-and has the policy that its files hold, as a readiness probe does.`,
+with --strict also with 1 if a container is outdated or the files hold another
+policy. With --ready it prints one line, for a readiness probe: whether the agent
+is registered and has the policy of its files.`,
 		Example: `  nodegate status
   nodegate status -o json
   nodegate status --address unix:///run/nodegate/nodegate.sock --strict
@@ -36,9 +37,9 @@ and has the policy that its files hold, as a readiness probe does.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return status(cmd, &o) },
 	}
 	configFlag(cmd, &o.config)
-	cmd.Flags().StringVar(&o.address, "address", "", "where the agent listens, unix://`PATH`, or with --ready tcp://HOST:PORT too; without it, where the policy says")
+	cmd.Flags().StringVar(&o.address, "address", "", "where the agent listens: unix://`PATH`, or with --ready also tcp://HOST:PORT (default: the policy's server.listen)")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "the `format`: table or json")
-	cmd.Flags().BoolVar(&o.strict, "strict", false, "fail if a container lacks something, or the files hold another policy")
+	cmd.Flags().BoolVar(&o.strict, "strict", false, "fail if a container is outdated or the files hold another policy")
 	cmd.Flags().BoolVar(&o.ready, "ready", false, "say in one line whether the agent is ready and has the policy of its files")
 	return cmd
 }

@@ -21,17 +21,16 @@ func uninstallCommand() *cobra.Command {
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "uninstall",
-		Short: "Take nodegate off this node again",
-		Long: `Puts every file back as it was before nodegate install, byte for byte. Where
-somebody has changed the rest of a file since, only what nodegate added is taken
-out; where that cannot be told apart, it refuses and says what to do. The policy
-and runc.toml stay if they were changed; --purge removes them, and what the
-agent left in its directories; with --no-agent, for an agent that ran as a pod,
-that alone.
+		Short: "Remove nodegate from this node",
+		Long: `Puts every file back as it was before nodegate install, byte for byte. If
+the rest of a file has changed since, only nodegate's own lines are removed; if
+they cannot be told apart, it refuses and says what to do. The policy and
+runc.toml stay if they were changed. --purge removes them and the agent's
+directories; with --no-agent (the agent ran as a pod) only the directories.
 
-The programs stay while containers run under the wrapper, as containerd needs it
-to stop them; uninstall again when they are gone. It waits for those that are
-ending just then.
+The programs stay while containers run under the wrapper, since the runtime needs
+it to stop them; uninstall again when they are gone. It waits for containers that
+are already stopping.
 
 Exits with 0 when all is gone, and with 1 if something stays, or if nothing was
 changed because of an error.`,
@@ -57,8 +56,8 @@ changed because of an error.`,
 	rootFlag(cmd, &o.Root)
 	f := cmd.Flags()
 	f.BoolVar(&o.Purge, "purge", false, "remove the policy and the agent's state as well")
-	f.BoolVar(&o.NoAgent, "no-agent", false, "the agent ran as a pod: a policy of the node's stays, and an agent with all that it needs")
-	f.BoolVar(&o.Restart, "restart", false, "restart containerd if it has something to read")
+	f.BoolVar(&o.NoAgent, "no-agent", false, "the agent ran as a pod: keep the node's policy, and an agent of the node with its files")
+	f.BoolVar(&o.Restart, "restart", false, "restart the runtime if its configuration changed since it started")
 	f.BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
 	agentFlags(cmd, &o.Agent)
 	return cmd
