@@ -6,6 +6,7 @@ package lint
 import (
 	"cmp"
 	"fmt"
+	"io/fs"
 	"path"
 	"regexp"
 	"slices"
@@ -94,11 +95,33 @@ func (l *linter) devices(p *config.Profile, at at) {
 		case isOne(d.Path, consoles, consoleName):
 			l.add("console", at(key("path")), what, `name what is meant, such as "/dev/ttyS0" or "/dev/ttyUSB*"`)
 		}
+		l.opens(p, d, at, key)
 		l.target(p, d, at, key)
 		if p.Requires.UserNamespace {
 			l.mapped(p, "uid", d.UID, at, key)
 			l.mapped(p, "gid", d.GID, at, key)
 		}
+	}
+}
+
+// opens looks at a mode that gives nobody, or not the group that is named, the access
+// that the device is given with.
+func (l *linter) opens(p *config.Profile, d policy.DeviceRule, at at, key func(string) string) {
+	var need fs.FileMode
+	for letter, bits := range map[string]fs.FileMode{"r": 4, "w": 2} {
+		if strings.Contains(d.Access, letter) {
+			need |= bits
+		}
+	}
+	mode := d.Mode.Value
+	has := func(class uint) bool { return mode>>class&need == need }
+	what := fmt.Sprintf("%s is %q, with access %s", where(p, key("mode")), fmt.Sprintf("%04o", mode), d.Access)
+	switch {
+	case !d.Mode.OK:
+	case !has(6) && !has(3) && !has(0):
+		l.add("closed_mode", at(key("mode")), what, `write a mode that gives somebody this access, such as "0660"`)
+	case d.GID.Of != "" && d.UID.Of != policy.OfProcess && !has(3) && !has(0):
+		l.add("closed_mode", at(key("mode")), fmt.Sprintf("%s, and gid %s", what, d.GID), `give the group its part, as in "0660", or leave gid out`)
 	}
 }
 
