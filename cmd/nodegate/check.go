@@ -28,12 +28,13 @@ func checkCommand() *cobra.Command {
 		Long: `Reads policies as the agent does, and reports every error with file, line and
 what to write instead. If a policy has no errors, it reports rules that do
 nothing and grants that reach further than they seem to. docs/lints.md explains
-each code. To accept a finding, write a comment on its line or on the line above:
+each code. To accept a finding, write a comment on its line or on the line
+above:
 
   # nodegate:accept CODE REASON
 
-PATH is a policy file, or a directory with a config.toml. Without a PATH the file
-of --config is read. Files in conf.d beside it are read too.
+PATH is a policy file, or a directory with a config.toml. Without a PATH the
+file of --config is read. Files in conf.d beside it are read too.
 
 Exits with 0 if there are no errors and with 1 if there are any; with --strict,
 also if there are warnings that no comment accepts.`,

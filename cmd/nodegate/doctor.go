@@ -23,9 +23,10 @@ func doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check this node and say what keeps nodegate from working",
 		Long: `Checks the container runtime, its NRI, the runtime handlers, the wrapper, the
-kernel, the cgroups, the policy's devices and the agent. For each problem it says
-what to do. It tries things out where it can, changes nothing and leaves nothing
-behind. What it cannot find out is reported as unknown; most checks need root.
+kernel, the cgroups, the policy's devices and the agent. For each problem it
+says what to do. It tries things out where it can, changes nothing and leaves
+nothing behind. What it cannot find out is reported as unknown; most checks
+need root.
 
 Exits with 0 if there is no problem and with 1 if there is one; with --strict
 also with 1 if there is a warning, or something that is unknown.`,

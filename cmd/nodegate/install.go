@@ -25,13 +25,13 @@ func installCommand() *cobra.Command {
 		Short: "Put nodegate on this node",
 		Long: `Copies the programs, adds the runtime handler "nodegate" to the runtime's
 configuration, turns NRI and its default validator on, and adds a systemd unit,
-the wrapper's configuration and, if there is none, a policy that grants nothing.
-What is already correct stays. If it does not understand a file, it refuses and
-says what to write by hand. Either all of it is done or nothing.
+the wrapper's configuration and, if there is none, a policy that grants
+nothing. What is already correct stays. If it does not understand a file, it
+refuses and says what to write by hand. Either all of it is done or nothing.
 
 It starts the agent. It restarts the runtime only with --restart, and only if
-its configuration changed since its last start. nodegate uninstall undoes all of
-it. To upgrade, install again.
+its configuration changed since its last start. nodegate uninstall undoes all
+of it. To upgrade, install again.
 
 In a container that has the host's root at FOLDER, write --root FOLDER. Write
 --no-agent if the agent runs as a pod.

@@ -32,12 +32,12 @@ func renderSystemdCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "systemd",
 		Short: "Print the systemd properties that a node in a container needs",
-		Long: `A node can itself be a container, for example of systemd-nspawn. It can give its
-containers only what it was given. This command prints the systemd properties
-DevicePolicy=, DeviceAllow= and Delegate= that the policy's grants need, as a
-drop-in of the unit that starts the node or as options of systemd-run. Run it on
-the machine that starts the node. Comments, or stderr, name what systemd cannot
-express.
+		Long: `A node can itself be a container, for example of systemd-nspawn. It can give
+its containers only what it was given. This command prints the systemd
+properties DevicePolicy=, DeviceAllow= and Delegate= that the policy's grants
+need, as a drop-in of the unit that starts the node or as options of
+systemd-run. Run it on the machine that starts the node. Comments, or stderr,
+name what systemd cannot express.
 
 Globs are looked up on this machine. Each device also gets "m", since the agent
 or the OCI runtime makes the container's device node.

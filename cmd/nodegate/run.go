@@ -28,11 +28,13 @@ func runCommand() *cobra.Command {
 		Short: "Run the agent",
 		Long: `Registers with the container runtime over its NRI socket and adjusts containers
 by the policy, until it gets SIGTERM. It reloads the policy on SIGHUP and when
-its files change. A policy with errors is logged and does not replace the one in
-force. Two agents may run at once, as in a rolling update. It logs to stderr.
+its files change. A policy with errors is logged and does not replace the one
+in force. Two agents may run at once, as in a rolling update. It logs to
+stderr.
 
-Exits with 0 after SIGTERM or SIGINT, and with 1 if it cannot start, for example
-if the policy has errors. It waits for a runtime that is absent or restarts.`,
+Exits with 0 after SIGTERM or SIGINT, and with 1 if it cannot start, for
+example if the policy has errors. It waits for a runtime that is absent or
+restarts.`,
 		Example: `  nodegate run
   nodegate run --config ./policy.toml`,
 		Args: noArguments,

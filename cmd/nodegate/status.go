@@ -27,8 +27,8 @@ without what the policy would give them.
 
 Exits with 0 if the agent is ready, and with 1 if it is not or does not answer;
 with --strict also with 1 if a container is outdated or the files hold another
-policy. With --ready it prints one line, for a readiness probe: whether the agent
-is registered and has the policy of its files.`,
+policy. With --ready it prints one line, for a readiness probe: whether the
+agent is registered and has the policy of its files.`,
 		Example: `  nodegate status
   nodegate status -o json
   nodegate status --address unix:///run/nodegate/nodegate.sock --strict

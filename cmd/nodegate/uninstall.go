@@ -28,9 +28,9 @@ they cannot be told apart, it refuses and says what to do. The policy and
 runc.toml stay if they were changed. --purge removes them and the agent's
 directories; with --no-agent (the agent ran as a pod) only the directories.
 
-The programs stay while containers run under the wrapper, since the runtime needs
-it to stop them; uninstall again when they are gone. It waits for containers that
-are already stopping.
+The programs stay while containers run under the wrapper, since the runtime
+needs it to stop them; uninstall again when they are gone. It waits for
+containers that are already stopping.
 
 Exits with 0 when all is gone, and with 1 if something stays, or if nothing was
 changed because of an error.`,
