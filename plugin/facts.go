@@ -117,6 +117,9 @@ func (s *nriSubject) Container(*policy.Host) policy.Container {
 		out.Groups = policy.Is(u.GetAdditionalGids())
 	}
 	out.Namespaces = namespacesOf(ctr.GetLinux().GetNamespaces())
+	if p.runtime.Load().Has(change.TellsPIDNamespace) {
+		out.PIDNamespace = policy.PIDNamespaceOf(out.Namespaces, namespacesOf(pod.GetLinux().GetNamespaces()))
+	}
 	for _, m := range ctr.GetMounts() {
 		out.Mounts = append(out.Mounts, m.ToOCI(nil))
 		// The runtime makes it in a directory of the sandbox's.

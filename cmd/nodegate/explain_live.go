@@ -157,7 +157,7 @@ func (h *has) container(e *explainer, c *cri.Container, linux *specs.Linux) poli
 		given = h.record.Given
 	}
 	k := policy.Container{ID: c.ID, CgroupsPath: linux.CgroupsPath, PodSysctls: e.podSysctls(c),
-		HostNamespaces: policy.SharedNamespaces(c.PodNamespaces)}
+		HostNamespaces: policy.SharedNamespaces(c.PodNamespaces), PIDNamespace: policy.PIDNamespaceOf(linux.Namespaces, c.PodNamespaces)}
 	if p := h.parsed.Process; p != nil && e.runtime.Has(change.TellsUser) {
 		k.User, k.Groups = policy.Is(policy.User{UID: p.User.UID, GID: p.User.GID}), policy.Is(p.User.AdditionalGids)
 	}

@@ -77,6 +77,9 @@ func (c PodConfig) namespaceOptions() *runtimeapi.NamespaceOption {
 	if c.HostNetwork {
 		o.Network = runtimeapi.NamespaceMode_NODE
 	}
+	if c.ShareProcesses {
+		o.Pid = runtimeapi.NamespaceMode_POD
+	}
 	if c.HostPID {
 		o.Pid = runtimeapi.NamespaceMode_NODE
 	}

@@ -30,10 +30,12 @@ type PodConfig struct {
 	UIDMappings, GIDMappings []IDMapping
 
 	HostNetwork, HostPID, HostIPC bool
-	Privileged                    bool // one of the containers is privileged
-	Sysctls                       map[string]string
-	RunAsUser, RunAsGroup         *int64
-	SupplementalGroups            []int64
+	// ShareProcesses is shareProcessNamespace: true.
+	ShareProcesses        bool
+	Privileged            bool // one of the containers is privileged
+	Sysctls               map[string]string
+	RunAsUser, RunAsGroup *int64
+	SupplementalGroups    []int64
 
 	// Customize changes the request last, for what no field says.
 	Customize func(*runtimeapi.PodSandboxConfig)

@@ -52,6 +52,7 @@ func questions() []question {
 		{"limit", "memlock|nofile|core", limit},
 		{"size", "DIR", size},
 		{"mknod", "[-call mknod|mknodat] [-mode-bits N] [-dev-bits N] [-number-bits N] b|c|p|f|s PATH [MAJOR MINOR]", mknod},
+		{"mknod-by", "PID b|c|p|f|s PATH [MAJOR MINOR]", mknodBy},
 		{"sysctl", "NAME", sysctl},
 		{"mount", "FSTYPE DIR", mountNew},
 		{"key", "SERIAL", readKey},

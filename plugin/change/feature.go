@@ -26,6 +26,7 @@ const (
 	TellsSeccomp        // the container's own profile
 	TellsPID            // a process in the pod's namespaces
 	TellsHostNamespaces // which namespaces the pod shares with the node
+	TellsPIDNamespace   // the container's PID namespace: its own, another's, or the node's
 
 	Validates   // asks the plugin about the adjustment of all plugins
 	FailsClosed // refuses a container about which the plugin does not answer

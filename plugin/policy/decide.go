@@ -26,6 +26,7 @@ func (p *Policy) Decide(s Selection, f *Facts) (Decision, error) {
 	for i := range kinds {
 		wrong = Together(wrong, kinds[i].decide(&d))
 	}
+	wrong = Together(wrong, d.processes())
 	if wrong != nil {
 		return Decision{}, refused(wrong, Selection{}, d.out)
 	}

@@ -59,6 +59,9 @@ func (d *decider) cgroup() error {
 		return d.refuse(Unmet, "would get a writable cgroup by profile %q, which without a user namespace is safe only where cgroup2 is mounted with nsdelegate: set hostUsers: false in the pod's spec, or mount it so on the node (mount -o remount,nsdelegate %s)",
 			by, cgroupMount)
 	}
+	if err := d.cgroupProcesses(have.Value.Version, by); err != nil {
+		return err
+	}
 	for _, m := range d.facts.Container.Mounts {
 		at := absolute(m.Destination)
 		if m.Type != "cgroup" && (at == cgroupMount || strings.HasPrefix(at, cgroupMount+"/")) {
@@ -82,6 +85,23 @@ func (d *decider) cgroup() error {
 		return d.refuse(Internal, "would get a writable cgroup by profile %q, and nodegate cannot write to %s of the node: mount it read-write for the agent", by, have.Value.Mount)
 	}
 	return d.delegate(at)
+}
+
+// cgroupProcesses refuses a container that sees the node's processes on cgroup v1:
+// whoever may write a cgroup.procs there moves each process that it can name into
+// it, and the removal of the pod would wait for those of the node. cgroup v2 asks
+// for the cgroup that the process comes from as well.
+func (d *decider) cgroupProcesses(version CgroupVersion, by string) error {
+	in := d.facts.Container.PIDNamespace
+	switch {
+	case version != CgroupV1:
+		return nil
+	case !in.OK:
+		return d.refuse(UnknownFact, "would get a writable cgroup by profile %q, into which it could move the node's processes on cgroup v1 if it shares their PID namespace, and the runtime does not tell that", by)
+	case in.Value == NodePID:
+		return d.refuse(Unmet, "would get a writable cgroup by profile %q, into which it could move the node's processes on cgroup v1, since it shares their PID namespace: leave hostPID out of the pod's spec", by)
+	}
+	return nil
 }
 
 func cgroupMountOf(version CgroupVersion, at string) specs.Mount {

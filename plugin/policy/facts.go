@@ -39,8 +39,9 @@ type Container struct {
 	RuntimeShm bool
 	Devices    []specs.LinuxDevice
 	// DeviceRules are the device-cgroup rules of its own spec.
-	DeviceRules []specs.LinuxDeviceCgroup
-	Namespaces  []specs.LinuxNamespace // of its own spec
+	DeviceRules  []specs.LinuxDeviceCgroup
+	Namespaces   []specs.LinuxNamespace // of its own spec
+	PIDNamespace Known[PIDNamespace]
 	// CgroupsPath is linux.cgroupsPath of its spec; "" if unknown.
 	CgroupsPath string
 

@@ -89,7 +89,7 @@ func facts() *Facts {
 	return &Facts{
 		Request: Request{Namespace: "ci", Pod: "web-1", Container: "app", UserNamespace: Is(false)},
 		Container: Container{ID: "c0ffee", CgroupsPath: "/k8s.io/c0ffee", User: Is(User{UID: 1000, GID: 2000}),
-			HostNamespaces: Is([]specs.LinuxNamespaceType{})},
+			HostNamespaces: Is([]specs.LinuxNamespaceType{}), PIDNamespace: Is(OwnPID)},
 		Host: Host{Cgroup: Is(Cgroup{Version: CgroupV2, Mount: "/sys/fs/cgroup"})},
 	}
 }

@@ -67,6 +67,7 @@ func TestRuntimeHas(t *testing.T) {
 		{change.TellsUser, []string{"containerd/2.3.0", "cri-o/1.36.3"}, []string{"containerd/2.2.9", "cri-o/1.35.0"}},
 		{change.TellsSeccomp, []string{"containerd/2.3.0"}, []string{"containerd/2.2.9", "cri-o/1.37.0", "cri-o/1.40.0"}},
 		{change.TellsPID | change.TellsHostNamespaces, []string{"containerd/1.7.0"}, []string{"cri-o/1.37.0"}},
+		{change.TellsPIDNamespace, []string{"containerd/1.7.0", "containerd/2.4.2", "cri-o/1.32.0", "cri-o/1.37.0"}, []string{"podman/5.0.0"}},
 		{change.FailsClosed, nil, []string{"containerd/2.4.2", "cri-o/1.37.0"}},
 	} {
 		for _, name := range slices.Concat(tc.yes, tc.no) {

@@ -34,13 +34,14 @@ var lowest = Row{NRI: "0.2.0", Features: change.DeliversBasics}
 // 0.4: https://github.com/containerd/nri/releases/tag/v0.4.0
 const (
 	basics   = change.DeliversBasics
-	always   = change.TellsPID | change.TellsHostNamespaces // containerd
+	always   = change.TellsPID | change.TellsHostNamespaces | change.TellsPIDNamespace // containerd
 	since0_4 = basics | change.DeliversRlimits
 	// Seccomp is replaced whole, so it takes a runtime that tells the old one.
 	since0_10 = since0_4 | change.DeliversAccess | change.DeliversDeviceRules | change.DeliversUserNamespaceDevices |
 		change.DeliversNamespaces | change.DeliversSeccomp | change.Validates
 	since0_12 = since0_10 | change.DeliversSysctls
 	cdi       = change.DeliversCDI
+	pid       = change.TellsPIDNamespace
 	tells     = change.TellsUser | change.TellsSeccomp
 	tried     = basics | change.DeliversAccess | change.DeliversDeviceRules | change.DeliversUserNamespaceDevices |
 		change.DeliversCDI | change.DeliversNamespaces | change.TellsUser
@@ -68,12 +69,12 @@ var containerd = []Row{
 // namespaces are told of it. From its sources:
 // https://github.com/cri-o/cri-o/blob/v1.36.0/server/nri-api.go
 var crio = []Row{
-	{version{1, 32, 0}, "0.9.0", since0_4, 0},
-	{version{1, 33, 0}, "0.9.1", since0_4, 0},
-	{version{1, 34, 0}, "0.10.0", since0_10 | cdi, 0},
-	{version{1, 35, 0}, "0.11.0", since0_10 | cdi, 0},
-	{version{1, 36, 0}, "0.11.0", since0_10 | cdi | change.TellsUser, tried},
-	{version{1, 37, 0}, "0.12.0", since0_12 | cdi | change.TellsUser, tried},
+	{version{1, 32, 0}, "0.9.0", since0_4 | pid, 0},
+	{version{1, 33, 0}, "0.9.1", since0_4 | pid, 0},
+	{version{1, 34, 0}, "0.10.0", since0_10 | pid | cdi, 0},
+	{version{1, 35, 0}, "0.11.0", since0_10 | pid | cdi, 0},
+	{version{1, 36, 0}, "0.11.0", since0_10 | pid | cdi | change.TellsUser, tried},
+	{version{1, 37, 0}, "0.12.0", since0_12 | pid | cdi | change.TellsUser, tried},
 }
 
 // Rows returns what is known of a runtime, oldest first; none for one that is

@@ -43,7 +43,8 @@ func (p *Pod) Request(c *Container, namespace, handler string) policy.Request {
 // is one that tells who the container's user is.
 func (p *Pod) Facts(c *Container, tells bool) policy.Container {
 	out := policy.Container{ID: ContainerID, HostNamespaces: policy.Is(p.HostNamespaces), Mounts: p.mounts(c),
-		CgroupsPath: CgroupsPath, Namespaces: p.namespaces()}
+		CgroupsPath: CgroupsPath, Namespaces: p.namespaces(c)}
+	out.PIDNamespace = policy.PIDNamespaceOf(out.Namespaces, p.namespaces(&Container{}))
 	if tells {
 		out.User, out.Groups, out.Overrides = policy.Is(c.User), policy.Is(c.Groups), policy.Is(c.overrides())
 	}

@@ -32,6 +32,7 @@ type podSpec struct {
 	HostNetwork      bool  `yaml:"hostNetwork"`
 	HostPID          bool  `yaml:"hostPID"`
 	HostIPC          bool  `yaml:"hostIPC"`
+	ShareProcesses   *bool `yaml:"shareProcessNamespace"`
 	RuntimeClassName text  `yaml:"runtimeClassName"`
 	SecurityContext  struct {
 		RunAsUser      *int64  `yaml:"runAsUser"`
@@ -54,6 +55,7 @@ type podSpec struct {
 
 type container struct {
 	Name            text        `yaml:"name"`
+	Target          text        `yaml:"targetContainerName"`
 	RestartPolicy   text        `yaml:"restartPolicy"`
 	Env             []entry     `yaml:"env"`
 	SecurityContext confinement `yaml:"securityContext"`

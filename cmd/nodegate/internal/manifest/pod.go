@@ -32,6 +32,7 @@ type Pod struct {
 	UserNamespace       bool
 	CgroupNamespace     bool                       // each container has its own: not told by a manifest
 	HostNamespaces      []specs.LinuxNamespaceType // that it shares with the node
+	ShareProcesses      bool                       // its containers are in the PID namespace of its sandbox
 	Sysctls             map[string]string
 	Containers          []Container // as they are created: init containers first
 	Hints               []string    // what was probably meant otherwise
@@ -40,6 +41,7 @@ type Pod struct {
 // Container is one container of a pod.
 type Container struct {
 	Name, Type string // Type is "container", "init", "sidecar" or "ephemeral"
+	Target     string // whose PID namespace an ephemeral container joins
 
 	User       policy.User
 	UserKnown  bool     // else it is the image's, which no manifest tells
@@ -84,7 +86,7 @@ func (d *document) pod(n *yaml.Node, kind string) {
 // add completes a pod. n is its object and raw its spec, as written.
 func (d *document) add(p Pod, n *yaml.Node, meta *metadata, spec *podSpec, raw *yaml.Node) {
 	if line, have, meant := misspelt(raw, "containers", "initContainers", "ephemeralContainers", "hostUsers",
-		"hostNetwork", "hostPID", "hostIPC", "runtimeClassName", "securityContext"); have != "" {
+		"hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "runtimeClassName", "securityContext"); have != "" {
 		d.bad(d.line(line), "%s is no field of a pod's spec: write %s", have, meant)
 		return
 	}
@@ -101,6 +103,10 @@ func (d *document) add(p Pod, n *yaml.Node, meta *metadata, spec *podSpec, raw *
 	if spec.HostNetwork {
 		p.HostNamespaces = append(p.HostNamespaces, specs.NetworkNamespace, specs.UTSNamespace)
 	}
+	if spec.HostPID {
+		p.HostNamespaces = append(p.HostNamespaces, specs.PIDNamespace)
+	}
+	p.ShareProcesses = spec.ShareProcesses != nil && *spec.ShareProcesses
 	if spec.HostIPC {
 		p.HostNamespaces = append(p.HostNamespaces, specs.IPCNamespace)
 	}
@@ -204,7 +210,7 @@ func strayRequests(p *Pod) []string {
 
 func containerOf(kind string, c *container, pod *podSpec) Container {
 	own, shared := &c.SecurityContext, &pod.SecurityContext
-	out := Container{Name: string(c.Name), Type: kind, Privileged: own.Privileged, Unmasked: own.ProcMount == "Unmasked"}
+	out := Container{Name: string(c.Name), Type: kind, Target: string(c.Target), Privileged: own.Privileged, Unmasked: own.ProcMount == "Unmasked"}
 	if uid := first(own.RunAsUser, shared.RunAsUser); uid != nil {
 		out.User.UID, out.UserKnown = uint32(*uid), true
 	}

@@ -32,7 +32,7 @@ func (p *Pod) Spec(c *Container, denied []string) *specs.Spec {
 			Sysctl:      p.Sysctls,
 			Seccomp:     c.Seccomp(denied),
 			CgroupsPath: CgroupsPath,
-			Namespaces:  p.namespaces(),
+			Namespaces:  p.namespaces(c),
 			Devices:     devices,
 			Resources:   &specs.LinuxResources{Devices: append([]specs.LinuxDeviceCgroup{{Allow: c.Privileged, Access: "rwm"}}, rules...)},
 		},
@@ -48,13 +48,17 @@ func (p *Pod) Spec(c *Container, denied []string) *specs.Spec {
 	return spec
 }
 
-func (p *Pod) namespaces() []specs.LinuxNamespace {
+func (p *Pod) namespaces(c *Container) []specs.LinuxNamespace {
 	var out []specs.LinuxNamespace
 	for _, kind := range []specs.LinuxNamespaceType{specs.PIDNamespace, specs.IPCNamespace, specs.UTSNamespace,
 		specs.MountNamespace, specs.NetworkNamespace, specs.CgroupNamespace, specs.UserNamespace} {
 		if !slices.Contains(p.HostNamespaces, kind) && (kind != specs.UserNamespace || p.UserNamespace) &&
 			(kind != specs.CgroupNamespace || p.CgroupNamespace) {
-			out = append(out, specs.LinuxNamespace{Type: kind})
+			n := specs.LinuxNamespace{Type: kind}
+			if kind == specs.PIDNamespace && (p.ShareProcesses || c.Target != "") {
+				n.Path = "/proc/PID/ns/pid" // of the sandbox, or of the target
+			}
+			out = append(out, n)
 		}
 	}
 	return out
