@@ -17,11 +17,19 @@ import (
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/install"
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/config/lint"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
+// checkOptions are the flags of check.
+type checkOptions struct {
+	config, output string
+	strict         bool
+	names          []string // of runtimes
+	runtimes       []runtimes.Runtime
+}
+
 func checkCommand() *cobra.Command {
-	var path, output string
-	var strict bool
+	o := checkOptions{}
 	cmd := &cobra.Command{
 		Use:   "check [PATH...]",
 		Short: "Check a policy for errors and risky rules",
@@ -33,20 +41,31 @@ above:
 
   # nodegate:accept CODE REASON
 
-PATH is a policy file, or a directory with a config.toml. Without a PATH the
-file of --config is read. Files in conf.d beside it are read too.
+What depends on the runtime is checked for every supported release, or for those
+that --runtime names.
+
+PATH is a policy file, or a directory with a config.toml. Without a PATH the file
+of --config is read. Files in conf.d beside it are read too.
 
 Exits with 0 if there are no errors and with 1 if there are any; with --strict,
 also if there are warnings that no comment accepts.`,
 		Example: `  nodegate check
   nodegate check --strict policies/*.toml
+  nodegate check --strict --runtime containerd/2.4.2 ./policy.toml
   nodegate check -o json ./policy.toml`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 0 && cmd.Flags().Changed("config"):
 				return &usageError{cmd.CommandPath(), "write either a PATH or --config"}
-			case output != "text" && output != "table" && output != "json":
-				return &usageError{cmd.CommandPath(), fmt.Sprintf("there is no output %q: write text or json", output)}
+			case o.output != "text" && o.output != "table" && o.output != "json":
+				return &usageError{cmd.CommandPath(), fmt.Sprintf("there is no output %q: write text or json", o.output)}
+			}
+			for _, name := range o.names {
+				r, err := runtimes.Parse(name)
+				if err != nil {
+					return &usageError{cmd.CommandPath(), "--runtime " + err.Error()}
+				}
+				o.runtimes = append(o.runtimes, r)
 			}
 			return nil
 		},
@@ -56,22 +75,24 @@ also if there are warnings that no comment accepts.`,
 				if info, err := os.Stat(arg); err == nil && info.IsDir() {
 					arg = filepath.Join(arg, "config.toml")
 				}
-				policies = append(policies, checkPolicy(arg))
+				policies = append(policies, checkPolicy(arg, o.runtimes))
 			}
 			if len(args) == 0 {
-				policies = append(policies, checkPolicy(path))
+				policies = append(policies, checkPolicy(o.config, o.runtimes))
 			}
-			if output != "json" {
+			if o.output != "json" {
 				writeFindings(cmd.OutOrStdout(), policies)
 			} else if err := writeJSON(cmd.OutOrStdout(), checkedAll{1, policies}); err != nil {
 				return fmt.Errorf("writing the findings: %w", err)
 			}
-			return failure(policies, strict)
+			return failure(policies, o.strict)
 		},
 	}
-	configFlag(cmd, &path)
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "the `format`: text (table is the same) or json")
-	cmd.Flags().BoolVar(&strict, "strict", false, "fail on warnings too")
+	configFlag(cmd, &o.config)
+	f := cmd.Flags()
+	f.StringVarP(&o.output, "output", "o", "text", "the `format`: text (table is the same) or json")
+	f.BoolVar(&o.strict, "strict", false, "fail on warnings too")
+	f.StringArrayVar(&o.names, "runtime", nil, "a runtime's `name/version` that nodes run; may be repeated (default: all that are supported)")
 	return cmd
 }
 
@@ -87,7 +108,7 @@ type checked struct {
 	Findings []lint.Finding `json:"findings"`
 }
 
-func checkPolicy(path string) checked {
+func checkPolicy(path string, on []runtimes.Runtime) checked {
 	p := checked{Path: path, Findings: []lint.Finding{}}
 	c, err := config.Load(path)
 	var all config.Errors
@@ -98,7 +119,7 @@ func checkPolicy(path string) checked {
 		p.Failed = err.Error() // no line to put it to
 	default:
 		p.Hash = c.Hash
-		p.Findings = append(p.Findings, lint.Check(c)...)
+		p.Findings = append(p.Findings, lint.Check(c, on...)...)
 		if install.At("/").Forgets(path, c.Runtime.Handlers) {
 			p.Findings = append(p.Findings, forgotten(c))
 		}

@@ -28,7 +28,7 @@ var (
 		"/dev/nbd[0-9]*", "/dev/rbd[0-9]*", "/dev/drbd[0-9]*", "/dev/pmem[0-9]*", "/dev/mtd[0-9]*", "/dev/mtdblock[0-9]*",
 		"/dev/disk/*/*", "/dev/block/*", "/dev/sg[0-9]*", "/dev/bsg/*",
 		"/dev/zvol/*/*", "/dev/zvol/*/*/*", "/dev/longhorn/*", "/dev/ublkb[0-9]*", "/dev/dasd[a-z]*", "/dev/cciss/*", "/dev/ida/*",
-		"/dev/rssd[a-z]*", "/dev/loop[0-9]*p[0-9]*", "/dev/etherd/e*",
+		"/dev/drbd/by-*/*/*", "/dev/rbd/*/*", "/dev/stratis/*/*", "/dev/zram[0-9]*", "/dev/rssd[a-z]*", "/dev/loop[0-9]*p[0-9]*", "/dev/etherd/e*",
 	}
 	diskNames = []string{"/dev/sda", "/dev/sda1", "/dev/sdb", "/dev/vda", "/dev/vda1", "/dev/xvda", "/dev/nvme0n1", "/dev/nvme0n1p1",
 		"/dev/mmcblk0", "/dev/mmcblk0p1", "/dev/md0", "/dev/dm-0", "/dev/mapper/root", "/dev/disk/by-id/a", "/dev/sg0", "/dev/bsg/0:0:0:0"}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
 // Severity says how much a finding matters.
@@ -46,9 +47,13 @@ func (f Finding) String() string {
 }
 
 // Check returns what there is to say about a policy, by file and line. Findings that a
-// comment in the policy accepts are among them, with its reason.
-func Check(c *config.Config) []Finding {
-	l := &linter{config: c, profiles: map[string]*config.Profile{}, seen: map[Finding]bool{}}
+// comment in the policy accepts are among them, with its reason. on are the runtimes
+// that the policy is for; without any, those that are supported.
+func Check(c *config.Config, on ...runtimes.Runtime) []Finding {
+	if len(on) == 0 {
+		on = Supported()
+	}
+	l := &linter{config: c, runtimes: on, profiles: map[string]*config.Profile{}, seen: map[Finding]bool{}}
 	for i := range c.Profiles {
 		l.profiles[c.Profiles[i].Name] = &c.Profiles[i]
 	}
@@ -89,6 +94,7 @@ func Count(findings []Finding) (bySeverity map[Severity]int, accepted int) {
 
 type linter struct {
 	config   *config.Config
+	runtimes []runtimes.Runtime
 	profiles map[string]*config.Profile
 	found    []Finding
 	seen     map[Finding]bool
@@ -97,6 +103,7 @@ type linter struct {
 func (l *linter) profile(p *config.Profile) {
 	at := func(key string) config.Place { return l.config.ProfilePlace(p.Name, key) }
 	l.devices(p, at)
+	l.tmpfs(p, at)
 	l.deviceRules(p, at)
 	l.idle(p, at)
 	l.sysctls(p, at)
@@ -109,6 +116,7 @@ func (l *linter) grant(g *view) {
 	l.capabilities(g)
 	l.unmeetable(g)
 	l.always(g)
+	l.alwaysOnEach(g)
 	l.deniedOnRequest(g)
 	l.accepted(g)
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
 var update = flag.Bool("update", false, "write what is found as what is wanted")
@@ -46,13 +47,58 @@ func load(t *testing.T, file string) *config.Config {
 	return c
 }
 
+func newest(t *testing.T) runtimes.Runtime {
+	t.Helper()
+	r, err := runtimes.Parse(runtimes.Newest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// A grant by which pods start on one release and not on another: only the releases
+// that the nodes run count.
+func TestAlwaysOnEachRuntime(t *testing.T) {
+	ping, err := config.Parse("c", []byte("version = 1\n[[grants]]\nprofiles = [\"ping\"]\nnamespaces = [\"*\"]\napply = \"always\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := Check(ping, newest(t)); len(found) > 0 {
+		t.Errorf("on the newest: %v", found)
+	}
+	c := load(t, "testdata/always_runtime/has.toml")
+	for version, want := range map[string]string{
+		"containerd/1.7.35": "always_runtime always_runtime every_namespace",
+		"containerd/2.2.9":  "always_runtime every_namespace",
+		"containerd/2.3.7":  "every_namespace", // a device for everybody
+		"containerd/2.4.2":  "every_namespace",
+		"other/1.0":         "always_runtime always_runtime every_namespace",
+	} {
+		r, err := runtimes.Parse(version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var codes []string
+		for _, f := range Check(c, r) {
+			codes = append(codes, f.Code)
+		}
+		if got := strings.Join(codes, " "); got != want {
+			t.Errorf("%s: %q, want %q", version, got, want)
+		}
+	}
+}
+
 // Each kind of finding has a policy that has it, and a near twin that has nothing
 // of its code.
 func TestFindings(t *testing.T) {
 	for _, k := range All {
 		t.Run(k.Code, func(t *testing.T) {
 			var text strings.Builder
-			found := Check(load(t, filepath.Join("testdata", k.Code, "has.toml")))
+			on := []runtimes.Runtime{newest(t)}
+			if k.Code == "always_runtime" {
+				on = nil // all that are supported
+			}
+			found := Check(load(t, filepath.Join("testdata", k.Code, "has.toml")), on...)
 			for _, f := range found {
 				fmt.Fprintln(&text, f)
 			}
@@ -61,7 +107,7 @@ func TestFindings(t *testing.T) {
 			if !slices.ContainsFunc(found, of) {
 				t.Error("the policy that has it does not")
 			}
-			twin := Check(load(t, filepath.Join("testdata", k.Code, "not.toml")))
+			twin := Check(load(t, filepath.Join("testdata", k.Code, "not.toml")), on...)
 			for _, f := range twin {
 				if f.Severity == Warning || of(f) {
 					t.Errorf("the twin has %s", f)
@@ -85,8 +131,13 @@ func TestSamples(t *testing.T) {
 	if err != nil || len(files) < 4 {
 		t.Fatalf("found %q: %v", files, err)
 	}
-	for _, file := range append(files, "../../hack/demo/policy.toml", "../deploy/config.toml") {
-		for _, f := range Check(load(t, file)) {
+	const demo = "../../hack/demo/policy.toml"
+	for _, file := range append(files, demo, "../deploy/config.toml") {
+		var on []runtimes.Runtime
+		if file == demo {
+			on = append(on, newest(t)) // that it runs
+		}
+		for _, f := range Check(load(t, file), on...) {
 			if f.Accepted == "" {
 				t.Errorf("%s: %s", file, f)
 			}
@@ -100,7 +151,8 @@ func TestBuiltIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	apply := map[string]string{"no-mknod": "always"}
-	known := map[string]string{"mknod": "mknod_capability"} // it is what it is
+	// They are what they are.
+	known := map[string]string{"mknod": "mknod_capability", "no-mknod": "always_runtime"}
 	for _, p := range c.Profiles {
 		text := fmt.Sprintf("version = 1\n[[grants]]\nprofiles = [%q]\nnamespaces = [\"a\"]\n", p.Name)
 		if apply[p.Name] != "" {

@@ -9,16 +9,18 @@ import (
 	"strings"
 )
 
-// namespaces looks at globs of grants that hand something over. One that only takes
-// away, or sets up the container itself, may well be for everybody.
+// namespaces looks at globs of grants that hand something over, or by which pods that
+// did not ask for anything can be refused. One that only takes away, or sets up the
+// container itself, may well be for everybody.
 func (l *linter) namespaces(g *view) {
-	if !g.has(gives) {
-		return
-	}
+	gives, refuses := g.has(gives), l.mayRefuse(g)
 	for i, glob := range g.Namespaces {
 		key := fmt.Sprintf("namespaces[%d]", i)
 		what := fmt.Sprintf("grants[%d].namespaces has %q", g.index, glob)
 		switch {
+		case strings.Trim(glob, "*") == "" && refuses:
+			l.add("every_namespace", g.at(key), what+", and pods of kube-system too can be refused for it", "name the namespaces")
+		case !gives:
 		case strings.Trim(glob, "*") == "":
 			l.add("every_namespace", g.at(key), what, "name the namespaces")
 		case strings.ContainsAny(glob, `*?[\`):
