@@ -16,8 +16,6 @@ import (
 )
 
 var (
-	// cdiName is a qualified device name of the Container Device Interface.
-	cdiName     = regexp.MustCompile(`^[A-Za-z]([A-Za-z0-9_.-]*[A-Za-z0-9])?/[A-Za-z]([A-Za-z0-9_.-]*[A-Za-z0-9])?=[A-Za-z0-9]([A-Za-z0-9_.:-]*[A-Za-z0-9])?$`)
 	envName     = regexp.MustCompile(`^[._a-zA-Z][-._a-zA-Z0-9]*$`) // Kubernetes' rule, less a first -, with which NRI removes
 	sysctlName  = regexp.MustCompile(`^[a-z0-9_-]+(\.[a-zA-Z0-9_-]+)+$`)
 	placeholder = regexp.MustCompile(`\{[^{}]*\}?|\}`)
@@ -27,7 +25,7 @@ var (
 // each node, and those come and go.
 func (p *profile) cdi() {
 	for _, it := range p.table.list("cdi_devices", `"vendor.com/class=name"`) {
-		if !cdiName.MatchString(it.value) {
+		if !policy.IsCDIName(it.value) {
 			p.table.doc.bad(it.path, `is %q: write the device's qualified name, as in "vendor.com/class=name"`, it.value)
 		}
 		p.CDIDevices = append(p.CDIDevices, it.value)

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/install"
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/manifest"
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/config/lint"
 	"github.com/nodegate/nodegate/plugin/runtimes"
@@ -26,6 +27,9 @@ type checkOptions struct {
 	strict         bool
 	names          []string // of runtimes
 	runtimes       []runtimes.Runtime
+	podFiles       []string
+	namespace      string // of pods that name none
+	pods           []manifest.Pod
 }
 
 func checkCommand() *cobra.Command {
@@ -42,7 +46,9 @@ above:
   # nodegate:accept CODE REASON
 
 What depends on the runtime is checked for every supported release, or for those
-that --runtime names.
+that --runtime names. --pods finds annotations in manifests that ask for something
+and that nobody reads: those of other tools that no grant accepts, and keys that
+are nearly nodegate's.
 
 PATH is a policy file, or a directory with a config.toml. Without a PATH the file
 of --config is read. Files in conf.d beside it are read too.
@@ -52,6 +58,7 @@ also if there are warnings that no comment accepts.`,
 		Example: `  nodegate check
   nodegate check --strict policies/*.toml
   nodegate check --strict --runtime containerd/2.4.2 ./policy.toml
+  kubectl get pods -A -o yaml | nodegate check --pods -
   nodegate check -o json ./policy.toml`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
@@ -70,28 +77,31 @@ also if there are warnings that no comment accepts.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			unreadable := o.readPods(cmd)
 			policies := []checked{}
 			for _, arg := range args {
 				if info, err := os.Stat(arg); err == nil && info.IsDir() {
 					arg = filepath.Join(arg, "config.toml")
 				}
-				policies = append(policies, checkPolicy(arg, o.runtimes))
+				policies = append(policies, o.check(arg))
 			}
 			if len(args) == 0 {
-				policies = append(policies, checkPolicy(o.config, o.runtimes))
+				policies = append(policies, o.check(o.config))
 			}
 			if o.output != "json" {
 				writeFindings(cmd.OutOrStdout(), policies)
 			} else if err := writeJSON(cmd.OutOrStdout(), checkedAll{1, policies}); err != nil {
 				return fmt.Errorf("writing the findings: %w", err)
 			}
-			return failure(policies, o.strict)
+			return errors.Join(unreadable, failure(policies, o.strict))
 		},
 	}
 	configFlag(cmd, &o.config)
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "text", "the `format`: text (table is the same) or json")
 	f.BoolVar(&o.strict, "strict", false, "fail on warnings too")
+	f.StringArrayVar(&o.podFiles, "pods", nil, "name what the pods of this manifest `file` ask for and nobody reads; - reads stdin; may be repeated")
+	f.StringVarP(&o.namespace, "namespace", "n", "", "the `namespace` of pods that name none")
 	f.StringArrayVar(&o.names, "runtime", nil, "a runtime's `name/version` that nodes run; may be repeated (default: all that are supported)")
 	return cmd
 }
@@ -108,7 +118,7 @@ type checked struct {
 	Findings []lint.Finding `json:"findings"`
 }
 
-func checkPolicy(path string, on []runtimes.Runtime) checked {
+func (o *checkOptions) check(path string) checked {
 	p := checked{Path: path, Findings: []lint.Finding{}}
 	c, err := config.Load(path)
 	var all config.Errors
@@ -119,7 +129,8 @@ func checkPolicy(path string, on []runtimes.Runtime) checked {
 		p.Failed = err.Error() // no line to put it to
 	default:
 		p.Hash = c.Hash
-		p.Findings = append(p.Findings, lint.Check(c, on...)...)
+		p.Findings = append(p.Findings, lint.Check(c, o.runtimes...)...)
+		p.Findings = append(p.Findings, o.unread(c)...)
 		if install.At("/").Forgets(path, c.Runtime.Handlers) {
 			p.Findings = append(p.Findings, forgotten(c))
 		}

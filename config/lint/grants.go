@@ -92,7 +92,11 @@ func (l *linter) accepted(g *view) {
 	offersCgroup := g.has(func(p *config.Profile) bool { return p.CgroupWritable })
 	for i, family := range g.Accept {
 		what, write, offers := "a device at a path", "write devices without a glob, or with container_path", offersDevice
-		if family == policy.WritableCgroups {
+		switch family {
+		case policy.CDI, policy.CDINvidia:
+			what, write = "cdi_devices", "write a profile with cdi_devices"
+			offers = g.has(func(p *config.Profile) bool { return len(p.CDIDevices) > 0 })
+		case policy.WritableCgroups:
 			what, write, offers = `cgroup = "writable"`, `write a profile with cgroup = "writable"`, offersCgroup
 		}
 		if !offers {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+	"strings"
 )
 
 // asked compares a device that the container gets with what another tool's
@@ -24,6 +25,9 @@ func (d *decider) asked(n node, mode fs.FileMode, owner [2]string) error {
 		note := func(what, asked, given string) {
 			d.note(LeftOut, n.profile, fmt.Sprintf("%s %s of device %q, which annotation %q asks for: the profile gives it %s %s",
 				what, asked, n.target, a.key, what, given))
+		}
+		if without := strings.ReplaceAll(a.device.Access, "m", ""); unionAccess(n.access, without) != unionAccess(n.access, "") {
+			note("access", a.device.Access, n.access)
 		}
 		if want := a.device.Mode; want.OK && want.Value != mode {
 			note("mode", fmt.Sprintf("%04o", uint32(want.Value)), fmt.Sprintf("%04o", uint32(mode)))

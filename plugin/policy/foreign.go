@@ -4,6 +4,7 @@
 package policy
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -22,19 +23,57 @@ const (
 	DevicesNRI          Family = "devices.nri.io"           // the same, as it was called before
 	DevicesGKE          Family = "devices.gke.io"           // GKE's device injector
 	WritableCgroups     Family = "writable-cgroups.noderesource.dev"
+	DevicesCRIO         Family = "devices.crio.io"             // CRI-O's own
+	DevicesCRIOOld      Family = "io.kubernetes.cri-o.Devices" // the same, as it was called before
+	CDINvidia           Family = "nvidia.cdi.k8s.io"           // nvidia-container-runtime's
+	CDI                 Family = "cdi.k8s.io"                  // of runtimes that read it from pods
 )
 
-var families = [...]Family{DevicesNodeResource, DevicesNRI, DevicesGKE, WritableCgroups}
+var families = [...]Family{DevicesNodeResource, DevicesNRI, DevicesGKE, WritableCgroups, DevicesCRIO, DevicesCRIOOld, CDINvidia, CDI}
+
+// keyForm is how the keys of a family look.
+type keyForm int
+
+const (
+	podKeys       keyForm = iota // bare, /pod or /container.NAME
+	containerKeys                // /container.NAME
+	oneKey                       // bare, for every container
+	anyKeys                      // /ANYTHING, all of them, for every container
+)
+
+func (f Family) keys() keyForm {
+	switch f {
+	case DevicesGKE:
+		return containerKeys
+	case DevicesCRIO, DevicesCRIOOld:
+		return oneKey
+	case CDINvidia, CDI:
+		return anyKeys
+	}
+	return podKeys
+}
+
+// maxValue bounds the value of an annotation of the family, in bytes; of all its
+// keys together where all of them hold.
+func (f Family) maxValue() int {
+	switch form := f.keys(); {
+	case form == oneKey || form == anyKeys:
+		return maxList
+	case f == WritableCgroups:
+		return maxName // "true" or "false"
+	}
+	return maxRequest
+}
 
 // Families returns all families that a grant can accept.
 func Families() []Family { return slices.Clone(families[:]) }
 
 // tools are the families by the tool that reads them: of the annotations of one
 // tool the most specific holds, and of two alike that of the first family.
-var tools = [...][]Family{{DevicesNodeResource, DevicesNRI}, {DevicesGKE}, {WritableCgroups}}
+var tools = [...][]Family{{DevicesNodeResource, DevicesNRI}, {DevicesGKE}, {WritableCgroups}, {DevicesCRIO, DevicesCRIOOld}, {CDINvidia}, {CDI}}
 
 // familySet is a set of families, a bit for each.
-type familySet uint8
+type familySet uint16
 
 func setOf(list []Family) familySet {
 	var set familySet
@@ -53,6 +92,8 @@ func (s familySet) has(f Family) bool { return s&setOf([]Family{f}) != 0 }
 // profile say, and is never taken.
 type AskedDevice struct {
 	Path         string
+	Source       string // the host's path, where the annotation says it
+	Access       string // "" if it is not written
 	Type         string // "" if it is not written
 	Major, Minor Known[int64]
 	Mode         Known[fs.FileMode]
@@ -70,13 +111,19 @@ type DeviceReader interface {
 type ask struct {
 	family Family
 	key    string       // of the annotation
-	device *AskedDevice // nil for a writable cgroup
+	device *AskedDevice // nil for what else is asked for
+	cdi    string       // the qualified name of a CDI device
 }
 
 // what says what is asked for, in a sentence.
 func (a *ask) what() string {
-	if a.device == nil {
+	switch {
+	case a.cdi != "":
+		return "CDI device " + quote(a.cdi)
+	case a.device == nil:
 		return "a writable cgroup"
+	case a.device.Source != "" && a.device.Source != a.device.Path:
+		return fmt.Sprintf("device %s at %s", quote(a.device.Source), quote(a.device.Path))
 	}
 	return "device " + quote(a.device.Path)
 }
@@ -95,7 +142,7 @@ func (p *Policy) accepted(namespace string) familySet {
 
 // asks reads what others' annotations ask for on behalf of the container, as
 // far as a grant for its namespace accepts them.
-func (p *Policy) asks(r *Request, accepts familySet) ([]ask, *Refusal) {
+func (p *Policy) asks(r *Request, accepts familySet) (_ []ask, refusal *Refusal) {
 	if accepts == 0 || len(r.Annotations) == 0 {
 		return nil, nil
 	}
@@ -109,11 +156,36 @@ func (p *Policy) asks(r *Request, accepts familySet) ([]ask, *Refusal) {
 		if found.rank == 0 {
 			continue
 		}
-		asks, refusal := p.readAsks(r, family, &found)
-		if refusal != nil {
-			return nil, refusal
+		each := []annotation{found}
+		if family.keys() == anyKeys {
+			if each, refusal = r.each(family); refusal != nil {
+				return nil, refusal
+			}
 		}
-		all = append(all, asks...)
+		for i := range each {
+			asks, refusal := p.readAsks(r, family, &each[i])
+			if refusal != nil {
+				return nil, refusal
+			}
+			all = append(all, asks...)
+		}
+	}
+	return all, nil
+}
+
+// each returns the annotations of a family whose keys hold all together, sorted.
+func (r *Request) each(f Family) ([]annotation, *Refusal) {
+	var all []annotation
+	size := 0
+	for key, value := range r.Annotations {
+		if r.rank(string(f), key) > 0 {
+			all = append(all, annotation{key: key, value: value, rank: 1})
+			size += len(value)
+		}
+	}
+	slices.SortFunc(all, func(a, b annotation) int { return strings.Compare(a.key, b.key) })
+	if size > f.maxValue() || len(all) > maxKeys {
+		return nil, r.Refuse(BadRequest, "has %d annotations %q of %d bytes together: write at most %d of %d", len(all), string(f)+"/…", size, maxKeys, f.maxValue())
 	}
 	return all, nil
 }
@@ -141,18 +213,27 @@ func (r *Request) effective(tool []Family, accepts familySet) (Family, annotatio
 // forms lists how a family's annotation can be written.
 func forms(f Family) string {
 	container := quote(string(f)+"/container.") + " and the container's name"
-	if f == DevicesGKE {
+	switch f.keys() {
+	case containerKeys:
 		return container
+	case oneKey:
+		return quote(string(f))
+	case anyKeys:
+		return quote(string(f)+"/") + " and a name"
 	}
 	return quote(string(f)+"/pod") + ", or " + container
 }
 
 func (p *Policy) readAsks(r *Request, family Family, from *annotation) ([]ask, *Refusal) {
 	switch {
-	case len(from.value) > maxRequest:
-		return nil, r.Refuse(BadRequest, "has an annotation %q of %d bytes: write at most %d", from.key, len(from.value), maxRequest)
+	case len(from.value) > family.maxValue():
+		return nil, r.Refuse(BadRequest, "has an annotation %q of %d bytes: write at most %d", clip(from.key, maxName), len(from.value), family.maxValue())
 	case family == WritableCgroups:
 		return r.readSwitch(family, from)
+	case family.keys() == anyKeys:
+		return r.readCDI(family, from)
+	case family.keys() == oneKey:
+		return r.readPaths(family, from)
 	case p.devices == nil:
 		return nil, r.Refuse(Internal, "has an annotation %q, which cannot be read here", from.key)
 	}
@@ -171,7 +252,7 @@ func (p *Policy) readAsks(r *Request, family Family, from *annotation) ([]ask, *
 				from.key, quote(d.Path))
 		}
 		if !slices.Contains(devices[:i], *d) {
-			asks = append(asks, ask{family, from.key, d})
+			asks = append(asks, ask{family: family, key: from.key, device: d})
 		}
 	}
 	return asks, nil
@@ -211,9 +292,19 @@ func (p *Policy) Unread(r *Request) []string {
 	accepts := p.accepted(r.Namespace)
 	var keys []string
 	for _, family := range families {
-		if found := r.find(string(family)); found.rank > 0 && !accepts.has(family) {
+		if accepts.has(family) {
+			continue
+		}
+		if family.keys() == anyKeys {
+			for key := range r.Annotations {
+				if r.rank(string(family), key) > 0 {
+					keys = append(keys, key)
+				}
+			}
+		} else if found := r.find(string(family)); found.rank > 0 {
 			keys = append(keys, found.key)
 		}
 	}
+	slices.Sort(keys)
 	return keys
 }

@@ -87,12 +87,15 @@ func (p *Policy) offers(grants []*grant, a *ask, handler string) []offer {
 
 // offers reports whether the effects hold the very thing that is asked for.
 func (e *effects) offers(a *ask) bool {
-	if a.device == nil {
+	switch {
+	case a.cdi != "":
+		return slices.Contains(e.cdiDevices, a.cdi)
+	case a.device == nil:
 		return e.cgroupWritableBy != ""
 	}
 	return slices.ContainsFunc(e.devices, func(d sourcedDevice) bool {
 		at, ok := d.rule.Offers()
-		return ok && at == a.device.Path
+		return ok && at == a.device.Path && (a.device.Source == "" || a.device.Source == d.rule.Path)
 	})
 }
 
@@ -130,7 +133,7 @@ func (e *effects) rights() int {
 
 // besides counts what the effects give beside what is asked for.
 func (e *effects) besides(asks []ask) int {
-	n := len(e.deviceRules) + len(e.cdiDevices) + len(e.seccomp) + len(e.sysctls) + len(e.env) + len(e.tmpfs) + len(e.rlimits) +
+	n := len(e.deviceRules) + len(e.seccomp) + len(e.sysctls) + len(e.env) + len(e.tmpfs) + len(e.rlimits) +
 		len(e.capabilities.Add) + len(e.capabilities.Drop)
 	for _, d := range e.devices {
 		at, ok := d.rule.Offers()
@@ -138,8 +141,13 @@ func (e *effects) besides(asks []ask) int {
 			n++
 		}
 	}
+	for _, name := range e.cdiDevices {
+		if !slices.ContainsFunc(asks, func(a ask) bool { return a.cdi == name }) {
+			n++
+		}
+	}
 	for _, given := range []bool{e.procUnmasked, e.adoptDevicesBy != "",
-		e.cgroupWritableBy != "" && !slices.ContainsFunc(asks, func(a ask) bool { return a.device == nil })} {
+		e.cgroupWritableBy != "" && !slices.ContainsFunc(asks, func(a ask) bool { return a.device == nil && a.cdi == "" })} {
 		if given {
 			n++
 		}
@@ -181,6 +189,9 @@ func (p *Policy) notOffered(r *Request, a *ask) *Refusal {
 
 // offered lists what could be asked for instead.
 func (e *effects) offered(a *ask) []string {
+	if a.cdi != "" {
+		return e.cdiDevices
+	}
 	var all []string
 	for _, d := range e.devices {
 		if at, ok := d.rule.Offers(); ok && a.device != nil {

@@ -20,6 +20,13 @@ const (
 // list, far below what Kubernetes lets a pod carry.
 const maxRequest = 4096
 
+// maxList bounds the value of an annotation that is a list with commas, in bytes, and
+// maxKeys how many of a family hold together.
+const (
+	maxList = 1024
+	maxKeys = 16
+)
+
 // maxName bounds what a refusal repeats of a name, in bytes.
 const maxName = 80
 
@@ -32,28 +39,48 @@ func (r *Request) Compact() Request {
 	if !r.asksAnything() {
 		return out
 	}
-	keep := func(key, value string) {
+	keep := func(key, value string, most int) {
 		if key == "" {
 			return
 		}
 		if out.Annotations == nil {
 			out.Annotations = map[string]string{}
 		}
-		if len(value) > maxRequest { // refused whatever else it says
-			value = strings.Clone(value[:maxRequest+1])
+		if len(value) > most { // refused whatever else it says
+			value = strings.Clone(value[:most+1])
 		}
 		out.Annotations[key] = value
 	}
 	keepOf := func(base string) {
+		if Family(base).keys() == anyKeys {
+			r.keepEach(Family(base), keep)
+			return
+		}
 		found := r.find(base)
-		keep(found.key, found.value)
-		keep(found.odd, "") // one is enough to be refused for
+		keep(found.key, found.value, Family(base).maxValue())
+		keep(found.odd, "", 0) // one is enough to be refused for
 	}
 	keepOf(AnnotationBare)
 	for _, family := range families {
 		keepOf(string(family))
 	}
 	return out
+}
+
+// keepEach keeps the annotations of a family whose keys hold all together: all of
+// them, or so many that they are refused.
+func (r *Request) keepEach(f Family, keep func(key, value string, most int)) {
+	count, size := 0, 0
+	for key, value := range r.Annotations {
+		if r.rank(string(f), key) == 0 {
+			continue
+		}
+		if count++; count > maxKeys+1 || size > f.maxValue() {
+			return
+		}
+		size += min(len(value), f.maxValue()+1)
+		keep(key, value, f.maxValue())
+	}
 }
 
 // asksAnything reports whether there is an annotation that may be part of a request, in
@@ -133,6 +160,16 @@ func (r *Request) rank(base, key string) int {
 	}
 	name, ofContainer := strings.CutPrefix(rest, "/container.")
 	switch {
+	case base == string(DevicesCRIO) || base == string(DevicesCRIOOld):
+		if rest == "" {
+			return 1
+		}
+		return meansNothing
+	case base == string(CDINvidia) || base == string(CDI):
+		if len(rest) > 1 {
+			return 1
+		}
+		return meansNothing
 	case ofContainer && canBeName(name):
 		if name == r.Container {
 			return 3
