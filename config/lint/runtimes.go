@@ -63,7 +63,7 @@ func features(g *view, p *config.Profile, k *change.Kind) change.Features {
 		if d.Access != "rw" && d.Access != "rwm" {
 			need |= change.DeliversAccess
 		}
-		if d.UID.OfProcess || d.GID.OfProcess {
+		if d.UID.Of == policy.OfProcess || d.GID.Of == policy.OfProcess {
 			need |= change.TellsUser
 		}
 	}
