@@ -56,7 +56,7 @@ var All = []Kind{
 		"Put the device elsewhere, or the tmpfs."},
 	{"tmpfs_never", Warning, "a tmpfs where every container has a mount already",
 		"the container's own mount stays, so nothing comes of it",
-		"Leave it out. For a larger `/dev/shm` give the pod an `emptyDir` of `medium: Memory` there."},
+		"Leave it out."},
 	// Capabilities.
 	{"host_capability", Warning, "a capability that is as good as root on the node, for pods without a user namespace",
 		"without a user namespace it is the node's own",

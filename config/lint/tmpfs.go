@@ -8,15 +8,16 @@ import (
 	"slices"
 
 	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/plugin/policy"
 )
 
 // tmpfs finds those that a mount of the runtime's or the kubelet's is always in the
-// way of.
+// way of. Shared memory is not among them: a tmpfs there takes its place.
 func (l *linter) tmpfs(p *config.Profile, at at) {
-	for i, path := range p.Tmpfs {
-		if slices.Contains(taken, path) {
+	for i, t := range p.Tmpfs {
+		if t.Path != policy.SharedMemory && slices.Contains(taken, t.Path) {
 			key := fmt.Sprintf("tmpfs[%d]", i)
-			l.add("tmpfs_never", at(key), fmt.Sprintf("%s is %q", where(p, key), path), "leave it out")
+			l.add("tmpfs_never", at(key), fmt.Sprintf("%s is %q", where(p, key), t.Path), "leave it out")
 		}
 	}
 }
