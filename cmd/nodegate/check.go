@@ -45,13 +45,13 @@ above:
 
   # nodegate:accept CODE REASON
 
-What depends on the runtime is checked for every supported release, or for those
-that --runtime names. --pods finds annotations in manifests that ask for something
-and that nobody reads: those of other tools that no grant accepts, and keys that
-are nearly nodegate's.
+What depends on the runtime is checked for every supported release, or for
+those that --runtime names. --pods finds annotations in manifests that ask for
+something and that nobody reads: those of other tools that no grant accepts, and
+keys that are nearly nodegate's.
 
-PATH is a policy file, or a directory with a config.toml. Without a PATH the file
-of --config is read. Files in conf.d beside it are read too.
+PATH is a policy file, or a directory with a config.toml. Without a PATH the
+file of --config is read. Files in conf.d beside it are read too.
 
 Exits with 0 if there are no errors and with 1 if there are any; with --strict,
 also if there are warnings that no comment accepts.`,
