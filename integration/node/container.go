@@ -136,8 +136,16 @@ func (c *Container) Remove(ctx context.Context) error {
 	if _, err := c.pod.node.cri.StopContainer(ctx, &runtimeapi.StopContainerRequest{ContainerId: c.ID, Timeout: 5}); err != nil {
 		return fmt.Errorf("stopping container %q: %w", c.Config.Name, err)
 	}
-	if _, err := c.pod.node.cri.RemoveContainer(ctx, &runtimeapi.RemoveContainerRequest{ContainerId: c.ID}); err != nil {
-		return fmt.Errorf("removing container %q: %w", c.Config.Name, err)
+	// On a slow machine containerd may learn of the end a moment after the stop.
+	for {
+		_, err := c.pod.node.cri.RemoveContainer(ctx, &runtimeapi.RemoveContainerRequest{ContainerId: c.ID})
+		if err == nil {
+			break
+		}
+		if !strings.Contains(err.Error(), "still running") || ctx.Err() != nil {
+			return fmt.Errorf("removing container %q: %w", c.Config.Name, err)
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 	c.pod.mu.Lock()
 	delete(c.pod.containers, c.ID)
