@@ -11,8 +11,14 @@ import (
 	"github.com/nodegate/nodegate/integration/machines"
 )
 
-// policy grants every built-in profile to namespace "ci".
+// policy grants built-in profiles to namespace "ci", and what podman needs beside "nested"
+// below a containerd with the limits of its own unit: docs/nested.md.
 const policy = `version = 1
+[profiles.podman]
+rlimits = { nofile = "1048576" }
+[[grants]]
+namespaces = ["ci"]
+profiles = ["podman"]
 [[grants]]
 namespaces = ["ci"]
 profiles = ["ping"]

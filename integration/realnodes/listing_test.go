@@ -18,7 +18,8 @@ for root in /etc /usr/local /opt /var/lib/nodegate /root /run/nodegate /run/nri 
 	find "$root" -type f -not -path '/root/*' -exec md5sum {} +
 done
 for dir in / /run /var/lib /usr /dev; do
-	find "$dir" -mindepth 1 -maxdepth 1 -printf '%p %y\n'
+	# Of the pods' network, from the first pod on.
+	find "$dir" -mindepth 1 -maxdepth 1 -not -path /run/netns -not -path /var/lib/cni -printf '%p %y\n'
 done
 systemctl list-unit-files --no-legend --plain | sed 's/^/unit file /'
 systemctl list-units --all --no-legend --plain --type=service,socket,target,path,timer -o json |

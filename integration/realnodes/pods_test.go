@@ -5,8 +5,7 @@ package realnodes
 
 import (
 	"testing"
-
-	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"time"
 
 	"github.com/nodegate/nodegate/integration/internal/it"
 	"github.com/nodegate/nodegate/integration/node"
@@ -36,23 +35,12 @@ func installedPods(t *testing.T) {
 	n := attach(t)
 	for _, handler := range []string{"", "nodegate"} {
 		for _, userns := range []bool{false, true} {
-			pod := node.PodConfig{Namespace: "ci", UserNamespace: userns, Handler: handler, Annotations: it.AskFor("fuse,tun,ping,no-mknod")}
-			it.ExpectEach(t, it.Run(t, n, pod, node.ContainerConfig{Seccomp: node.SeccompRuntimeDefault}), granted)
+			began := time.Now()
+			pod := it.RunPod(t, n, node.PodConfig{Namespace: "ci", UserNamespace: userns, Handler: handler, Annotations: it.AskFor("fuse,tun,ping,no-mknod")})
+			it.ExpectEach(t, it.RunContainer(t, pod, node.ContainerConfig{Seccomp: node.SeccompRuntimeDefault}), granted)
+			ran := time.Since(began)
+			it.Remove(t, pod)
+			t.Logf("handler %q, user namespace %v: ran after %.1f s, gone after %.1f s", handler, userns, ran.Seconds(), time.Since(began).Seconds())
 		}
 	}
-}
-
-// removeAll removes every pod that containerd knows, as the kubelet does with those that it
-// has not started itself, and returns how many there were.
-func removeAll(t *testing.T, n *node.Node) int {
-	t.Helper()
-	pods, err := n.CRI().ListPodSandbox(t.Context(), &runtimeapi.ListPodSandboxRequest{})
-	it.Must(t, err)
-	for _, p := range pods.GetItems() {
-		_, err := n.CRI().StopPodSandbox(t.Context(), &runtimeapi.StopPodSandboxRequest{PodSandboxId: p.GetId()})
-		it.Must(t, err)
-		_, err = n.CRI().RemovePodSandbox(t.Context(), &runtimeapi.RemovePodSandboxRequest{PodSandboxId: p.GetId()})
-		it.Must(t, err)
-	}
-	return len(pods.GetItems())
 }
