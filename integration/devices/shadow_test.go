@@ -4,6 +4,7 @@
 package devices
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,7 +18,7 @@ import (
 )
 
 // A shadow node belongs to the root of its pod's user namespace, in directories that
-// let others pass but not look, and goes with its container.
+// let that root pass but not look, and goes with its container.
 func TestShadowNodes(t *testing.T) {
 	it.NeedDevices(t, "/dev/fuse", "/dev/net/tun")
 	n := it.SharedNode(t)
@@ -28,9 +29,10 @@ func TestShadowNodes(t *testing.T) {
 	one := it.RunContainer(t, p, node.ContainerConfig{Name: "one"})
 	two := it.RunContainer(t, p, node.ContainerConfig{Name: "two"})
 
-	for _, dir := range []string{g.Shadows, filepath.Join(g.Shadows, one.ID)} {
-		if st := hostStat(t, dir); st.Mode&0o7777 != 0o711 || st.Uid != 0 {
-			t.Errorf("%s has mode %o and belongs to uid %d, want 711 and 0", dir, st.Mode&0o7777, st.Uid)
+	for dir, want := range map[string]string{g.Shadows: "711 0:0", filepath.Join(g.Shadows, one.ID): "710 0:400000"} {
+		st := hostStat(t, dir)
+		if got := fmt.Sprintf("%o %d:%d", st.Mode&0o7777, st.Uid, st.Gid); got != want {
+			t.Errorf("%s has mode and owner %s, want %s", dir, got, want)
 		}
 	}
 	nodes := nodesOf(t, g, one)

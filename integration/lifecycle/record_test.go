@@ -31,7 +31,7 @@ func TestLifecycleRecord(t *testing.T) {
 		filepath.Join(g.State, "decisions"):                 0o700 | os.ModeDir,
 		filepath.Join(g.State, "decisions", one.ID+".json"): 0o600,
 		g.Shadows:                        0o711 | os.ModeDir,
-		filepath.Join(g.Shadows, one.ID): 0o711 | os.ModeDir,
+		filepath.Join(g.Shadows, one.ID): 0o710 | os.ModeDir,
 	} {
 		info, err := os.Lstat(path)
 		if err != nil {
