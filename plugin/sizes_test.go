@@ -145,7 +145,8 @@ func TestAttackEndedPods(t *testing.T) {
 		return received(t, p, &api.RunPodSandboxRequest{Pod: sizedPod(id, bytes)}, &api.RunPodSandboxRequest{})
 	}
 	started := 0
-	for ; started < 1000 && run(fmt.Sprint("p", started), MaxPodBytes) == nil; started++ {
+	for started < 1000 && run(fmt.Sprint("p", started), MaxPodBytes) == nil {
+		started++
 	}
 	if started*MaxPodBytes > freeBytes || (started+1)*MaxPodBytes <= freeBytes {
 		t.Errorf("%d started", started)

@@ -35,7 +35,7 @@ func run(ctx context.Context, args []string) error {
 	case len(args) > 2 && args[0] == "run":
 		return command(ctx, args[1], args[2:])
 	}
-	return errors.New("usage: machine build [SYSTEM...] | machine run SYSTEM COMMAND...")
+	return errors.New("write machine build [SYSTEM...], or machine run SYSTEM COMMAND [ARGUMENT...]")
 }
 
 func build(ctx context.Context, names []string) error {

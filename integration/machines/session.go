@@ -117,6 +117,7 @@ func (m *Machine) stream(ctx context.Context, c wire.Command, stdin io.Reader, o
 // Dial connects with a socket of the machine, e.g. "unix", "/run/containerd/containerd.sock".
 func (m *Machine) Dial(ctx context.Context, network, address string) (io.ReadWriteCloser, error) {
 	in, out := io.Pipe()
+	//nolint:bodyclose // the connection that is returned closes it
 	r, err := m.post(ctx, wire.DialPath, url.Values{"network": {network}, "address": {address}}, nil, in)
 	if err != nil {
 		return nil, fmt.Errorf("connecting with %s of the machine: %w", address, err)

@@ -5,7 +5,7 @@ package policy
 
 import "github.com/nodegate/nodegate/plugin/change"
 
-// Adjustment and the other parts of a decision are as package change has them.
+// The parts of a decision are those of package change.
 type (
 	Adjustment       = change.Adjustment
 	Device           = change.Device

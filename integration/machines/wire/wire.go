@@ -111,8 +111,10 @@ func (c *Conn) Close() error {
 	return c.Port.Close()
 }
 
-// LocalAddr and RemoteAddr name the port.
-func (c *Conn) LocalAddr() net.Addr  { return addr{} }
+// LocalAddr names the port.
+func (c *Conn) LocalAddr() net.Addr { return addr{} }
+
+// RemoteAddr names the port, as LocalAddr does.
 func (c *Conn) RemoteAddr() net.Addr { return addr{} }
 
 type addr struct{}
