@@ -74,6 +74,7 @@ func (p *profile) read() {
 	p.CgroupWritable = t.choice("cgroup", "writable") != ""
 	p.tmpfs()
 	p.ProcUnmasked = t.choice("proc_mount", "unmasked", "default") == "unmasked"
+	p.apparmor()
 	p.dotsInName()
 	t.finish()
 	if len(t.doc.errors) == before && p.gives() == 0 {

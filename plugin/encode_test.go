@@ -113,9 +113,10 @@ func TestWhatAnOldRuntimeCannotCarryIsNamed(t *testing.T) {
 		Env:          map[string]string{"container": "oci"},
 		Namespaces:   []rspec.LinuxNamespaceType{rspec.CgroupNamespace},
 		ProcUnmasked: true,
+		AppArmor:     "unconfined",
 	}
 	always := []string{"the ownership of /dev/modem", "the capabilities CAP_MKNOD", "the drop of CAP_NET_RAW"}
-	last := []string{"an unmasked /proc"}
+	last := []string{"an unmasked /proc", "the AppArmor profile unconfined"}
 	namespace := []string{"a cgroup namespace of its own"}
 	sysctl := []string{"the sysctl net.ipv4.ping_group_range"}
 	for runtime, want := range map[string][][]string{

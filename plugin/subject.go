@@ -88,6 +88,9 @@ func gather(h *host.Host, req *policy.Request, sel policy.Selection, s Subject) 
 	if sel.NeedsCgroup() {
 		facts.Host.Cgroup = h.Cgroup()
 	}
+	if name, needed := sel.AppArmor(); needed {
+		facts.Host.AppArmor = host.AppArmor(name)
+	}
 	if req.UserNamespace.Value {
 		facts.Host.UIDMap, facts.Host.GIDMap = s.IDMaps()
 	} else {

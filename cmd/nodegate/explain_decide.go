@@ -74,7 +74,7 @@ func (e *explainer) decide(s *subject) (outcome, error) {
 	for _, r := range plan.Decision.Reasons {
 		switch r.Code {
 		case policy.Granted:
-		case policy.CannotOpen:
+		case policy.CannotOpen, policy.MayConfine:
 			out.explained.Warnings = append(out.explained.Warnings, r.Text)
 		default:
 			out.explained.Reasons = append(out.explained.Reasons, r.Text)

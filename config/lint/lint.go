@@ -114,6 +114,7 @@ func (l *linter) grant(g *view) {
 	l.namespaces(g)
 	l.narrowing(g)
 	l.capabilities(g)
+	l.apparmor(g)
 	l.unmeetable(g)
 	l.always(g)
 	l.alwaysOnEach(g)

@@ -70,6 +70,10 @@ var All = []Kind{
 	{"idle_capability", Info, "a capability that a user namespace makes worthless",
 		"the kernel asks for it in the node's own user namespace, which the pod is not in",
 		"Leave it out, unless software only looks whether it has it."},
+	// AppArmor.
+	{"unconfined", Warning, "`apparmor = \"unconfined\"` for pods without a user namespace",
+		"the container's root is the node's, and AppArmor no longer keeps it from files of /proc and /sys and from mounts",
+		"Write `requires = { user_namespace = true }` in the profile, or an AppArmor profile that allows what is needed."},
 	// Namespaces and conditions.
 	{"every_namespace", Warning, "a grant to every namespace",
 		"whoever may create a pod anywhere, and whoever may create a namespace, has it",

@@ -32,6 +32,8 @@ type Adjustment struct {
 	// Namespaces are new ones of the container's own, by type.
 	Namespaces   []specs.LinuxNamespaceType `json:"namespaces,omitempty"`
 	ProcUnmasked bool                       `json:"procUnmasked,omitempty"`
+	// AppArmor is the name of a profile, or Unconfined.
+	AppArmor string `json:"appArmor,omitempty"`
 	// Cgroup is handed over by the agent, before the container starts.
 	Cgroup *CgroupDelegation `json:"cgroup,omitempty"`
 }

@@ -39,6 +39,7 @@ func everything() Adjustment {
 		Namespaces:   []specs.LinuxNamespaceType{specs.CgroupNamespace},
 		Cgroup:       &CgroupDelegation{Path: "/sys/fs/cgroup/k8s.io/x", UID: 65536, GID: 65536},
 		ProcUnmasked: true,
+		AppArmor:     "nodegate-mounts",
 	}
 }
 
@@ -68,6 +69,7 @@ process.env = container=oci
 linux.namespaces + cgroup
 node = /sys/fs/cgroup/k8s.io/x owned by 65536:65536 before the start
 linux.maskedPaths - everything, linux.readonlyPaths too
+process.apparmorProfile = nodegate-mounts
 `; got != want {
 		t.Errorf("got%swant%s", got, want)
 	}

@@ -48,7 +48,7 @@ const (
 // kinds is the table, in the order in which changes are listed.
 var kinds = []*Kind{
 	KindDevices, KindShadowNodes, KindMounts, KindUnmounts, KindDeviceRules, KindCDIDevices, KindAdoptDevices,
-	KindCapabilities, KindSeccomp, KindSysctls, KindRlimits, KindEnv, KindNamespaces, KindCgroup, KindProc,
+	KindCapabilities, KindSeccomp, KindSysctls, KindRlimits, KindEnv, KindNamespaces, KindCgroup, KindProc, KindAppArmor,
 }
 
 // Kinds returns all kinds of change.

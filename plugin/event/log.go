@@ -20,7 +20,7 @@ func Log(ctx context.Context, o *Event) {
 	}
 	for _, r := range o.Reasons {
 		level := log.DebugLevel
-		if r.Code == policy.CannotOpen {
+		if r.Code == policy.CannotOpen || r.Code == policy.MayConfine {
 			level = log.WarnLevel
 		}
 		l.WithFields(log.Fields{"reason": r.Code, "profile": r.Profile}).Log(level, r.Text)

@@ -44,6 +44,7 @@ var appliers = map[*change.Kind]func(spec *node, a *change.Adjustment) error{
 	change.KindEnv:          applyEnv,
 	change.KindNamespaces:   applyNamespaces,
 	change.KindProc:         applyProc,
+	change.KindAppArmor:     applyAppArmor,
 }
 
 func apply(spec *node, a *change.Adjustment) error {

@@ -10,8 +10,6 @@ import (
 	"io/fs"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/nodegate/nodegate/plugin/change"
 )
 
 // bundle is an open bundle directory and the spec in it.
@@ -48,7 +46,7 @@ func (b *bundle) close() { _ = unix.Close(b.dir) }
 
 // save writes the spec, if it changed, and what exec is to change in this
 // container: both or neither.
-func (b *bundle) save(id string, change change.Capabilities) error {
+func (b *bundle) save(id string, change processChange) error {
 	files := staged{dir: b.dir}
 	defer files.discard()
 	err := stageExecChange(&files, id, change)

@@ -24,21 +24,36 @@ const execChangeName = "nodegate.json"
 
 // execChange is that file.
 type execChange struct {
-	Version      int                 `json:"version"`
-	ContainerID  string              `json:"containerId"`
+	Version     int    `json:"version"`
+	ContainerID string `json:"containerId"`
+	processChange
+}
+
+// processChange is the part of an adjustment that every process of a container
+// is given by its own.
+type processChange struct {
 	Capabilities change.Capabilities `json:"capabilities"`
+	AppArmor     string              `json:"appArmor,omitempty"`
+}
+
+func processChangeOf(a *change.Adjustment) processChange {
+	return processChange{Capabilities: a.Capabilities, AppArmor: a.AppArmor}
+}
+
+func (c *processChange) empty() bool {
+	return len(c.Capabilities.Add) == 0 && len(c.Capabilities.Drop) == 0 && c.AppArmor == ""
 }
 
 // stageExecChange writes the file, if it does not say so already, and removes
 // one that is no longer true.
-func stageExecChange(files *staged, id string, change change.Capabilities) error {
-	if len(change.Add) == 0 && len(change.Drop) == 0 {
+func stageExecChange(files *staged, id string, change processChange) error {
+	if change.empty() {
 		if _, err := readAll(files.dir, execChangeName, maxConfig, nil); errors.Is(err, unix.ENOENT) {
 			return nil
 		}
 		return ignoreGone(unix.Unlinkat(files.dir, execChangeName, 0))
 	}
-	text := append(encode(execChange{Version: 1, ContainerID: id, Capabilities: change}), '\n')
+	text := append(encode(execChange{Version: 1, ContainerID: id, processChange: change}), '\n')
 	if have, err := readAll(files.dir, execChangeName, maxConfig, nil); err == nil && bytes.Equal(have, text) {
 		return nil
 	}
@@ -50,8 +65,8 @@ var errOthers = errors.New("it is another container's bundle")
 
 // readExecChange reads what create left in the bundle of a container: an empty
 // change if it left none, errOthers if what is there is another container's.
-func readExecChange(bundle, id string) (change.Capabilities, error) {
-	var none change.Capabilities
+func readExecChange(bundle, id string) (processChange, error) {
+	var none processChange
 	file := path.Join(bundle, execChangeName)
 	var st unix.Stat_t
 	data, err := readAll(unix.AT_FDCWD, file, maxConfig, &st)
@@ -61,7 +76,7 @@ func readExecChange(bundle, id string) (change.Capabilities, error) {
 	case err != nil:
 		return none, err
 	case int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0:
-		return none, fmt.Errorf("%q can be written by others: they could choose capabilities", file)
+		return none, fmt.Errorf("%q can be written by others: they could choose capabilities and AppArmor profiles", file)
 	}
 	var change execChange
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -75,11 +90,11 @@ func readExecChange(bundle, id string) (change.Capabilities, error) {
 	if change.ContainerID != id {
 		return none, fmt.Errorf("%q is of container %q: %w", file, change.ContainerID, errOthers)
 	}
-	return change.Capabilities, nil
+	return change.processChange, nil
 }
 
-// adjustProcess changes the capabilities in the file of exec's --process.
-func adjustProcess(file string, change change.Capabilities) error {
+// adjustProcess changes what is in the file of exec's --process.
+func adjustProcess(file string, change processChange) error {
 	var st unix.Stat_t
 	old, err := readAll(unix.AT_FDCWD, file, maxDocument, &st)
 	if err != nil {
@@ -89,7 +104,10 @@ func adjustProcess(file string, change change.Capabilities) error {
 	if err != nil {
 		return err
 	}
-	if err := changeCapabilities(process, change); err != nil {
+	if err := changeCapabilities(process, change.Capabilities); err != nil {
+		return err
+	}
+	if err := changeAppArmor(process, change.AppArmor); err != nil {
 		return err
 	}
 	changed := process.bytes()

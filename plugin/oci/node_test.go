@@ -162,6 +162,7 @@ func someOf(which uint16) *change.Adjustment {
 		func() { whole.Seccomp = []change.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1}} },
 		func() { whole.Seccomp = append(whole.Seccomp, change.SeccompRule{Syscalls: []string{"keyctl"}}) },
 		func() { whole.ProcUnmasked = true },
+		func() { whole.AppArmor = "unconfined" },
 		func() { whole.Mounts = append(whole.Mounts, mountOf("/run", "tmpfs"), mountOf("/dev/kvm", "/s/0")) },
 		func() { whole.ShadowNodes = []change.ShadowNode{kvm} },
 		func() { whole.AdoptDevices = []string{"/dev/kvm"} },

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/record"
 )
 
@@ -103,7 +102,7 @@ func create(config *Settings, configPath string, call Call) error {
 		if err := clampPing(b.spec); err != nil {
 			return err
 		}
-		return b.save(call.ID, change.Capabilities{})
+		return b.save(call.ID, processChange{})
 	}
 	if !who.needsRecord(config) {
 		return nil
@@ -122,7 +121,7 @@ func create(config *Settings, configPath string, call Call) error {
 	if err := ownShadowNodes(b.spec, found.Adjustment.ShadowNodes); err != nil {
 		return fmt.Errorf("%s: %w", who, err)
 	}
-	if err := b.save(call.ID, found.Adjustment.Capabilities); err != nil {
+	if err := b.save(call.ID, processChangeOf(&found.Adjustment)); err != nil {
 		return err
 	}
 	return store.Acknowledge(call.ID, found.Nonce)
@@ -174,7 +173,7 @@ func prepareExec(call Call) error {
 	if err != nil {
 		return fmt.Errorf("exec in container %q: what nodegate changed in it is not known: %w", call.ID, err)
 	}
-	if len(change.Add) == 0 && len(change.Drop) == 0 {
+	if change.empty() {
 		return nil
 	}
 	return adjustProcess(call.Process, change)
@@ -182,7 +181,7 @@ func prepareExec(call Call) error {
 
 // runningChange finds the bundle of a container that runs, and what create left
 // in it. containerd and Docker keep the log there; others do not.
-func runningChange(call Call) (change.Capabilities, error) {
+func runningChange(call Call) (processChange, error) {
 	if dir := path.Dir(call.Log); call.Log != "" && isBundle(dir) {
 		change, err := readExecChange(dir, call.ID)
 		if !errors.Is(err, errOthers) {
@@ -191,7 +190,7 @@ func runningChange(call Call) (change.Capabilities, error) {
 	}
 	dir, err := runningBundle(call.Root, call.ID)
 	if err != nil {
-		return change.Capabilities{}, err
+		return processChange{}, err
 	}
 	return readExecChange(dir, call.ID)
 }

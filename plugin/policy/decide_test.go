@@ -184,7 +184,7 @@ func TestDecideTheRest(t *testing.T) {
 	for _, a := range []Adjustment{
 		{Devices: make([]Device, 1)}, {DeviceRules: make([]specs.LinuxDeviceCgroup, 1)}, {ShadowNodes: make([]ShadowNode, 1)}, {CDIDevices: []string{""}},
 		{AdoptDevices: []string{""}}, {Mounts: make([]specs.Mount, 1)}, {Capabilities: Capabilities{Add: []string{""}}}, {Capabilities: Capabilities{Drop: []string{""}}},
-		{Seccomp: make([]SeccompRule, 1)}, {Sysctls: map[string]string{"": ""}}, {Env: map[string]string{"": ""}}, {ProcUnmasked: true}, {Namespaces: []specs.LinuxNamespaceType{""}}, {Cgroup: &CgroupDelegation{}},
+		{Seccomp: make([]SeccompRule, 1)}, {Sysctls: map[string]string{"": ""}}, {Env: map[string]string{"": ""}}, {ProcUnmasked: true}, {AppArmor: "web"}, {Namespaces: []specs.LinuxNamespaceType{""}}, {Cgroup: &CgroupDelegation{}},
 	} {
 		if a.Empty() {
 			t.Errorf("%s is called empty", dump(a))

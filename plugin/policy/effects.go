@@ -28,6 +28,7 @@ type effects struct {
 	rlimits, tmpfs   map[string]sourced
 	cgroupWritableBy string // as above
 	procUnmasked     bool
+	appArmor         sourced
 }
 
 // sourced is a value, the profile that it comes from, and the profile that the

@@ -76,6 +76,8 @@ type Host struct {
 	UIDMap, GIDMap Known[[]specs.LinuxIDMapping]
 	// Cgroup is unknown where no cgroups are mounted.
 	Cgroup Known[Cgroup]
+	// AppArmor is about Selection.AppArmor.
+	AppArmor Known[AppArmor]
 }
 
 // DeviceLookup answers one device pattern. No nodes and no error means that

@@ -128,6 +128,9 @@ func (e *effects) rights() int {
 	if e.procUnmasked {
 		n++
 	}
+	if e.appArmor.value != "" {
+		n++
+	}
 	return n
 }
 
@@ -146,7 +149,7 @@ func (e *effects) besides(asks []ask) int {
 			n++
 		}
 	}
-	for _, given := range []bool{e.procUnmasked, e.adoptDevicesBy != "",
+	for _, given := range []bool{e.procUnmasked, e.appArmor.value != "", e.adoptDevicesBy != "",
 		e.cgroupWritableBy != "" && !slices.ContainsFunc(asks, func(a ask) bool { return a.device == nil && a.cdi == "" })} {
 		if given {
 			n++

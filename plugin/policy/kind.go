@@ -24,7 +24,7 @@ type kind struct {
 // they are decided about.
 var kinds = []kind{
 	capabilitiesKind, procKind, envKind, devicesKind, deviceRulesKind, adoptKind, cdiKind,
-	sysctlsKind, rlimitsKind, tmpfsKind, cgroupKind, seccompKind,
+	sysctlsKind, rlimitsKind, tmpfsKind, cgroupKind, seccompKind, appArmorKind,
 }
 
 // Outline is what a profile changes by itself, without its includes, as far as

@@ -31,6 +31,7 @@ type Profile struct {
 	CgroupWritable bool
 	Tmpfs          []Tmpfs
 	ProcUnmasked   bool
+	AppArmor       string // the name of a profile, or change.Unconfined
 }
 
 // Tmpfs is a tmpfs that the container gets.

@@ -37,6 +37,8 @@ const (
 	LeftOut Code = "left_out" // a part was not needed or not possible
 	// CannotOpen warns of a device that the container's user gets and cannot open.
 	CannotOpen Code = "cannot_open"
+	// MayConfine warns of AppArmor, where it denies what a profile gives.
+	MayConfine Code = "may_confine"
 )
 
 // Reason is one step of the trail that a decision leaves.

@@ -91,6 +91,19 @@ func (s Selection) NeedsCgroup() bool {
 	})
 }
 
+// AppArmor reports whether Decide needs to know of the node's AppArmor, and of
+// which of its profiles, "" for none.
+func (s Selection) AppArmor() (profile string, needed bool) {
+	for _, k := range s.picks {
+		e := &k.profile.effects
+		if e.appArmor.value != "" {
+			return e.appArmor.value, true
+		}
+		needed = needed || e.mounts()
+	}
+	return "", needed
+}
+
 // Select matches grants and the pod's request. It returns a [*Refusal] if the
 // pod asks for what it may not have. A container that no grant concerns costs
 // a few map lookups and no allocation.

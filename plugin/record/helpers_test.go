@@ -62,6 +62,7 @@ func full(t testing.TB, id string) Record {
 		Env:          map[string]string{"container": "oci"},
 		Namespaces:   []specs.LinuxNamespaceType{specs.CgroupNamespace},
 		ProcUnmasked: true,
+		AppArmor:     "nodegate-mounts",
 		Cgroup:       &change.CgroupDelegation{Path: "/sys/fs/cgroup/x", UID: 100000},
 	}
 	return r
