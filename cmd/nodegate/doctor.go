@@ -57,7 +57,7 @@ also with 1 if there is a warning, or something that is unknown.`,
 	configFlag(cmd, &o.Policy)
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "the `format`: table or json")
 	cmd.Flags().BoolVar(&strict, "strict", false, "fail on warnings and unknown results too")
-	cmd.Flags().StringVar(&o.Endpoint, "runtime-endpoint", "", "the `socket` of the runtime's CRI (default: containerd's own, or that of k3s, RKE2 or k0s)")
+	cmd.Flags().StringVar(&o.Endpoint, "runtime-endpoint", "", "the `socket` of the runtime's CRI (default: containerd's, or that of k3s, RKE2, k0s, MicroK8s or CRI-O)")
 	cmd.Flags().StringVar(&o.WrapperConfig, "wrapper-config", "/etc/nodegate/runc.toml", "the `file` that nodegate-runc reads, on the node")
 	return cmd
 }

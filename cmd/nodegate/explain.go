@@ -72,7 +72,7 @@ line.`,
 	f.StringVarP(&o.namespace, "namespace", "n", "", "the `namespace` of manifests that name none")
 	f.StringVar(&o.handler, "handler", "", `the runtime `+"`handler`"+` of the pods (default: by their runtimeClassName)`)
 	f.StringVar(&o.runtime, "runtime", "", "the runtime's `name/version` (default: that of this node, or "+runtimes.Newest+")")
-	f.StringVar(&o.endpoint, "runtime-endpoint", "", "the runtime's CRI `socket` (default: containerd's)")
+	f.StringVar(&o.endpoint, "runtime-endpoint", "", "the runtime's CRI `socket` (default: containerd's or CRI-O's)")
 	f.StringVarP(&o.output, "output", "o", "table", "the `format`: "+strings.Join(explainFormats, ", "))
 	return cmd
 }

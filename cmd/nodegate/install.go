@@ -64,18 +64,19 @@ changed then, unless the error says otherwise.`,
 	}
 	rootFlag(cmd, &o.Root)
 	f := cmd.Flags()
-	f.StringVar(&o.Layout, "layout", "auto", "the `layout`, how containerd is run: "+strings.Join(install.Layouts, ", "))
-	f.StringVar(&o.Config, "config", "", "containerd's configuration `file` (default the layout's)")
+	f.StringVar(&o.Layout, "layout", "auto", "the `layout`, how containerd or CRI-O is run: "+strings.Join(install.Layouts, ", "))
+	f.StringVar(&o.Config, "config", "", "the runtime's configuration `file` (default the layout's)")
 	f.StringVar(&o.Containerd, "containerd-version", "", "containerd's `version`, where it cannot be asked")
 	f.StringVar(&o.Prefix, "prefix", "", "the `folder` for the programs (default /usr/local/bin, or /opt/nodegate/bin where /usr is read-only)")
 	f.StringVar(&o.From, "from", "", "the `folder` that nodegate and nodegate-runc are copied from (default that of this program)")
 	f.BoolVar(&o.DefaultRuntime, "default-runtime", false, "make the wrapper the runtime of all pods")
+	f.StringArrayVar(&o.Wrap, "wrap-runtime", nil, "a runtime `handler`, such as nvidia: add nodegate-HANDLER, which wraps its OCI runtime; may be repeated")
 	f.StringArrayVar(&o.Exempt, "exempt-namespace", nil, "a `namespace` whose pods start without an agent; may be repeated (default kube-system and nodegate)")
 	f.BoolVar(&o.EditManaged, "edit-managed", false, "edit a configuration whose head says that a tool manages it")
 	f.BoolVar(&noSystemd, "no-systemd", false, "do not add a systemd unit")
 	f.BoolVar(&o.NoAgent, "no-agent", false, "the agent runs as a pod: add no systemd unit and no policy")
 	agentFlags(cmd, &o.Agent)
-	f.BoolVar(&restart, "restart", false, "restart containerd and the agent, each if its files changed since it started")
+	f.BoolVar(&restart, "restart", false, "restart the runtime and the agent, each if its files changed since it started")
 	f.BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
 	return cmd
 }
@@ -151,15 +152,15 @@ func takeUp(ctx context.Context, s *systemd, plan *install.Plan, units []string)
 		return plan.Restarted()
 	}
 	if !plan.Reread {
-		return fmt.Errorf("containerd does not start with what was installed before: %w\nnodegate uninstall takes it away again", err)
+		return fmt.Errorf("%s does not start with what was installed before: %w\nnodegate uninstall takes it away again", plan.Runtime(), err)
 	}
 	if undo := plan.Undo(); undo != nil {
-		return fmt.Errorf("containerd does not start with this configuration: %w\nand it could not be put back: %w", err, undo)
+		return fmt.Errorf("%s does not start with this configuration: %w\nand it could not be put back: %w", plan.Runtime(), err, undo)
 	}
 	if again := s.restartRuntime(ctx, plan, units); again != nil {
-		return fmt.Errorf("containerd did not start with this configuration, and does not with its former one, which it has again: %w", errors.Join(err, again))
+		return fmt.Errorf("%s did not start with this configuration, and does not with its former one, which it has again: %w", plan.Runtime(), errors.Join(err, again))
 	}
-	return fmt.Errorf("all is as it was before: containerd did not start with this configuration, and runs with its former one again: %w", err)
+	return fmt.Errorf("all is as it was before: %s did not start with this configuration, and runs with its former one again: %w", plan.Runtime(), err)
 }
 
 // startAgent has systemd run the agent. One that runs goes on unless a restart is wanted
@@ -177,7 +178,7 @@ func startAgent(ctx context.Context, s *systemd, plan *install.Plan, o install.O
 	case restart:
 	case o.DefaultRuntime && plan.Reread:
 		// An agent that takes the default handler for the wrapper's would refuse it.
-		fmt.Fprintln(s.w, "Then start the agent: systemctl restart nodegate. One that runs refuses every pod until containerd is restarted.")
+		fmt.Fprintf(s.w, "Then start the agent: systemctl restart nodegate. One that runs refuses every pod until %s is restarted.\n", plan.Runtime())
 	case o.Unit:
 		s.start(ctx, "nodegate")
 		fmt.Fprintln(s.w, "An agent that ran before goes on as it is until: systemctl restart nodegate")

@@ -38,7 +38,7 @@ func newSystemd(ctx context.Context, w io.Writer, root string, restart, dryRun b
 	case dryRun, !restart && (root != "/" || !runs):
 		return s, nil
 	case !runs:
-		return nil, fmt.Errorf("--restart: %s is not the root of a machine that systemd runs (it has no /run/systemd/system): leave --restart out, and restart there what runs containerd", root)
+		return nil, fmt.Errorf("--restart: %s is not the root of a machine that systemd runs (it has no /run/systemd/system): leave --restart out, and restart the container runtime there", root)
 	}
 	var err error
 	if s.bus, err = install.At(root).Systemd(ctx); err != nil && restart {
@@ -155,7 +155,7 @@ func (s *systemd) running(ctx context.Context, units []string) ([]string, error)
 	case len(loaded) > 1:
 		return nil, fmt.Errorf("--restart: none of %s runs: start the one that is this node's", strings.Join(loaded, ", "))
 	}
-	return nil, fmt.Errorf("--restart: the host has no unit %s: leave --restart out, and restart what runs containerd there", strings.Join(units, ", "))
+	return nil, fmt.Errorf("--restart: the host has no unit %s: leave --restart out, and restart the container runtime there", strings.Join(units, ", "))
 }
 
 // startTime bounds what a restarted containerd takes until it listens: k3s starts a
@@ -184,7 +184,7 @@ func (s *systemd) restartRuntime(ctx context.Context, p *install.Plan, units []s
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("containerd does not listen again after %s: %s", startTime, state)
+			return fmt.Errorf("%s does not listen again after %s: %s", p.Runtime(), startTime, state)
 		case <-time.After(200 * time.Millisecond):
 		}
 	}

@@ -124,7 +124,7 @@ func forget(ctx context.Context, s *systemd, r *install.Removal, due bool, units
 	switch {
 	case len(units) > 0:
 		if err := s.restartRuntime(ctx, &r.Plan, units); err != nil {
-			return fmt.Errorf("the files are gone, and containerd was not restarted: %w", err)
+			return fmt.Errorf("the files are gone, and %s was not restarted: %w", r.Runtime(), err)
 		}
 	case due:
 		fmt.Fprintf(s.w, "For %s to take this up: systemctl restart %s\n", r.Runtime(), strings.Join(r.Units, " "))

@@ -21,6 +21,9 @@ const (
 	// whatever their names.
 	DropIns       = "/etc/crio/crio.conf.d"
 	DefaultSocket = "/var/run/crio/crio.sock"
+	// BuiltIn is the default_runtime of CRI-O 1.31 and later, with a table of its own
+	// where the files have none.
+	BuiltIn = "crun"
 )
 
 // The keys of its configuration.
@@ -94,6 +97,14 @@ func nonNil(m map[string]any) map[string]any {
 		return map[string]any{}
 	}
 	return m
+}
+
+// Default is the handler of pods that name none.
+func (s *Settings) Default() string {
+	if name, _ := Lookup[string](s.Doc, DefaultRuntime); name != "" {
+		return name
+	}
+	return BuiltIn
 }
 
 // Handler returns the table of a runtime handler.

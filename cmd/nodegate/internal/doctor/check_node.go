@@ -69,17 +69,23 @@ func checkCgroupDriver(f *Facts) []Finding {
 	const check = "cgroup-driver"
 	all := handlers(f)
 	if all == nil {
-		return cannotTell(check, "containerd's handlers are not known")
+		return cannotTell(check, f.terms().name+"'s handlers are not known")
 	}
 	name := defaultHandler(f)
-	option := fmt.Sprintf("in the options of handler %q in %s, cgroupDriver of the kubelet to match, and restart both", name, where(f))
+	write := func(systemd bool) string {
+		option := fmt.Sprintf("SystemdCgroup = %t in the options of handler %q", systemd, name)
+		if f.terms() == crioTerms {
+			option = fmt.Sprintf("cgroup_manager = %q under [crio.runtime]", map[bool]string{true: "systemd", false: "cgroupfs"}[systemd])
+		}
+		return fmt.Sprintf("write %s in %s, cgroupDriver of the kubelet to match, and restart both", option, where(f))
+	}
 	switch systemd := all[name].SystemdCgroup; {
 	case systemd && !f.Kernel.Systemd:
-		return one(check, Problem, "systemd, which does not run this node: no container starts", "write SystemdCgroup = false "+option)
+		return one(check, Problem, "systemd, which does not run this node: no container starts", write(false))
 	case systemd:
 		return one(check, OK, "systemd", "")
 	case f.Kernel.Systemd && f.Cgroup.Version.Value == policy.CgroupV2:
-		return one(check, Warning, "cgroupfs on a node that systemd runs: two that manage one tree", "write SystemdCgroup = true "+option)
+		return one(check, Warning, "cgroupfs on a node that systemd runs: two that manage one tree", write(true))
 	}
 	return one(check, OK, "cgroupfs", "")
 }
@@ -94,9 +100,9 @@ func checkUserNamespaces(f *Facts) []Finding {
 	case !f.Runtime.OK():
 		return one(check, OK, "the kernel makes them; the runtime is not known", "")
 	case len(f.Runtime.Value.UserNamespaces) == 0:
-		return one(check, Warning, "the kernel makes them, and this containerd does not: no pod can have hostUsers: false", "use containerd 2.0 or later with runc 1.2 or later")
+		return one(check, Warning, "the kernel makes them, and this "+f.terms().name+" does not: no pod can have hostUsers: false", "use containerd 2.0 or later, or CRI-O, with runc 1.2 or later or crun")
 	}
-	return one(check, OK, "the kernel makes them, and so does containerd", "")
+	return one(check, OK, "the kernel makes them, and so does "+f.terms().name, "")
 }
 
 func checkIDMaps(f *Facts) (out []Finding) {

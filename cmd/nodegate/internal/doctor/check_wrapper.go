@@ -72,18 +72,19 @@ func policyHandler(f *Facts, name string, all map[string]Handler) (s Status, fou
 		if len(f.Policy.Wrapped()) > 0 {
 			s = Problem
 		}
-		return s, fmt.Sprintf("is in runtime.handlers, and containerd has no such handler: what NRI cannot carry%s is refused", needed(f)),
+		return s, fmt.Sprintf("is in runtime.handlers, and %s has no such handler: what NRI cannot carry%s is refused", f.terms().name, needed(f)),
 			fmt.Sprintf("run nodegate install, or write handlers = [] under [runtime] in %s if the wrapper is not used", f.Policy.Path)
 	}
 	program := f.Wrapper.Programs[binary(h)]
-	install := fmt.Sprintf("write BinaryName = '/usr/local/bin/nodegate-runc' in the options of handler %q and restart containerd, or take it out of handlers under [runtime] in %s", name, f.Policy.Path)
+	t := f.terms()
+	install := fmt.Sprintf("write %s = '/usr/local/bin/nodegate-runc' %s and restart %s, or take it out of handlers under [runtime] in %s", t.program, fmt.Sprintf(t.handler, name), t.unit, f.Policy.Path)
 	switch {
 	case program.Unknown == needsRoot:
 		return Unknown, "unknown: " + needsRoot, "run nodegate doctor as root"
 	case !program.OK():
 		return Problem, fmt.Sprintf("runs %s: %s", binary(h), program.Unknown), install
 	case program.Value.Script:
-		return Unknown, fmt.Sprintf("runs %s, a script: what it runs cannot be told", program.Value.Path), "write the path of nodegate-runc itself as BinaryName"
+		return Unknown, fmt.Sprintf("runs %s, a script: what it runs cannot be told", program.Value.Path), "write the path of nodegate-runc itself as " + t.program
 	case !program.Value.Wrapper:
 		return Problem, fmt.Sprintf("is in runtime.handlers and runs %s, which is not nodegate-runc: the agent refuses all of its containers", program.Value.Path), install
 	case h.SystemdCgroup != usual.SystemdCgroup:
@@ -116,7 +117,7 @@ func checkWrapper(f *Facts) []Finding {
 	case len(found) == 0 && len(f.Policy.Handlers) == 0:
 		return one(check, OK, "not used", "")
 	case len(found) == 0:
-		return one(check, Warning, "nodegate-runc is neither a handler's BinaryName nor in containerd's PATH", fmt.Sprintf(
+		return one(check, Warning, "nodegate-runc is neither a handler's "+f.terms().program+" nor in "+f.terms().name+"'s PATH", fmt.Sprintf(
 			"run nodegate install, or write handlers = [] under [runtime] in %s if it is not used", f.Policy.Path))
 	}
 	var out []Finding

@@ -75,10 +75,13 @@ func (g *gatherer) crio(proc string, line containerd.CommandLine, version string
 	if known := runtimes.Of(runtimes.CRIO, version, ""); !known.Has(change.Validates) {
 		c.NRI.Validator = nil
 	}
-	c.Default, _ = crio.Lookup[string](s.Doc, crio.DefaultRuntime)
+	c.Default = s.Default()
 	c.Root, _ = crio.Lookup[string](s.Doc, []string{"crio", "root"})
 	all, _ := crio.Lookup[map[string]any](s.Doc, crio.Runtimes)
 	manager, _ := crio.Lookup[string](s.Doc, []string{"crio", "runtime", "cgroup_manager"})
+	if c.Default == crio.BuiltIn {
+		c.Handlers[crio.BuiltIn] = Handler{BinaryName: crio.BuiltIn, SystemdCgroup: manager != "cgroupfs"}
+	}
 	for name := range all {
 		h := Handler{BinaryName: name, SystemdCgroup: manager != "cgroupfs"}
 		if program, _ := crio.Lookup[string](all, []string{name, "runtime_path"}); program != "" {

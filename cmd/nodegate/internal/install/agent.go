@@ -113,24 +113,13 @@ func (t Tree) policy() agentPolicy {
 }
 
 // first writes the policy that a node begins with.
-func first(n *needs) []byte {
+func first(n *needs, runtime string) []byte {
 	var text strings.Builder
 	text.Write(deploy.Policy())
 	if n.socket != "" {
-		fmt.Fprintf(&text, "\n# As in containerd's configuration.\n%s", tomledit.Tables([]tomledit.Want{{Key: []string{"nri", "socket"}, Value: n.socket}}))
+		fmt.Fprintf(&text, "\n# As in %s's configuration.\n%s", runtime, tomledit.Tables([]tomledit.Want{{Key: []string{"nri", "socket"}, Value: n.socket}}))
 	}
 	return []byte(text.String())
-}
-
-// handlers tells the agent that the default handler runs the wrapper, too.
-func handlers(all []string) string {
-	list := []any{""}
-	for _, h := range all {
-		if h != "" {
-			list = append(list, h)
-		}
-	}
-	return "# The default handler (\"\") runs nodegate-runc.\n" + tomledit.Tables([]tomledit.Want{{Key: []string{"runtime", "handlers"}, Value: list}})
 }
 
 // unit names the program where it is.

@@ -47,7 +47,10 @@ func (p *planner) crio(layout Layout) (*needs, error) {
 		p.next.Socket = crio.DefaultSocket
 	}
 	p.plan.socket = p.next.Socket
-	n, err := crioNeeds(s, p.next.Binary, p.o.DefaultRuntime)
+	if err := p.tree.crioDefault(s); err != nil {
+		return nil, err
+	}
+	n, err := crioNeeds(s, p.next.Binary, p.o)
 	if err != nil || len(n.wants) == 0 {
 		return n, err
 	}
@@ -109,10 +112,15 @@ func (t Tree) plainFolder(folder string) error {
 }
 
 // crioNeeds compares what CRI-O is told already with what nodegate needs.
-func crioNeeds(s *crio.Settings, binary string, byDefault bool) (*needs, error) {
-	n := &needs{}
-	if err := n.crioHandler(s, binary, byDefault); err != nil {
+func crioNeeds(s *crio.Settings, binary string, o Options) (*needs, error) {
+	n := &needs{runtimes: map[string]string{}}
+	if err := n.crioHandler(s, binary, o.DefaultRuntime); err != nil {
 		return nil, err
+	}
+	for _, name := range o.Wrap {
+		if err := n.crioBeside(s, name, binary); err != nil {
+			return nil, err
+		}
 	}
 	if on, _ := tomledit.Lookup(s.Doc, key(crio.NRI, "enable_nri")); on != true {
 		n.want(true, crio.NRI, "enable_nri")
@@ -129,13 +137,16 @@ func crioNeeds(s *crio.Settings, binary string, byDefault bool) (*needs, error) 
 
 // crioHandler carries the options of the node's own handler over to nodegate's.
 func (n *needs) crioHandler(s *crio.Settings, binary string, byDefault bool) error {
-	base, _ := crio.Lookup[string](s.Doc, crio.DefaultRuntime)
-	if base == "" || base == Handler {
-		return fmt.Errorf("CRI-O's configuration (%s and what is in %s) names no default_runtime that nodegate can build on: write default_runtime = \"crun\" or \"runc\" under [crio.runtime] in a drop-in of your own",
-			crio.DefaultConfig, crio.DropIns)
+	base := s.Default()
+	if base == Handler {
+		return fmt.Errorf("CRI-O's configuration (%s and what is in %s) says default_runtime = %q already, which nodegate cannot build on: write default_runtime = \"crun\" or \"runc\" under [crio.runtime] there, and run nodegate install --default-runtime",
+			crio.DefaultConfig, crio.DropIns, Handler)
 	}
-	table, _ := s.Handler(base)
-	if kind, _ := table["runtime_type"].(string); !slices.Contains([]string{"", "oci", "pod"}, kind) {
+	table, has := s.Handler(base)
+	if !has && base != crio.BuiltIn {
+		return fmt.Errorf("CRI-O's default_runtime is %q, and it has no [crio.runtime.runtimes.%s], so that it does not start: write that table", base, base)
+	}
+	if kind, _ := table["runtime_type"].(string); !slices.Contains(crioTypes, kind) {
 		return fmt.Errorf("CRI-O's default_runtime %q has runtime_type = %q: nodegate-runc is called in the place of runc or crun, and there is none", base, kind)
 	}
 	n.runtime = base
@@ -153,8 +164,37 @@ func (n *needs) crioHandler(s *crio.Settings, binary string, byDefault bool) err
 	}
 	at := key(crio.Runtimes, Handler)
 	n.want(binary, at, "runtime_path")
-	if paths, _ := table["platform_runtime_paths"].(map[string]any); len(paths) > 0 {
-		n.notes = append(n.notes, fmt.Sprintf("the handler %q has platform_runtime_paths, which go past the wrapper: the handler %q has none", base, Handler))
+	n.pastWrapper(table, base, Handler)
+	return n.carry(table, at, crioOwn...)
+}
+
+// crioDefault looks for the runtime of a CRI-O that is told none: a release before 1.31
+// would take another.
+func (t Tree) crioDefault(s *crio.Settings) error {
+	if name, _ := crio.Lookup[string](s.Doc, crio.DefaultRuntime); name != "" {
+		return nil
 	}
-	return n.carry(table, at, "runtime_path", "platform_runtime_paths", "inherit_default_runtime")
+	table, _ := s.Handler(crio.BuiltIn)
+	if program, _ := table["runtime_path"].(string); program != "" {
+		return nil
+	}
+	for _, folder := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
+		if t.exists(path.Join(folder, crio.BuiltIn)) {
+			return nil
+		}
+	}
+	return fmt.Errorf("CRI-O's configuration (%s and what is in %s) names no default_runtime, and there is no crun, which is CRI-O's own default from 1.31 on: write default_runtime = \"crun\" or \"runc\" under [crio.runtime] in a drop-in of your own",
+		crio.DefaultConfig, crio.DropIns)
+}
+
+// crioTypes are the runtime_types that call runc or crun.
+var crioTypes = []string{"", "oci", "pod"}
+
+// crioOwn is what is not carried over from a handler: it would choose the program.
+var crioOwn = []string{"runtime_path", "platform_runtime_paths", "inherit_default_runtime"}
+
+func (n *needs) pastWrapper(table map[string]any, base, name string) {
+	if paths, _ := table["platform_runtime_paths"].(map[string]any); len(paths) > 0 {
+		n.notes = append(n.notes, fmt.Sprintf("the handler %q has platform_runtime_paths, which go past the wrapper: the handler %q has none", base, name))
+	}
 }

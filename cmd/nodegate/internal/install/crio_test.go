@@ -102,6 +102,36 @@ func TestCRIOBuildsOnWhatIsThere(t *testing.T) {
 	}
 }
 
+// A CRI-O that is told no default_runtime has crun, by its path, in PATH, or built in.
+func TestCRIOWithoutADefault(t *testing.T) {
+	for name, tc := range map[string]struct{ conf, program, want string }{
+		"a table with a path": {"[crio.runtime.runtimes.crun]\nruntime_path = \"/opt/crun\"\n", "", "/opt/crun"},
+		"a table without":     {"[crio.runtime.runtimes.crun]\nruntime_root = \"/run/crun\"\n", "/usr/local/bin/crun", "crun"},
+		"nothing":             {"", "/usr/bin/crun", "crun"},
+		"empty":               {"[crio.runtime]\ndefault_runtime = \"\"\n", "/usr/bin/crun", "crun"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newCRIO(t)
+			h.write(crioD+"10-crio.conf", tc.conf)
+			if tc.program != "" {
+				h.write(tc.program, "")
+			}
+			before := h.tree()
+			h.install()
+			if text := h.read("/etc/nodegate/runc.toml"); !strings.Contains(text, "path = \""+tc.want+"\"") {
+				t.Errorf("runc.toml is\n%s", text)
+			}
+			if text := h.read(crioD + crioDropIn); !strings.Contains(text, `runtime_path = "/usr/local/bin/nodegate-runc"`) {
+				t.Errorf("the drop-in is\n%s", text)
+			}
+			if _, err := h.removal(false); err != nil {
+				t.Fatal(err)
+			}
+			h.same(before, "after the removal")
+		})
+	}
+}
+
 func TestCRIORefuses(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(h *host)
@@ -115,7 +145,9 @@ func TestCRIORefuses(t *testing.T) {
 			h.must(os.RemoveAll(h.at(crioD)))
 			h.write("/etc/crio/crio.conf.d", "")
 		}, "/etc/crio/crio.conf.d is no folder"},
-		"no default": {func(h *host) { h.must(os.Remove(h.at(crioD + "10-crio.conf"))) }, "names no default_runtime"},
+		"no default, no crun":       {func(h *host) { h.must(os.Remove(h.at(crioD + "10-crio.conf"))) }, "names no default_runtime, and there is no crun"},
+		"a default without a table": {func(h *host) { h.write(crioD+"20.conf", "[crio.runtime]\ndefault_runtime = \"kata\"\n") }, "has no [crio.runtime.runtimes.kata]"},
+		"the default is ours":       {func(h *host) { h.write(crioD+"20.conf", "[crio.runtime]\ndefault_runtime = \"nodegate\"\n") }, "nodegate install --default-runtime"},
 		"a virtual machine": {func(h *host) {
 			h.write(crioMain, "[crio.runtime.runtimes.crun]\n")
 			h.write(crioD+"20.conf", "[crio.runtime.runtimes.crun]\nruntime_type = \"vm\"\n")
@@ -155,6 +187,7 @@ func TestCRIOContainersKeepTheWrapper(t *testing.T) {
 	h.write("/b/config.json", `{"annotations":{"io.kubernetes.pod.namespace":"ci","io.kubernetes.pod.name":"build"}}`)
 	h.write("/proc/77/cmdline", strings.Join([]string{"/usr/libexec/crio/conmon", "-b", "/b", "-c", "c0ffee", "-r", "/usr/local/bin/nodegate-runc", ""}, "\x00"))
 	h.write("/proc/78/cmdline", strings.Join([]string{"/usr/libexec/crio/conmon", "-b", "/b", "-c", "other", "-r", "/usr/bin/crun", ""}, "\x00"))
+	h.write("/proc/80/cmdline", "conmon\x00-b\x00/b\x00-c\x00"+strings.Repeat("x", 1<<20)) // a pod's own
 	h.write("/proc/79/cmdline", strings.Join([]string{"conmon", "-c", "c0ffee", "-e", "-r", "/usr/local/bin/nodegate-runc", ""}, "\x00"))
 	r, err := h.removal(false)
 	if err != nil || strings.Join(r.Containers, " ") != "c0ffee" || strings.Join(r.Pods, " ") != "ci/build" {

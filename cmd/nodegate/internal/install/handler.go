@@ -22,13 +22,15 @@ type needs struct {
 	wants   []tomledit.Want
 	runtime string // the real OCI runtime: a name for PATH, or a path
 	socket  string // NRI's; "" for the default
-	notes   []string
+	// runtimes are the real OCI runtimes of the handlers that are wrapped, by name.
+	runtimes map[string]string
+	notes    []string
 }
 
 // needs compares what containerd is told already with what nodegate needs. binary is
 // the wrapper's path.
-func (l *loaded) needs(r release, binary string, byDefault bool) (*needs, error) {
-	n := &needs{runtime: "runc"}
+func (l *loaded) needs(r release, binary string, o Options) (*needs, error) {
+	n := &needs{runtime: "runc", runtimes: map[string]string{}}
 	if err := l.disabled(); err != nil {
 		return nil, err
 	}
@@ -36,8 +38,13 @@ func (l *loaded) needs(r release, binary string, byDefault bool) (*needs, error)
 	if l.version == 2 {
 		cri = []string{"plugins", criV2}
 	}
-	if err := n.handler(l, r, cri, binary, byDefault); err != nil {
+	if err := n.handler(l, r, cri, binary, o.DefaultRuntime); err != nil {
 		return nil, err
+	}
+	for _, name := range o.Wrap {
+		if err := n.beside(l, key(cri, "containerd", "runtimes"), name, binary); err != nil {
+			return nil, err
+		}
 	}
 	nri := []string{"plugins", nriPlugin}
 	off, said := tomledit.Lookup(l.doc, key(nri, "disable"))

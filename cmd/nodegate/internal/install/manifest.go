@@ -33,6 +33,8 @@ type Manifest struct {
 	Entries []Entry  `json:"files"`
 	// DefaultRuntime says that the wrapper is the runtime of all pods.
 	DefaultRuntime bool `json:"default_runtime,omitempty"`
+	// Wrapped are the handlers that got one beside them.
+	Wrapped []string `json:"wrapped,omitempty"`
 	// The directories of an agent whose policy is not on the node.
 	Agent *AgentDirs `json:"agent,omitempty"`
 	// Owed is when containerd's configuration was changed, until containerd was restarted

@@ -4,7 +4,6 @@
 package install
 
 import (
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -17,9 +16,8 @@ import (
 func (t Tree) monitored() (all []container) {
 	procs, _ := filepath.Glob(filepath.Join(t.root, "proc/[0-9]*"))
 	for _, proc := range procs {
-		cmdline, err := os.ReadFile(filepath.Join(proc, "cmdline"))
-		args := strings.Split(string(cmdline), "\x00")
-		if err != nil || path.Base(args[0]) != "conmon" {
+		args := strings.Split(string(begins(filepath.Join(proc, "cmdline"))), "\x00")
+		if path.Base(args[0]) != "conmon" {
 			continue
 		}
 		id, bundle := argument(args, "-c"), argument(args, "-b")

@@ -22,7 +22,7 @@ func (p *planner) elsewhere(policy agentPolicy, n *needs) error {
 	dirs := p.o.Agent.or(defaultDirs)
 	p.next.Agent = &dirs
 	if n.socket != "" {
-		p.note("containerd's NRI socket is %s: the agent's pod needs its directory, and socket = %q under [nri] in its policy", n.socket, n.socket)
+		p.note("%s's NRI socket is %s: the agent's pod needs its directory, and socket = %q under [nri] in its policy", p.plan.Runtime(), n.socket, n.socket)
 	}
 	if policy.exists && (p.former.entry(policyPath) != nil || p.former.entry(handlersPath) != nil) {
 		if err := p.policies(policy, n); err != nil {
@@ -40,7 +40,7 @@ func (p *planner) elsewhere(policy agentPolicy, n *needs) error {
 			p.note("%s says that its state.dir is %s, and the wrapper reads %s: pods of the handler %s get what the agent in the pod says", policyPath, policy.State, dirs.State, Handler)
 		}
 	}
-	return p.wrapper(n.runtime, dirs.State)
+	return p.wrapper(n, dirs.State)
 }
 
 func (p *planner) note(format string, args ...any) {

@@ -25,10 +25,11 @@ type Options struct {
 	Prefix     string // of the programs; "" for /usr/local/bin, or /opt/nodegate/bin on a read-only /usr
 	From       string // where the programs are; "" for beside this one
 
-	DefaultRuntime bool // the wrapper runs every pod
-	Unit           bool // the systemd unit
-	NoAgent        bool // the agent runs as a pod: no policy and no unit
-	EditManaged    bool // edit a file that says that a tool manages it
+	DefaultRuntime bool     // the wrapper runs every pod
+	Wrap           []string // handlers that get one beside them which runs the wrapper
+	Unit           bool     // the systemd unit
+	NoAgent        bool     // the agent runs as a pod: no policy and no unit
+	EditManaged    bool     // edit a file that says that a tool manages it
 
 	Exempt []string  // namespaces that runc.toml exempts; nil for what it has, or the default
 	Agent  AgentDirs // with NoAgent; "" for the defaults
@@ -95,9 +96,12 @@ func NewPlan(ctx context.Context, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.next.DefaultRuntime = o.DefaultRuntime
+	p.next.DefaultRuntime, p.next.Wrapped = o.DefaultRuntime, o.Wrap
 	p.next.Prefix, p.next.Binary = prefix, path.Join(prefix, "nodegate-runc")
 	p.plan.agent = path.Join(prefix, "nodegate")
+	if err := checkWrap(o.Wrap); err != nil {
+		return nil, err
+	}
 	n, err := p.containerd(ctx)
 	if err != nil {
 		return nil, err
@@ -172,7 +176,7 @@ func (p *planner) containerd(ctx context.Context) (*needs, error) {
 		p.next.Socket = cmp.Or(layout.socket, path.Join(p.next.State, "containerd.sock"))
 	}
 	p.plan.socket = p.next.Socket
-	n, err := l.needs(r, p.next.Binary, p.o.DefaultRuntime)
+	n, err := l.needs(r, p.next.Binary, p.o)
 	if err != nil || len(n.wants) == 0 {
 		return n, err
 	}
@@ -276,6 +280,11 @@ func (p *planner) agent(n *needs) error {
 			return err
 		}
 	}
+	for _, name := range p.o.Wrap { // copies: a link is no file that can be backed up
+		if err := p.own(Program, wrapperFor(p.next.Binary, name), binaries["nodegate-runc"], 0o755); err != nil {
+			return err
+		}
+	}
 	policy := p.tree.policy()
 	if p.o.NoAgent {
 		return p.elsewhere(policy, n)
@@ -283,7 +292,7 @@ func (p *planner) agent(n *needs) error {
 	if err := p.policies(policy, n); err != nil {
 		return err
 	}
-	if err := p.wrapper(n.runtime, policy.State); err != nil {
+	if err := p.wrapper(n, policy.State); err != nil {
 		return err
 	}
 	if p.o.Unit {
@@ -294,7 +303,7 @@ func (p *planner) agent(n *needs) error {
 
 func (p *planner) policies(policy agentPolicy, n *needs) error {
 	if !policy.exists || p.former.entry(policyPath) != nil {
-		if err := p.own(Policy, policyPath, first(n), 0o644); err != nil {
+		if err := p.own(Policy, policyPath, first(n, p.plan.Runtime()), 0o644); err != nil {
 			return err
 		}
 	}
@@ -304,13 +313,13 @@ func (p *planner) policies(policy agentPolicy, n *needs) error {
 	case policy.err != nil:
 		p.plan.Notes = append(p.plan.Notes, "the policy has errors, and the agent does not start with it: nodegate check says which")
 	case policy.exists && n.socket != "" && n.socket != policy.socket:
-		p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("containerd's NRI socket is %s: write socket = %q under [nri] in the policy", n.socket, n.socket))
+		p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("%s's NRI socket is %s: write socket = %q under [nri] in the policy", p.plan.Runtime(), n.socket, n.socket))
 	}
-	if !p.o.DefaultRuntime {
+	if !p.o.DefaultRuntime && len(p.o.Wrap) == 0 {
 		return nil
 	}
 	// In a file of its own: the policy is the administrator's to replace.
-	return p.own(Runtime, handlersPath, []byte(dropInHead+handlers(policy.handlers)), 0o644)
+	return p.own(Runtime, handlersPath, []byte(dropInHead+p.handlers(policy.handlers)), 0o644)
 }
 
 // Apply carries out the plan: all of it, or nothing.

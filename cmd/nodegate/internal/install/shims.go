@@ -77,9 +77,8 @@ type shim struct {
 func (t Tree) shims() (all []shim) {
 	procs, _ := filepath.Glob(filepath.Join(t.root, "proc/[0-9]*"))
 	for _, proc := range procs {
-		cmdline, err := os.ReadFile(filepath.Join(proc, "cmdline"))
-		args := strings.Split(string(cmdline), "\x00")
-		if err == nil && strings.HasPrefix(path.Base(args[0]), "containerd-shim-") {
+		args := strings.Split(string(begins(filepath.Join(proc, "cmdline"))), "\x00")
+		if strings.HasPrefix(path.Base(args[0]), "containerd-shim-") {
 			all = append(all, shim{proc, args})
 		}
 	}

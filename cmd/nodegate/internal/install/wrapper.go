@@ -20,7 +20,7 @@ var namespaceName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 // wrapper plans runc.toml, and looks whether what is there then lets the agent's own
 // pod start.
-func (p *planner) wrapper(runtime, state string) error {
+func (p *planner) wrapper(n *needs, state string) error {
 	for _, name := range p.o.Exempt {
 		if !namespaceName.MatchString(name) {
 			return fmt.Errorf("--exempt-namespace %q is no namespace's name: write one, without wildcards, and the flag again for another", name)
@@ -37,11 +37,14 @@ func (p *planner) wrapper(runtime, state string) error {
 			exempt = exempted(f.Data)
 		}
 	}
-	if err := p.own(Policy, wrapperPath, wrapperConfig(runtime, state, exempt), 0o644); err != nil {
+	if err := p.own(Policy, wrapperPath, wrapperConfig(n, state, exempt), 0o644); err != nil {
 		return err
 	}
 	if i := slices.IndexFunc(p.plan.Writes, func(w Write) bool { return w.Path == wrapperPath }); i >= 0 {
 		f = p.plan.Writes[i].After
+	}
+	if err := becomes(f.Data, n.runtimes); err != nil {
+		return err
 	}
 	return p.exempts(exempted(f.Data))
 }
@@ -89,14 +92,17 @@ func line(key string, value any) string {
 }
 
 // wrapperConfig fills in what differs from the sample.
-func wrapperConfig(runtime, state string, exempt []string) []byte {
+func wrapperConfig(n *needs, state string, exempt []string) []byte {
 	text := string(deploy.Wrapper())
 	for _, v := range [][2]string{
-		{line("path", "runc"), line("path", runtime)},
+		{line("path", "runc"), line("path", n.runtime)},
 		{line("state_dir", defaultDirs.State), line("state_dir", state)},
 		{exemptLine(defaultExempt), exemptLine(exempt)},
 	} {
 		text = strings.Replace(text, v[0], v[1], 1)
+	}
+	if len(n.runtimes) > 0 {
+		text += "\n" + tomledit.Tables(runtimesTable(n.runtimes))
 	}
 	return []byte(text)
 }
