@@ -51,7 +51,6 @@ func (l *linter) deviceRules(p *config.Profile, at at) {
 		}
 		if p.Requires.UserNamespace {
 			l.add("rule_in_user_namespace", at(key), what, "name the devices under devices")
-			continue // so it reaches nothing either
 		}
 		l.reach(r, at(key), what)
 	}
