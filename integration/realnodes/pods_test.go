@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
 	"github.com/nodegate/nodegate/integration/internal/it"
 	"github.com/nodegate/nodegate/integration/node"
 )
@@ -43,4 +45,19 @@ func installedPods(t *testing.T) {
 			t.Logf("handler %q, user namespace %v: ran after %.1f s, gone after %.1f s", handler, userns, ran.Seconds(), time.Since(began).Seconds())
 		}
 	}
+}
+
+// removeAll removes every pod that containerd knows, as the kubelet does with those that it
+// has not started itself, and returns how many there were.
+func removeAll(t *testing.T, n *node.Node) int {
+	t.Helper()
+	pods, err := n.CRI().ListPodSandbox(t.Context(), &runtimeapi.ListPodSandboxRequest{})
+	it.Must(t, err)
+	for _, p := range pods.GetItems() {
+		_, err := n.CRI().StopPodSandbox(t.Context(), &runtimeapi.StopPodSandboxRequest{PodSandboxId: p.GetId()})
+		it.Must(t, err)
+		_, err = n.CRI().RemovePodSandbox(t.Context(), &runtimeapi.RemovePodSandboxRequest{PodSandboxId: p.GetId()})
+		it.Must(t, err)
+	}
+	return len(pods.GetItems())
 }
