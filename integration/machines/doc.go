@@ -11,6 +11,8 @@
 //	err = m.Copy(ctx, "bin/nodegate", "/root/nodegate")
 //	err = m.Reboot(ctx)
 //
+// By hand: go run ./hack/machine run trixie 'systemctl status containerd'.
+//
 // A machine has containerd as a unit with the systemd cgroup driver, runc, the CNI plugins
 // and the tests' container images; it does not have nodegate. Package realnodes has tests
 // with helpers that fail the test, show console and journal then, and run the test's own
