@@ -105,6 +105,14 @@ func (m *machine) write(path, content string) {
 	it.Must(m.T, m.Write(m.Context(), path, 0o644, strings.NewReader(content)))
 }
 
+// nothingLeft sees that no shadow node and no record is there without its container.
+func (m *machine) nothingLeft() {
+	m.Helper()
+	if left := m.sh("find /run/nodegate/decisions /dev/.udev/nodegate -mindepth 1 2>/dev/null || true"); left != "" {
+		m.Errorf("left behind: %s", left)
+	}
+}
+
 // inside runs a part of the test's inner half on the machine: this very program, with the
 // name of the test.
 func (m *machine) inside(part string) {
