@@ -58,14 +58,14 @@ func (c *connection) Configure(ctx context.Context, text, name, version string) 
 			return 0, nil
 		}
 	case text != "":
-		log.G(ctx).Warn("the runtime has a configuration for this plugin, which is not read: the agent's own files are")
+		log.G(ctx).Warn("ignoring the runtime's configuration for this plugin: the agent reads its own files")
 	}
 	info := runtimes.Of(name, version, (*c.stub.Load()).RuntimeNRIVersion())
 	c.runtime.Store(&info)
 	log.G(ctx).WithField("runtime", info.String()).Info("runtime connected")
 	c.listing.Store(true)
 	c.waiting.Store(time.AfterFunc(syncPatience, func() {
-		log.G(ctx).Warn("the runtime does not let the agent in yet: it may be stopping a container with a long grace period, and starts none meanwhile")
+		log.G(ctx).Warn("the runtime does not let the agent in yet: it may be stopping a container with a long grace period; until then it starts no other")
 	}))
 	return events(info, c.policy.Load().Audit()), nil
 }

@@ -142,7 +142,7 @@ func (c *liveContainer) lacking(pol *policy.Policy, id string) *event.Event {
 	case len(missing) == 0:
 		return nil
 	default:
-		err = c.request.Refuse(policy.Unadjusted, "runs without %s as today's policy would give it: delete the pod, so that it is made anew",
+		err = c.request.Refuse(policy.Unadjusted, "runs without %s as today's policy would give it: delete the pod to have it recreated",
 			strings.Join(missing, ", "))
 	}
 	o := event.New(pol, &c.request, c.podID, id)
@@ -186,7 +186,7 @@ func (p *Plugin) comparedWith(ctx context.Context, pol *policy.Policy) {
 func (p *Plugin) compare(ctx context.Context) {
 	defer func() {
 		if r := recover(); r != nil {
-			log.G(ctx).WithField("panic", r).Error("comparing what runs with the policy")
+			log.G(ctx).WithField("panic", r).Error("panic while comparing running containers with the policy")
 		}
 	}()
 	for _, o := range p.live.compare(p.policy.Load) {

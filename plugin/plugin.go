@@ -153,7 +153,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 // would end the connection, and the runtime takes a lost plugin for one that
 // has nothing to say: the container would run unadjusted.
 func panicked(ctx context.Context, req *policy.Request, value any) *policy.Refusal {
-	log.G(ctx).WithField("panic", value).Error("deciding about a container")
+	log.G(ctx).WithField("panic", value).Error("panic while deciding about a container")
 	return req.Refuse(policy.Internal, "cannot be decided about: %v", value)
 }
 
@@ -214,10 +214,10 @@ func (p *Plugin) RemovePodSandbox(ctx context.Context, pod *api.PodSandbox) erro
 func (p *Plugin) cleanUp(ctx context.Context, id string) {
 	if p.node.Shadows != nil {
 		if err := p.node.Shadows.Remove(id); err != nil {
-			log.G(ctx).WithError(err).Warn("removing a container's shadow nodes")
+			log.G(ctx).WithError(err).Warn("cannot remove a container's shadow nodes")
 		}
 	}
 	if err := p.node.Records.Remove(id); err != nil {
-		log.G(ctx).WithError(err).Warn("removing a container's record")
+		log.G(ctx).WithError(err).Warn("cannot remove a container's record")
 	}
 }

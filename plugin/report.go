@@ -61,7 +61,7 @@ func (w *work) outcome(pol *policy.Policy, err error) *event.Event {
 // logNearMiss names an annotation that was meant for the agent and asks for nothing.
 func logNearMiss(ctx context.Context, r *policy.Request, key, meant string) {
 	log.G(ctx).WithFields(log.Fields{"namespace": r.Namespace, "pod": r.Pod, "container": r.Container, "annotation": event.Shorten(key, event.MaxName)}).
-		Warnf("the annotation asks for nothing: write %s", event.Shorten(meant, event.MaxName))
+		Warnf("the annotation has no effect: write %s", event.Shorten(meant, event.MaxName))
 }
 
 // brief says in short what an adjustment changes.

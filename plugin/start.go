@@ -60,7 +60,7 @@ func (p *Plugin) checkCarriedOut(ctx context.Context, req *policy.Request, r *re
 		return req.Refuse(policy.NotCarried, "was created while no nodegate agent was there: it has to be created again, which the kubelet does by itself")
 	}
 	if err != nil {
-		log.G(ctx).WithError(err).Warn("reading what the wrapper should have acknowledged")
+		log.G(ctx).WithError(err).Warn("cannot read the wrapper's acknowledgement")
 	}
 	return req.Refuse(policy.NotCarried, "was created without nodegate-runc: the runtime handler %q must have it as its BinaryName, or leave runtime.handlers",
 		req.Handler)

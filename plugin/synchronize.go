@@ -34,16 +34,16 @@ func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, ctrs [
 	var err error
 	if p.node.Shadows != nil {
 		if shadows, err = p.node.Shadows.Sweep(live); err != nil {
-			log.G(ctx).WithError(err).Warn("sweeping shadow nodes")
+			log.G(ctx).WithError(err).Warn("cannot remove shadow nodes of containers that are gone")
 		}
 	}
 	records, err := p.node.Records.Sweep(live)
 	if err != nil {
-		log.G(ctx).WithError(err).Warn("sweeping records")
+		log.G(ctx).WithError(err).Warn("cannot remove records of containers that are gone")
 	}
 	kept, err := p.node.Records.List()
 	if err != nil {
-		log.G(ctx).WithError(err).Warn("reading records")
+		log.G(ctx).WithError(err).Warn("cannot read records")
 	}
 	p.pods.reset(kept)
 	p.live.replace(liveContainers(p.policy.Load(), pods, ctrs, kept))

@@ -97,7 +97,7 @@ func (r *reloader) reload(ctx context.Context) {
 		}
 		log.G(ctx).WithFields(log.Fields{
 			"policy": r.current.Hash, "failed_reloads": stats.ReloadFailures.Add(1),
-		}).Error("the new policy has errors; the former stays")
+		}).Error("the new policy has errors; the former one stays in force")
 		return
 	}
 	if next.Hash == r.current.Hash {
@@ -108,7 +108,7 @@ func (r *reloader) reload(ctx context.Context) {
 		log.G(ctx).Warn("a change to [nri], [state] or [server] takes effect when the agent is started again")
 	}
 	if err := setUpLog(next); err != nil {
-		log.G(ctx).WithError(err).Warn("applying [log]")
+		log.G(ctx).WithError(err).Warn("cannot apply [log]")
 	}
 	r.plugin.SetPolicy(ctx, next.Policy.WithShadowDir(r.started.State.ShadowDir))
 	r.audit.To(next.Log.Audit)

@@ -81,7 +81,7 @@ func notifyReady(ctx context.Context, p *plugin.Plugin) {
 	case <-ctx.Done():
 	case <-p.Ready():
 		if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
-			log.G(ctx).WithError(err).Warn("telling systemd that the agent is ready")
+			log.G(ctx).WithError(err).Warn("cannot tell systemd that the agent is ready")
 		}
 	}
 }

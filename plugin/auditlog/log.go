@@ -136,8 +136,8 @@ func (l *Log) writeLine(ctx context.Context, line []byte) {
 	switch {
 	case said == was:
 	case err != nil:
-		log.G(ctx).WithError(err).Error("a line of the audit log is lost; nodegate_audit_errors_total counts them")
+		log.G(ctx).WithError(err).Error("lost a line of the audit log; nodegate_audit_errors_total counts lost lines")
 	default:
-		log.G(ctx).Info("the audit log is written again")
+		log.G(ctx).Info("writing to the audit log again")
 	}
 }

@@ -71,7 +71,7 @@ func (s *Server) keep(ctx context.Context, address string) {
 		}
 		if err != nil && err.Error() != said {
 			said = err.Error()
-			log.G(ctx).WithError(err).WithField("address", address).Warn("nobody can ask this agent; retrying")
+			log.G(ctx).WithError(err).Warnf("cannot listen on %s; retrying", address)
 		}
 		select {
 		case <-ctx.Done():
