@@ -79,7 +79,7 @@ func held(t *testing.T, n *node.Node, g *it.Gate, agent *node.Process) {
 	team := it.RunPod(t, n, node.PodConfig{Namespace: "team-a"})
 	ctr := node.ContainerConfig{AddCapabilities: []string{"MKNOD"}, Seccomp: node.SeccompRuntimeDefault}
 	if strings.HasSuffix(t.Name(), "1.7.35") {
-		if got := it.Refusal(t, team, ctr); !strings.Contains(got, "would get seccomp rules, which") { // the wrapper could carry them
+		if got := it.Refusal(t, team, ctr); !strings.Contains(got, `would get seccomp rules by profile "no-mknod", which`) { // the wrapper could carry them
 			t.Error(got)
 		}
 		return

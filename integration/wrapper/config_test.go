@@ -22,7 +22,7 @@ func TestWrappedBrokenConfiguration(t *testing.T) {
 	good, err := os.ReadFile(w.Config)
 	it.Must(t, err)
 	for _, broken := range []struct{ name, text, want string }{
-		{"unknown-key", string(good) + "runtime = \"runc\"\n", `there is no key "runtime": write version, path, state_dir or exempt_namespaces`},
+		{"unknown-key", string(good) + "runtime = \"runc\"\n", `there is no key "runtime": write version, path, state_dir, exempt_namespaces, strict or a table`},
 		{"syntax", string(good) + "more = [\n", w.Config + ":5: "},
 		{"missing", "", "there is no configuration"},
 	} {
