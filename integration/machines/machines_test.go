@@ -207,38 +207,6 @@ func TestHangs(t *testing.T) {
 	}
 }
 
-// A machine whose saved state does not load is booted. It loses what its kernel had not
-// written when its power is cut, and nothing else.
-func TestBadState(t *testing.T) {
-	Require(t, Options{})
-	b, err := newBuilder(Trixie, t.Output())
-	if err != nil {
-		t.Fatal(err)
-	}
-	i, err := b.image(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	bad := t.TempDir()
-	if err := output(exec.Command("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", i.disk(), filepath.Join(bad, stateDisk))); err != nil {
-		t.Fatal(err)
-	}
-	if err := output(exec.Command("sh", "-c", "head -c 1000000 /dev/urandom | zstd -q -o "+filepath.Join(bad, stateMemory))); err != nil {
-		t.Fatal(err)
-	}
-	m := up(t, Options{state: bad})
-	if m.Restored() {
-		t.Error("a state of random bytes was loaded")
-	}
-	sh(t, m, "echo kept >/root/kept; sync")
-	if err := m.PowerCut(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if got := sh(t, m, "cat /root/kept"); got != "kept" {
-		t.Errorf("after a power cut: %q", got)
-	}
-}
-
 const killedEnv = "NODEGATE_TEST_KILLED"
 
 // A test that is killed leaves nothing of its machine.
@@ -287,38 +255,4 @@ func TestKilled(t *testing.T) {
 	if now, _ := os.ReadFile("/proc/self/mounts"); strings.Contains(string(now), dir) || len(now) > len(mounts) && strings.Contains(string(now), "nodegate-machine") {
 		t.Errorf("left: mounts\n%s", now)
 	}
-}
-
-// A USB serial adapter is plugged into a machine that runs, speaks both ways, and goes.
-func TestSerialAdapter(t *testing.T) {
-	m := up(t, Options{System: TrixieUSB})
-	conn, err := m.PlugSerial(t.Context(), "A1", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	const byID = "/dev/serial/by-id/usb-*A1*"
-	sh(t, m, "until ls "+byID+" 2>/dev/null; do sleep 0.2; done")
-	if got := sh(t, m, "stat -Lc '%t:%T %U:%G %a' "+byID); got != "bc:0 root:dialout 660" {
-		t.Errorf("the device: %s", got)
-	}
-	if _, err := conn.Write([]byte("from outside\n")); err != nil {
-		t.Fatal(err)
-	}
-	if got := sh(t, m, "stty -F /dev/ttyUSB0 raw -echo; echo from inside >/dev/ttyUSB0; head -n1 /dev/ttyUSB0"); got != "from outside" {
-		t.Errorf("read inside: %q", got)
-	}
-	if line, err := bufio.NewReader(conn).ReadString('\n'); line != "from inside\n" {
-		t.Errorf("read outside: %q, %v", line, err)
-	}
-	if err := m.UnplugSerial(t.Context(), "A1"); err != nil {
-		t.Fatal(err)
-	}
-	sh(t, m, "while ls /dev/ttyUSB0 2>/dev/null; do sleep 0.2; done")
-	again, err := m.PlugSerial(t.Context(), "A1", 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again.Close()
-	sh(t, m, "until ls "+byID+" 2>/dev/null; do sleep 0.2; done")
 }
