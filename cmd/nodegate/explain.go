@@ -17,6 +17,7 @@ import (
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/cri"
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/plugin/host"
+	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
@@ -31,6 +32,9 @@ type explainOptions struct {
 	runtime   string
 	endpoint  string
 	output    string
+	strict    bool
+	assumed   []string // devices, as they are written
+	devices   []policy.HostDevice
 }
 
 var explainFormats = []string{"table", "json", "yaml", "diff"}
@@ -54,12 +58,14 @@ With --id it explains a container that this node's runtime has: what of today's
 policy it has, what it lacks, and what it has by an older policy. Root only.
 
 Exits with 0 if all was explained, also where a container would be refused; with
-1 if something could not be, or the policy has errors; with 2 on a wrong command
-line.`,
+1 if something could not be, or the policy has errors; with --strict also if a
+container would be refused, or there is a note, a warning or something left out;
+with 2 on a wrong command line.`,
 		Example: `  nodegate explain -f pod.yaml
   nodegate explain -f deployment.yaml --container build --runtime containerd/2.2.1
   kubectl get pod web-1 -o yaml | nodegate explain -f -
   helm template ./chart | nodegate explain -n ci -f - -o json
+  nodegate explain --strict --assume-device /dev/kvm -f pod.yaml
   nodegate explain --id 8f3a1c -o diff`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return explain(cmd, o) },
@@ -73,6 +79,8 @@ line.`,
 	f.StringVar(&o.handler, "handler", "", `the runtime `+"`handler`"+` of the pods (default: by their runtimeClassName)`)
 	f.StringVar(&o.runtime, "runtime", "", "the runtime's `name/version` (default: that of this node, or "+runtimes.Newest+")")
 	f.StringVar(&o.endpoint, "runtime-endpoint", "", "the runtime's CRI `socket` (default: containerd's or CRI-O's)")
+	f.BoolVar(&o.strict, "strict", false, "fail on refusals, notes and warnings too")
+	f.StringArrayVar(&o.assumed, "assume-device", nil, "explain as if the node had this `PATH[=TYPE MAJOR:MINOR]`; may be repeated")
 	f.StringVarP(&o.output, "output", "o", "table", "the `format`: "+strings.Join(explainFormats, ", "))
 	return cmd
 }
@@ -95,6 +103,13 @@ func (o *explainOptions) check(cmd *cobra.Command) error {
 	if n := slices.Index(o.files, "-"); n >= 0 && slices.Contains(o.files[n+1:], "-") {
 		return wrong("stdin can be read once: write -f - once")
 	}
+	for _, text := range o.assumed {
+		d, err := parseAssumed(text, len(o.devices))
+		if err != nil {
+			return wrong("--assume-device %s", err)
+		}
+		o.devices = append(o.devices, d)
+	}
 	if o.runtime != "" {
 		if _, err := runtimes.Parse(o.runtime); err != nil {
 			return wrong("--runtime %s", err)
@@ -116,6 +131,7 @@ func explain(cmd *cobra.Command, o *explainOptions) error {
 		return err
 	}
 	defer func() { _ = e.host.Close() }() // read only
+	e.host.Assume(o.devices)
 	report := &explainReport{Policy: c.Hash, Audit: c.Policy.Audit(), Pods: []podReport{}}
 	if o.id != "" {
 		err = e.live(cmd.Context(), report)
@@ -125,7 +141,11 @@ func explain(cmd *cobra.Command, o *explainOptions) error {
 	if len(report.Pods) == 0 && err != nil && o.output != "json" && o.output != "yaml" {
 		return err
 	}
-	return errors.Join(report.write(cmd.OutOrStdout(), o.output), err)
+	err = errors.Join(report.write(cmd.OutOrStdout(), o.output), err)
+	if o.strict {
+		err = errors.Join(err, report.strict())
+	}
+	return err
 }
 
 // openHost looks at the node where the policy says that it is. A manifest may

@@ -66,15 +66,18 @@ func (e *explainer) decide(s *subject) (outcome, error) {
 			fmt.Sprintf("annotation %q: it is for another tool, and no grant accepts it in namespace %q", key, req.Namespace))
 	}
 	plan, err := plugin.Decide(pol, &e.runtime, e.host, req, func() plugin.Subject { return s })
+	if err != nil || !plan.Selection.Empty() {
+		err = policy.Together(e.noUserNamespaces(req), err)
+	}
 	out.decision = plan.Decision
 	if plan.Selection.Empty() {
 		return out, out.explained.refused(err)
 	}
 	out.explained.Profiles = plan.Selection.Profiles()
 	for _, r := range plan.Decision.Reasons {
-		switch r.Code {
-		case policy.Granted:
-		case policy.CannotOpen, policy.MayConfine:
+		switch {
+		case r.Code == policy.Granted:
+		case r.Code.Warns():
 			out.explained.Warnings = append(out.explained.Warnings, r.Text)
 		default:
 			out.explained.Reasons = append(out.explained.Reasons, r.Text)

@@ -180,6 +180,9 @@ func (e *explainer) assume(r *podReport, p *manifest.Pod, c *manifest.Container,
 		}
 	}
 	note("devices and cgroups are as on the node where this runs%s", e.hostNote)
+	for _, d := range e.options.devices {
+		note("this node has %s, as --assume-device says", d.Path)
+	}
 	if p.UserNamespace {
 		note("the pod has the node's ids %d to %d: the kubelet gives %d from a multiple of that", manifest.FirstID, 2*manifest.FirstID-1, manifest.FirstID)
 	}

@@ -7,8 +7,6 @@ import (
 	"context"
 
 	"github.com/containerd/log"
-
-	"github.com/nodegate/nodegate/plugin/policy"
 )
 
 // Log writes an event to the agent's log.
@@ -20,7 +18,7 @@ func Log(ctx context.Context, o *Event) {
 	}
 	for _, r := range o.Reasons {
 		level := log.DebugLevel
-		if r.Code == policy.CannotOpen || r.Code == policy.MayConfine {
+		if r.Code.Warns() {
 			level = log.WarnLevel
 		}
 		l.WithFields(log.Fields{"reason": r.Code, "profile": r.Profile}).Log(level, r.Text)

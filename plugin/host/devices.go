@@ -23,11 +23,11 @@ func (h *Host) LookupDevices(patterns []string) map[string]policy.DeviceLookup {
 	out := make(map[string]policy.DeviceLookup, len(patterns))
 	dev, err := h.devFileSystem()
 	for _, p := range patterns {
-		if err != nil {
-			out[p] = policy.DeviceLookup{Err: err}
-			continue
+		look := policy.DeviceLookup{Err: err}
+		if err == nil {
+			look = h.lookup(dev, p)
 		}
-		out[p] = h.lookup(dev, p)
+		out[p] = h.withAssumed(p, look)
 	}
 	return out
 }

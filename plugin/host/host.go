@@ -24,6 +24,8 @@ type Host struct {
 	rootPath  string // its path as /proc/self/fd shows it, "" for "/"
 	shadowDir string // a path of the node
 
+	assumed []policy.HostDevice
+
 	uidMap, gidMap policy.Known[[]specs.LinuxIDMapping] // see NodeIDMaps
 }
 

@@ -3,7 +3,14 @@
 
 package policy
 
-import "path"
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
 
 // Decide turns a selection and the facts into what is to change. It returns a
 // [*Refusal] if the container must not run. A capability, seccomp rule or
@@ -30,6 +37,7 @@ func (p *Policy) Decide(s Selection, f *Facts) (Decision, error) {
 	if wrong != nil {
 		return Decision{}, refused(wrong, Selection{}, d.out)
 	}
+	d.beyond(s)
 	return Decision{Profiles: d.profiles, Adjustment: d.out, Reasons: d.reasons}, nil
 }
 
@@ -53,6 +61,22 @@ func (d *decider) note(code Code, profile, text string) {
 }
 
 func (d *decider) userNamespace() bool { return d.facts.Request.UserNamespace.Value }
+
+// beyond says where a denial does not keep a container from the node: one that is
+// privileged has every device, whatever it may not call.
+func (d *decider) beyond(s Selection) {
+	everything := func(r specs.LinuxDeviceCgroup) bool {
+		return r.Allow && (r.Type == "" || r.Type == "a") && (r.Major == nil || *r.Major < 0) && strings.Contains(r.Access, "w")
+	}
+	if !slices.ContainsFunc(d.facts.Container.DeviceRules, everything) {
+		return
+	}
+	for _, k := range s.picks {
+		if k.profile.takesAway {
+			d.note(Beyond, k.profile.Name, fmt.Sprintf("the container is privileged: it has every device of the node, whatever profile %q denies; only admission keeps privileged pods out", k.profile.Name))
+		}
+	}
+}
 
 // namespacesKnown stops where the runtime tells nothing of namespaces: what a
 // device or a capability means depends on the user namespace.

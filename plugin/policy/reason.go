@@ -39,7 +39,13 @@ const (
 	CannotOpen Code = "cannot_open"
 	// MayConfine warns of AppArmor, where it denies what a profile gives.
 	MayConfine Code = "may_confine"
+	// Beyond warns that the container is privileged, so that a denial does not hold it.
+	Beyond Code = "beyond"
 )
+
+// Warns reports whether an administrator should know of the reason: what a profile
+// gives or takes away may have no effect.
+func (c Code) Warns() bool { return c == CannotOpen || c == MayConfine || c == Beyond }
 
 // Reason is one step of the trail that a decision leaves.
 type Reason struct {

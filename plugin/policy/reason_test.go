@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // A container that is refused learns of everything that is in the way, each with its
@@ -124,4 +126,36 @@ func FuzzEdits(f *testing.F) {
 			t.Errorf("%q, %q: %d and %d", a, b, n, edits(b, a, 4))
 		}
 	})
+}
+
+// A denial does not hold a privileged container, and the decision says so; one that was
+// given devices by number is none.
+func TestPrivilegedIsBeyondADenial(t *testing.T) {
+	p := compile(t, Source{Profiles: []Profile{{Name: "drop", Capabilities: Capabilities{Drop: []string{"CAP_MKNOD"}}}, {Name: "set", Env: map[string]string{"a": "1"}}},
+		Grants: []Grant{{Source: "1", Profiles: []string{"drop", "set"}, Namespaces: []string{"ci"}, Always: true}}})
+	one := int64(1)
+	for name, tc := range map[string]struct {
+		rule specs.LinuxDeviceCgroup
+		want int
+	}{
+		"every device":         {specs.LinuxDeviceCgroup{Allow: true, Access: "rwm"}, 1},
+		"every device, by a":   {specs.LinuxDeviceCgroup{Allow: true, Type: "a", Access: "rwm"}, 1},
+		"denied":               {specs.LinuxDeviceCgroup{Access: "rwm"}, 0},
+		"one":                  {specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: &one, Minor: &one, Access: "rwm"}, 0},
+		"to make nodes, c *:*": {specs.LinuxDeviceCgroup{Allow: true, Type: "c", Access: "m"}, 0},
+	} {
+		f := facts()
+		f.Container.DeviceRules = []specs.LinuxDeviceCgroup{tc.rule}
+		d, refusal := decide(t, p, f)
+		checkRefusal(t, refusal, "", "")
+		got := 0
+		for _, r := range d.Reasons {
+			if r.Code == Beyond && r.Profile == "drop" {
+				got++
+			}
+		}
+		if got != tc.want {
+			t.Errorf("%s: %d reasons, want %d", name, got, tc.want)
+		}
+	}
 }

@@ -51,6 +51,9 @@ func (p *Pod) Facts(c *Container, tells bool) policy.Container {
 	out.Devices, out.DeviceRules = c.blockVolumes()
 	out.RuntimeShm = !slices.Contains(p.HostNamespaces, specs.IPCNamespace) &&
 		!slices.ContainsFunc(c.Mounts, func(m specs.Mount) bool { return path.Clean(m.Destination) == policy.SharedMemory })
+	if c.Privileged {
+		out.DeviceRules = append(out.DeviceRules, specs.LinuxDeviceCgroup{Allow: true, Access: "rwm"})
+	}
 	return out
 }
 
