@@ -89,7 +89,7 @@ func TestCgroupV1ByAnOlderContainerd(t *testing.T) {
 	n, w := it.WrappedNode(t, node.Options{Containerd: "2.0.14"})
 	g, _ := it.StartAgent(t, n, "runtime.handlers = [\"nodegate\"]\n"+it.Delegating)
 	w.Configure(t, g.State)
-	const want = "would get a cgroup namespace of its own, which containerd"
+	const want = "would get a cgroup namespace of its own by profile "
 	if got := it.Refusal(t, it.RunPod(t, n, it.InUserNamespace(it.AsksForCgroup)), node.ContainerConfig{}); !strings.Contains(got, want) {
 		t.Errorf("refused with %s", got)
 	}
