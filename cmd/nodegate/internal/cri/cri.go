@@ -146,6 +146,9 @@ func (c *Client) addPod(ctx context.Context, to *Container) error {
 	to.Namespace, to.Pod = s.GetMetadata().GetNamespace(), s.GetMetadata().GetName()
 	to.Labels, to.Annotations = s.GetLabels(), s.GetAnnotations()
 	to.Handler, to.SandboxPID = s.GetRuntimeHandler(), info.PID
+	if to.Handler == "" && info.RuntimeSpec != nil { // CRI-O says it only there
+		to.Handler = info.RuntimeSpec.Annotations["io.kubernetes.cri-o.RuntimeHandler"]
+	}
 	if info.RuntimeSpec != nil && info.RuntimeSpec.Linux != nil {
 		to.PodNamespaces = info.RuntimeSpec.Linux.Namespaces
 	}
