@@ -43,7 +43,7 @@ profiles = ["ping"]
 	}{
 		{"container-over-all", map[string]string{bare: "fuse", pod: "fuse", container: "tun"}, []it.QA{noFuse, tun}, ""},
 		{"not-granted", map[string]string{bare: "fuse,ping"}, nil,
-			`asks for profile "ping", which is not granted in namespace "ci" (granted there: fuse, kvm, tun)`},
+			`asks for profile "ping", which is not granted in namespace "ci" (granted there: fuse, tun)`},
 		{"control-characters", map[string]string{bare: "a\nb\x1b[31m"}, nil, `asks for profile "a\nb\x1b[31m", which does not exist`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -113,7 +113,7 @@ func TestUnchanged(t *testing.T) {
 		{"audit", "mode = \"audit\"\n" + it.GrantApart("fuse", "ping", "no-mknod"), asks,
 			[]string{`msg="container would be adjusted" audit=true`, `pod=userns profiles="[fuse ping no-mknod]"`}},
 		{"audit-refusals", "mode = \"audit\"\n", asks,
-			[]string{`asks for profile \"fuse\", which is not granted in namespace \"ci\" (granted there: nothing)" audit=true`}},
+			[]string{`asks for profile \"fuse\", which is not granted in namespace \"ci\" (granted there: nothing) [not_granted]`, `audit=true container=main`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			without := plain

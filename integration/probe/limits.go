@@ -49,5 +49,5 @@ func size(args []string) (string, error) {
 	if err := unix.Statfs(args[0], &st); err != nil {
 		return "", err
 	}
-	return fmt.Sprint(int64(st.Blocks) * st.Bsize), nil
+	return fmt.Sprint(int64(st.Blocks) * int64(st.Bsize)), nil //nolint:unconvert // 32 bits wide on 386
 }
