@@ -27,7 +27,7 @@ func TestPods(t *testing.T) {
 			t.Errorf("%s: %s: %s, want %s", tc.pod, tc.question, got, tc.want)
 		}
 	}
-	const want = `nodegate: container "app" of pod ci/greedy asks for profile "kvm", which is not granted in namespace "ci" (granted there: fuse, ping)`
+	const want = `nodegate: container "app" of pod ci/greedy asks for profile "kvm", which is not granted in namespace "ci" (granted there: fuse, ping) [not_granted]`
 	if got := k.refused("ci", "greedy"); got != want {
 		t.Errorf("refused with\n%s, want\n%s", got, want)
 	}
