@@ -25,3 +25,17 @@ func (h *Host) withAssumed(pattern string, look policy.DeviceLookup) policy.Devi
 	}
 	return look
 }
+
+// assumedSource is found, or a device that is assumed at the path. A directory that
+// the node has not is there if an assumed device lies below it.
+func (h *Host) assumedSource(p string, found policy.VolumeSource) policy.VolumeSource {
+	for _, d := range h.assumed {
+		switch {
+		case d.Path == p:
+			return policy.VolumeSource{Device: policy.Is(d)}
+		case below(p, d.Path) && found.Directory == "" && !found.Device.OK:
+			found.Directory = p
+		}
+	}
+	return found
+}

@@ -29,4 +29,8 @@ func TestAssume(t *testing.T) {
 			t.Errorf("%s: found %+v", pattern, look.Nodes)
 		}
 	}
+	is := h.LookupSources([]string{"/dev/nodegate/a1", "/dev/nodegate", "/dev/node", "/srv"})
+	if is["/dev/nodegate/a1"].Device.Value.Minor != 7 || is["/dev/nodegate"].Directory != "/dev/nodegate" || is["/dev/node"].Directory != "" || len(is) != 3 {
+		t.Errorf("as volumes: %+v", is)
+	}
 }

@@ -25,7 +25,7 @@ func (h *Host) LookupSources(paths []string) map[string]policy.VolumeSource {
 				return nil
 			}
 		}
-		out[p] = h.source(dev, p)
+		out[p] = h.assumedSource(p, h.source(dev, p))
 	}
 	return out
 }
