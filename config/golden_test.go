@@ -132,7 +132,7 @@ func TestDefaults(t *testing.T) {
 		names = append(names, p.Name)
 	}
 	slices.Sort(names)
-	if want := []string{"fuse", "kvm", "mknod", "no-mknod", "nested", "ping", "systemd", "tun"}; !slices.Equal(names, slices.Sorted(slices.Values(want))) {
+	if want := []string{"fuse", "fuse-mount", "kvm", "mknod", "no-mknod", "nested", "ping", "systemd", "tun"}; !slices.Equal(names, slices.Sorted(slices.Values(want))) {
 		t.Errorf("built in are %q, want %q", names, want)
 	}
 	s, err := c.Policy.Select(&policy.Request{Namespace: "default", Container: "c"})

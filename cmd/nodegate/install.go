@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/install"
+	"github.com/nodegate/nodegate/plugin/host"
 )
 
 func installCommand() *cobra.Command {
@@ -55,6 +56,7 @@ changed then, unless the error says otherwise.`,
 				return err
 			}
 			defer s.close()
+			o.AppArmor = host.AppArmor("").Value.Enabled
 			plan, err := install.NewPlan(cmd.Context(), o)
 			if err != nil {
 				return err
@@ -132,6 +134,9 @@ func carryOut(ctx context.Context, s *systemd, plan *install.Plan, o install.Opt
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
 	changed(s.w, plan)
+	if plan.ChangesAppArmor() {
+		s.appArmor(ctx, "-r")
+	}
 	if len(units) > 0 {
 		if err := takeUp(ctx, s, plan, units); err != nil {
 			return err

@@ -105,6 +105,9 @@ func remove(ctx context.Context, s *systemd, r *install.Removal, o install.Remov
 	if r.Unit {
 		s.disable(ctx, "nodegate")
 	}
+	if r.ChangesAppArmor() {
+		s.appArmor(ctx, "-R") // while the file is there, which says what to remove
+	}
 	if err := r.Apply(); err != nil {
 		if r.Unit {
 			s.enable(ctx, "nodegate")

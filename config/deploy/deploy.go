@@ -13,6 +13,8 @@ var (
 	wrapper []byte
 	//go:embed config.toml
 	policy []byte
+	//go:embed nodegate-mounts
+	appArmor []byte
 )
 
 // Unit is the agent's systemd unit.
@@ -23,3 +25,6 @@ func Wrapper() []byte { return wrapper }
 
 // Policy is a policy that grants nothing, to begin with.
 func Policy() []byte { return policy }
+
+// AppArmor is the AppArmor profile nodegate-mounts.
+func AppArmor() []byte { return appArmor }

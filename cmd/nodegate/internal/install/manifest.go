@@ -79,7 +79,9 @@ const (
 	Runtime Kind = "runtime" // containerd's
 	Program Kind = "program"
 	Unit    Kind = "unit"
-	Policy  Kind = "policy" // the administrator's, once written: also runc.toml
+	// AppArmor is a profile, which containers may run under.
+	AppArmor Kind = "apparmor"
+	Policy   Kind = "policy" // the administrator's, once written: also runc.toml
 )
 
 // errEdited is about a file that is not what was written.

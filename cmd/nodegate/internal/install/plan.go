@@ -29,6 +29,7 @@ type Options struct {
 	Wrap           []string // handlers that get one beside them which runs the wrapper
 	Unit           bool     // the systemd unit
 	NoAgent        bool     // the agent runs as a pod: no policy and no unit
+	AppArmor       bool     // the node's kernel has it on
 	EditManaged    bool     // edit a file that says that a tool manages it
 
 	Exempt []string  // namespaces that runc.toml exempts; nil for what it has, or the default
@@ -284,6 +285,9 @@ func (p *planner) agent(n *needs) error {
 		if err := p.own(Program, wrapperFor(p.next.Binary, name), binaries["nodegate-runc"], 0o755); err != nil {
 			return err
 		}
+	}
+	if err := p.appArmor(); err != nil {
+		return err
 	}
 	policy := p.tree.policy()
 	if p.o.NoAgent {

@@ -65,7 +65,7 @@ func NewRemoval(o RemovalOptions) (*Removal, error) {
 	var problems []error
 	for i := range m.Entries {
 		e := &m.Entries[i]
-		if len(r.Containers) > 0 && (e.Kind == Program || e.Path == wrapperPath) {
+		if len(r.Containers) > 0 && (e.Kind == Program || e.Kind == AppArmor || e.Path == wrapperPath) {
 			rest.Entries = append(rest.Entries, *e)
 			continue
 		}
