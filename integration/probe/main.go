@@ -55,6 +55,7 @@ func questions() []question {
 		{"mknod-by", "PID b|c|p|f|s PATH [MAJOR MINOR]", mknodBy},
 		{"sysctl", "NAME", sysctl},
 		{"mount", "FSTYPE DIR", mountNew},
+		{"mount-fuse", "DIR", mountFUSE},
 		{"key", "SERIAL", readKey},
 		{"env", "NAME", environ},
 		{"id", "", id},
