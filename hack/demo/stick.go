@@ -30,12 +30,12 @@ type stick struct{ dir, link string }
 func newStick() (s stick, err error) {
 	s.dir = "/dev/nodegate-demo-" + strconv.Itoa(os.Getpid())
 	s.link = filepath.Join(s.dir, "by-id", "usb-stick-if00")
-	real := filepath.Join(s.dir, "ttyACM0")
+	tty := filepath.Join(s.dir, "ttyACM0")
 	if err := os.MkdirAll(filepath.Dir(s.link), 0o755); err != nil {
 		return s, fmt.Errorf("making a serial device: %w", err)
 	}
-	err = unix.Mknod(real, unix.S_IFCHR, int(unix.Mkdev(10, 229)))
-	return s, errors.Join(err, os.Chown(real, 0, dialout), os.Chmod(real, 0o660), os.Symlink("../ttyACM0", s.link))
+	err = unix.Mknod(tty, unix.S_IFCHR, int(unix.Mkdev(10, 229)))
+	return s, errors.Join(err, os.Chown(tty, 0, dialout), os.Chmod(tty, 0o660), os.Symlink("../ttyACM0", s.link))
 }
 
 func (s stick) remove() error { return os.RemoveAll(s.dir) }

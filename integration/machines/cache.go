@@ -57,12 +57,6 @@ func (c cache) entry(name, key string, fill func(dir string) error) (string, err
 
 func (c cache) path(name, key string) string { return filepath.Join(string(c), name+"@"+key) }
 
-// has reports whether an entry is there.
-func (c cache) has(name, key string) bool {
-	_, err := os.Stat(c.path(name, key))
-	return err == nil
-}
-
 func (c cache) remove(pattern string) error {
 	old, err := filepath.Glob(filepath.Join(string(c), pattern))
 	if err != nil {

@@ -62,9 +62,6 @@ func start(t *testing.T, o machines.Options) *machine {
 	return here
 }
 
-// in is the machine as a subtest sees it.
-func (m *machine) in(t *testing.T) *machine { return &machine{t, m.Machine} }
-
 // sh runs a line of the shell on the machine, which has to end well.
 func (m *machine) sh(line string) string {
 	m.Helper()

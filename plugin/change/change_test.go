@@ -140,16 +140,16 @@ func elements(v reflect.Value) map[string]bool {
 }
 
 func TestParseRlimit(t *testing.T) {
-	const max = 1<<64 - 1
+	const unlimited = 1<<64 - 1
 	for _, tc := range []struct {
 		name, text string
 		soft, hard uint64
 		err        string
 	}{
-		{name: "memlock", text: "unlimited", soft: max, hard: max},
+		{name: "memlock", text: "unlimited", soft: unlimited, hard: unlimited},
 		{name: "nofile", text: "1024:4096", soft: 1024, hard: 4096},
 		{name: "core", text: "0", soft: 0, hard: 0},
-		{name: "stack", text: "8388608:unlimited", soft: 8388608, hard: max},
+		{name: "stack", text: "8388608:unlimited", soft: 8388608, hard: unlimited},
 		{name: "MEMLOCK", text: "1", err: "is no limit of Linux: write one of as, core, cpu, "},
 		{name: "RLIMIT_CPU", text: "1", err: "is no limit of Linux"},
 		{name: "nofile", text: "many", err: `is "many": write a number, "unlimited", or "SOFT:HARD" of these`},

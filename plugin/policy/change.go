@@ -5,7 +5,7 @@ package policy
 
 import "github.com/nodegate/nodegate/plugin/change"
 
-// The parts of a decision are those of package change.
+// Adjustment is that of package change, as the other parts of a decision are.
 type (
 	Adjustment       = change.Adjustment
 	Device           = change.Device

@@ -37,7 +37,7 @@ const SharedMemory = "/dev/shm"
 func (d *decider) tmpfs() error {
 	for _, at := range sortedKeys(d.effects.tmpfs) {
 		own := slices.ContainsFunc(d.facts.Container.Mounts, func(m specs.Mount) bool { return absolute(m.Destination) == at })
-		if own && !(at == SharedMemory && d.facts.Container.RuntimeShm) {
+		if own && (at != SharedMemory || !d.facts.Container.RuntimeShm) {
 			d.note(LeftOut, "", fmt.Sprintf("tmpfs %s: the container has a mount of its own there", at))
 			continue
 		}
