@@ -53,7 +53,7 @@ images: deps ## Build the Debian images that the tests run (as root)
 # hour once; what is made is kept in bin/machines.
 .PHONY: machines
 machines: runtimes images ## Make the Debian machines that the tests run (as root)
-	$(GO) run -buildvcs=false ./hack/machine build
+	$(GO) run -buildvcs=false ./hack/machine build trixie
 
 # The test image's program, what stands before runc on a node with cgroup v2, and what a
 # machine runs beside Debian.
