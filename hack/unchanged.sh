@@ -40,11 +40,12 @@ cgroups() {
 	find /sys/fs/cgroup -mindepth 3 -type d -regextype egrep -regex '.*/[^/]*(nodegate|kubepods|cri-containerd|machine\.slice)[^/]*'
 }
 
-# Names, types, owners and modes; in /etc also the time of the last change.
+# Names, types, owners and modes; in /etc also the time of the last change. Left out is
+# what containerd's shims, CNI, mount and iptables keep for themselves once they have run.
 files() {
 	find /etc -xdev -printf '%p %y %m %U:%G %T@\n' | grep -vE '^/etc( |/(mtab|resolv\.conf|adjtime|\.updated) )'
-	find /run /dev -xdev -printf '%p %y %m %U:%G\n' | grep -vE '^/run/(systemd|user|udev|log|lock|dbus|credentials|blkid|utmp)[ /.]|^/dev/(char|block|disk|pts)[ /]'
-	find /dev/shm /dev/mqueue /var/lib/{cni,containerd,kubelet,nodegate} /opt /usr/local /var/lib -maxdepth 1 -printf '%p %y\n'
+	find /run /dev -xdev -printf '%p %y %m %U:%G\n' | grep -vE '^/run/(systemd|user|udev|log|lock|dbus|credentials|blkid|utmp|containerd|mount|xtables.lock)[ /.]|^/dev/(char|block|disk|pts)[ /]'
+	find /dev/shm /dev/mqueue /var/lib/{containerd,kubelet,nodegate} /opt /usr/local /var/lib -maxdepth 1 -printf '%p %y\n' | grep -v '^/var/lib/cni '
 	find "${TMPDIR:-/tmp}" -maxdepth 1 -regextype egrep -regex '.*/(nodegate|Test|probe|runc|containerd|gate)[^/]*'
 }
 

@@ -60,7 +60,13 @@ func TestUpstreamSplit(t *testing.T) {
 			t.Parallel()
 			// In a process of its own: the runtime may end.
 			cmd := exec.Command(os.Args[0], "-test.run=^TestUpstreamSplitRuntime$")
-			cmd.Env = append(os.Environ(), fmt.Sprintf("NODEGATE_SPLIT=%d %d %d %d", tc.pods, tc.podKiB, tc.containers, tc.containerKiB))
+			// It may not come to remove its folder; a short path, for the socket in it.
+			dir, err := os.MkdirTemp("", "split")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer os.RemoveAll(dir)
+			cmd.Env = append(os.Environ(), "TMPDIR="+dir, fmt.Sprintf("NODEGATE_SPLIT=%d %d %d %d", tc.pods, tc.podKiB, tc.containers, tc.containerKiB))
 			out, err := cmd.CombinedOutput()
 			if tc.want == "" && err != nil || !strings.Contains(string(out), tc.want) {
 				t.Errorf("%v: %s, want %q", err, out, tc.want)

@@ -23,7 +23,7 @@ mount -t tmpfs -o mode=0755 nodegate-cluster "$dir/mem"
 mkdir "$dir/mem/upper" "$dir/mem/work" "$root"
 mount -t overlay -o "lowerdir=/,upperdir=$dir/mem/upper,workdir=$dir/mem/work" nodegate-cluster "$root"
 # The node is a new one, also where this machine is one that has nodegate.
-for path in etc/nodegate etc/containerd etc/cni etc/cdi etc/nri opt/cni opt/nri var/lib/nodegate \
+for path in etc/nodegate etc/containerd etc/crio etc/cni etc/cdi etc/nri opt/cni opt/nri var/lib/nodegate \
 	usr/local/bin/nodegate usr/local/bin/nodegate-runc etc/systemd/system/nodegate.service etc/systemd/system/containerd.service.d; do
 	rm -rf "${root:?}/$path"
 done

@@ -205,3 +205,12 @@ func TestCRIOContainersKeepTheWrapper(t *testing.T) {
 		t.Error("the wrapper is still there")
 	}
 }
+
+// A folder that CRI-O leaves behind, or that its images' programs make, is no CRI-O.
+func TestFolderOfCRIOAlone(t *testing.T) {
+	h := newHost(t, "")
+	h.must(os.MkdirAll(h.at("/etc/crio/policies"), 0o755))
+	if _, err := NewPlan(t.Context(), h.o); err != nil {
+		t.Error(err)
+	}
+}

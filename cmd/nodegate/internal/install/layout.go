@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
+
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/crio"
 )
 
 // Layout is how a distribution configures and starts containerd.
@@ -105,7 +108,11 @@ func named(config string) string {
 }
 
 func (t Tree) looksLike(l Layout) bool {
-	if t.exists(path.Dir(l.config)) {
+	marks := []string{path.Dir(l.config)}
+	if l.Name == crioName { // whose folder stays on a node that had it once
+		marks = []string{l.config, crio.DropIns}
+	}
+	if slices.ContainsFunc(marks, t.exists) {
 		return true
 	}
 	for _, p := range l.programs {
