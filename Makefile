@@ -80,7 +80,7 @@ test-unit: probe build ## Run the tests that need no containerd (as root)
 # -p 1: one package at a time, since all of them share one machine.
 .PHONY: integration
 integration: runtimes images build ## Run the tests on a real containerd alone (as root)
-	NODEGATE_REQUIRE=1 $(GO) test -count=1 -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./integration/... | grep -vE '/integration/(cluster|kubernetes|machines.*|realnodes)$$')
+	NODEGATE_REQUIRE=1 $(GO) test -count=1 -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./integration/... | grep -vE '/integration/(cluster|kubernetes|machines.*|realnodes|soak)$$')
 
 .PHONY: test-kubernetes
 test-kubernetes: runtimes images build image ## Run the chart's tests on a real Kubernetes alone (as root)

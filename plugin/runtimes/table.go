@@ -73,7 +73,7 @@ var crio = []Row{
 	{version{1, 33, 0}, "0.9.1", since0_4 | pid, 0},
 	{version{1, 34, 0}, "0.10.0", since0_10 | pid | cdi, 0},
 	{version{1, 35, 0}, "0.11.0", since0_10 | pid | cdi, 0},
-	{version{1, 36, 0}, "0.11.0", since0_10 | pid | cdi | change.TellsUser, tried},
+	{version{1, 36, 0}, "0.11.0", since0_10 | pid | cdi | change.TellsUser, tried | change.Validates},
 	{version{1, 37, 0}, "0.12.0", since0_12 | pid | cdi | change.TellsUser, tried},
 }
 
