@@ -70,11 +70,11 @@ func appArmorPods(t *testing.T) {
 	n := attach(t)
 	// Asked in processes that exec starts: they are confined as the container is.
 	for profile, want := range map[string][]it.QA{
-		"nested": {{"cat /proc/self/attr/current", "nodegate-mounts (enforce)"}, {"mount tmpfs /dev/shm", "ok"},
+		"nested": {{"cat /proc/self/attr/current", "nodegate-mounts (enforce)\n"}, {"mount tmpfs /dev/shm", "ok"},
 			{"mount-fuse /dev/shm", "ok"}},
-		"fuse-mount": {{"cat /proc/self/attr/current", "nodegate-mounts (enforce)"}, {"mount-fuse /dev/shm", "ok"}},
-		"free":       {{"cat /proc/self/attr/current", "unconfined"}, {"mount-fuse /dev/shm", "ok"}},
-		"bare":       {{"cat /proc/self/attr/current", "cri-containerd.apparmor.d (enforce)"}, {"mount-fuse /dev/shm", "EACCES"}},
+		"fuse-mount": {{"cat /proc/self/attr/current", "nodegate-mounts (enforce)\n"}, {"mount-fuse /dev/shm", "ok"}},
+		"free":       {{"cat /proc/self/attr/current", "unconfined\n"}, {"mount-fuse /dev/shm", "ok"}},
+		"bare":       {{"cat /proc/self/attr/current", "cri-containerd.apparmor.d (enforce)\n"}, {"mount-fuse /dev/shm", "EACCES"}},
 	} {
 		pod := node.PodConfig{Namespace: "ci", UserNamespace: true, Handler: "nodegate", Annotations: it.AskFor(profile)}
 		it.ExpectEach(t, it.Run(t, n, pod, node.ContainerConfig{Seccomp: node.SeccompRuntimeDefault}), want)

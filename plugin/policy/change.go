@@ -5,14 +5,20 @@ package policy
 
 import "github.com/nodegate/nodegate/plugin/change"
 
-// Adjustment is that of package change, as the other parts of a decision are.
 type (
-	Adjustment       = change.Adjustment
-	Device           = change.Device
-	Process          = change.Process
-	ShadowNode       = change.ShadowNode
-	Capabilities     = change.Capabilities
-	SeccompRule      = change.SeccompRule
+	// Adjustment is what is to change in a container's spec.
+	Adjustment = change.Adjustment
+	// Device is a node that the OCI runtime creates.
+	Device = change.Device
+	// Process says which ids of a node are those of the container's process.
+	Process = change.Process
+	// ShadowNode is a node that the agent makes on the host.
+	ShadowNode = change.ShadowNode
+	// Capabilities are those that a container gets and loses.
+	Capabilities = change.Capabilities
+	// SeccompRule allows or denies system calls.
+	SeccompRule = change.SeccompRule
+	// CgroupDelegation is a cgroup that is handed over.
 	CgroupDelegation = change.CgroupDelegation
 )
 
