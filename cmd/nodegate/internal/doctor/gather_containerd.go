@@ -158,25 +158,33 @@ func (t *nriTable) settings() NRISettings {
 	if t.Validator == nil {
 		return s
 	}
-	s.Validator = &Validator{}
-	for key, value := range t.Validator {
+	s.Validator = validatorOf(t.Validator, "enable", "")
+	return s
+}
+
+// validatorOf reads the default validator's settings. enable is the key that switches it
+// on; the others have the prefix.
+func validatorOf(table map[string]any, enable, prefix string) *Validator {
+	v := &Validator{}
+	for key, value := range table {
+		own := strings.TrimPrefix(key, prefix)
 		on, _ := value.(bool)
 		list, _ := value.([]any)
 		switch {
-		case key == "enable":
-			s.Validator.Enabled = on
-		case strings.HasPrefix(key, "reject_") && on:
-			s.Validator.Rejects = append(s.Validator.Rejects, key)
-		case key == "required_plugins":
+		case key == enable:
+			v.Enabled = on
+		case strings.HasPrefix(own, "reject_") && on:
+			v.Rejects = append(v.Rejects, own)
+		case own == "required_plugins":
 			for _, name := range list {
-				s.Validator.Required = append(s.Validator.Required, fmt.Sprint(name))
+				v.Required = append(v.Required, fmt.Sprint(name))
 			}
-		case key == "tolerate_missing_plugins_annotation":
-			s.Validator.Tolerate, _ = value.(string)
+		case own == "tolerate_missing_plugins_annotation":
+			v.Tolerate, _ = value.(string)
 		}
 	}
-	slices.Sort(s.Validator.Rejects)
-	return s
+	slices.Sort(v.Rejects)
+	return v
 }
 
 // changed returns when the newest of containerd's files changed. An import may

@@ -95,7 +95,7 @@ func (g *gatherer) crio(proc string, line containerd.CommandLine, version string
 // crioNRI reads NRI's settings, with CRI-O's defaults.
 func crioNRI(s *crio.Settings) NRISettings {
 	nri, _ := crio.Lookup[map[string]any](s.Doc, crio.NRI)
-	n := NRISettings{Socket: "/var/run/nri/nri.sock", Registration: "5s", Request: "2s", Validator: &Validator{}}
+	n := NRISettings{Socket: "/var/run/nri/nri.sock", Registration: "5s", Request: "2s"}
 	n.Disabled = nri["enable_nri"] == false
 	n.NoConnections = nri["nri_disable_connections"] == true
 	for key, into := range map[string]*string{"nri_listen": &n.Socket, "nri_plugin_registration_timeout": &n.Registration, "nri_plugin_request_timeout": &n.Request} {
@@ -104,22 +104,6 @@ func crioNRI(s *crio.Settings) NRISettings {
 		}
 	}
 	table, _ := crio.Lookup[map[string]any](s.Doc, crio.Validator)
-	for key, value := range table {
-		own, _ := strings.CutPrefix(key, crioTerms.keys)
-		list, _ := value.([]any)
-		switch {
-		case key == "nri_enable_default_validator":
-			n.Validator.Enabled = value == true
-		case strings.HasPrefix(own, "reject_") && value == true:
-			n.Validator.Rejects = append(n.Validator.Rejects, own)
-		case own == "required_plugins":
-			for _, name := range list {
-				n.Validator.Required = append(n.Validator.Required, fmt.Sprint(name))
-			}
-		case own == "tolerate_missing_plugins_annotation":
-			n.Validator.Tolerate, _ = value.(string)
-		}
-	}
-	slices.Sort(n.Validator.Rejects)
+	n.Validator = validatorOf(table, "nri_enable_default_validator", crioTerms.keys)
 	return n
 }
