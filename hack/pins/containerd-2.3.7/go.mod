@@ -1,7 +1,7 @@
 // Tools for the tests and the demo; never part of the product.
 module github.com/nodegate/nodegate/hack/pins/containerd-2.3.7
 
-go 1.26.6
+go 1.26.8
 
 tool (
 	github.com/containerd/containerd/v2/cmd/containerd
