@@ -143,3 +143,27 @@ func TestK3sByAnotherName(t *testing.T) {
 		t.Errorf("%v\nwant %s …", err, want)
 	}
 }
+
+// A k3s whose data-dir is another folder is told by its configuration's path.
+func TestK3sDataDir(t *testing.T) {
+	const data = "/srv/k3s"
+	for _, layout := range []string{"auto", "k3s"} {
+		h := newK3s(t, k3sNew)
+		h.must(os.Mkdir(h.at("/srv"), 0o755))
+		h.must(os.Rename(h.at("/var/lib/rancher/k3s"), h.at(data)))
+		h.must(os.Remove(h.at("/var/lib/rancher")))
+		h.o.Layout, h.o.Config = "auto", ""
+		h.refused("by --config DIR/agent/etc/containerd/config.toml for a k3s or RKE2 whose data-dir is DIR")
+		h.config, h.program = data+"/agent/etc/containerd/config.toml", data+"/data/current/bin/containerd"
+		h.o.Layout, h.o.Config = layout, h.config
+		h.write(h.config, strings.ReplaceAll(h.read(h.config), "/var/lib/rancher/k3s", data))
+		before := h.tree()
+		h.install()
+		if !h.has(data + "/agent/etc/containerd/config-v3.toml.d/zz-nodegate.toml") {
+			t.Error("the drop-in is not where this k3s reads it")
+		}
+		h.again()
+		h.uninstall()
+		h.same(before, "uninstalled")
+	}
+}

@@ -25,7 +25,12 @@ type Layout struct {
 	// generated is true where the configuration is written anew at each start, from
 	// templates beside it.
 	generated bool
+	data      string // the folder that holds configuration and programs, if the node may have another; k3s's and RKE2's data-dir
 }
+
+// generatedConfig is where k3s and RKE2 write containerd's configuration, below their data
+// directory.
+const generatedConfig = "/agent/etc/containerd/config.toml"
 
 // Layouts are the names for --layout.
 var Layouts = []string{"auto", "containerd", "k3s", "rke2", "k0s", "microk8s", crioName}
@@ -36,11 +41,11 @@ var layouts = []Layout{
 		programs: []string{"/usr/local/bin/containerd", "/usr/bin/containerd", "/usr/sbin/containerd", "/usr/local/sbin/containerd", "/opt/bin/containerd"},
 	},
 	{
-		Name: "k3s", config: "/var/lib/rancher/k3s/agent/etc/containerd/config.toml", generated: true,
+		Name: "k3s", config: "/var/lib/rancher/k3s" + generatedConfig, generated: true, data: "/var/lib/rancher/k3s",
 		programs: []string{"/var/lib/rancher/k3s/data/current/bin/containerd"}, units: []string{"k3s", "k3s-agent"}, state: "/run/k3s/containerd",
 	},
 	{
-		Name: "rke2", config: "/var/lib/rancher/rke2/agent/etc/containerd/config.toml", generated: true,
+		Name: "rke2", config: "/var/lib/rancher/rke2" + generatedConfig, generated: true, data: "/var/lib/rancher/rke2",
 		programs: []string{"/var/lib/rancher/rke2/bin/containerd"}, units: []string{"rke2-server", "rke2-agent"}, state: "/run/k3s/containerd",
 	},
 	{
@@ -62,7 +67,7 @@ func (t Tree) layout(name, config string) (Layout, error) {
 		return Layout{}, fmt.Errorf("%q is not an absolute path: write --config /etc/containerd/config.toml, say", config)
 	}
 	if name == "auto" || name == "" {
-		name = named(config)
+		name = t.named(config)
 	}
 	var found []Layout
 	for _, l := range layouts {
@@ -75,7 +80,7 @@ func (t Tree) layout(name, config string) (Layout, error) {
 	case name != "":
 		return Layout{}, fmt.Errorf("there is no layout %q: write one of %s", name, strings.Join(Layouts, ", "))
 	case len(found) == 0:
-		return Layout{}, errors.New("there is no containerd, k3s, RKE2, k0s, MicroK8s or CRI-O on this node: install it first, or say which it is by --layout, and --root if the node's files are elsewhere")
+		return Layout{}, errors.New("there is no containerd, k3s, RKE2, k0s, MicroK8s or CRI-O on this node: install it first, or say which it is by --layout; by --config DIR" + generatedConfig + " for a k3s or RKE2 whose data-dir is DIR; and by --root if the node's files are elsewhere")
 	default:
 		var names, configs []string
 		for _, l := range found {
@@ -85,26 +90,47 @@ func (t Tree) layout(name, config string) (Layout, error) {
 			strings.Join(configs, ", "), strings.Join(names, ", "))
 	}
 	l := found[0]
-	switch {
-	case config != "":
-		l.config = path.Clean(config)
-	case l.Name == "containerd":
+	if config != "" {
+		return l.configuredBy(path.Clean(config)), nil
+	}
+	if l.Name == "containerd" {
 		return l, t.asStarted(&l)
 	}
 	return l, nil
 }
 
-// named tells the layout by a configuration's path; "" for no path.
-func named(config string) string {
-	for _, l := range layouts {
-		if l.Name != "containerd" && path.Clean(config) == l.config {
+// configuredBy is the layout of a node whose configuration is not where it is by default:
+// k3s's and RKE2's programs lie below the same data directory.
+func (l Layout) configuredBy(config string) Layout {
+	l.config = config
+	if data, ok := strings.CutSuffix(config, generatedConfig); ok && l.generated {
+		programs := make([]string, len(l.programs))
+		for i, p := range l.programs {
+			programs[i] = data + strings.TrimPrefix(p, l.data)
+		}
+		l.data, l.programs = data, programs
+	}
+	return l
+}
+
+// named tells the layout by a configuration's path; "" for no path. What lies where k3s and
+// RKE2 write theirs is of the one whose program lies below the same data directory.
+func (t Tree) named(config string) string {
+	if config == "" {
+		return ""
+	}
+	config = path.Clean(config)
+	for _, l := range layouts[1:] {
+		if config == l.config {
 			return l.Name
 		}
 	}
-	if config != "" {
-		return layouts[0].Name
+	for _, l := range layouts[1:] {
+		if strings.HasSuffix(config, generatedConfig) && slices.ContainsFunc(l.configuredBy(config).programs, t.exists) && l.generated {
+			return l.Name
+		}
 	}
-	return ""
+	return layouts[0].Name
 }
 
 func (t Tree) looksLike(l Layout) bool {
