@@ -79,7 +79,7 @@ func (e *ConfinedError) Remedy() string {
 // It tries: a node with the device's number is made in the shadow directory,
 // and access(2) asks about it. No device is opened, whatever its driver would
 // do then. Of a range it tries both ends. See
-// docs/decisions/0013-confinement-is-tried.md
+// docs/decisions.md, "Confinement is tried".
 func (h *Host) Confinement(shadows *Shadows, needs policy.Needs) error {
 	var denied []Denied
 	try := func(name string, rule specs.LinuxDeviceCgroup) {
