@@ -8,11 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
 	"github.com/containerd/log"
-	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/nri/pkg/stub"
 	"golang.org/x/sys/unix"
 )
@@ -86,24 +84,4 @@ func absent(err error) string {
 		return ": is NRI switched on, in a containerd of 1.7 or later that runs? (nodegate install does that)"
 	}
 	return ""
-}
-
-// Launched reports whether a runtime started this process as one of its own
-// plugins, from its plugins folder.
-func Launched() bool { return os.Getenv(api.PluginSocketEnvVar) != "" }
-
-// RunLaunched serves a runtime that started this process as one of its own
-// plugins, over the connection that it handed down. prepare makes the plugin
-// from the text that the runtime has for it. Such a plugin lives as long as
-// its connection: the runtime never starts it again.
-func RunLaunched(ctx context.Context, prepare func(ctx context.Context, text string) (*Plugin, error)) error {
-	c := &connection{prepare: prepare}
-	err := c.serve(ctx)
-	switch {
-	case c.broken != nil:
-		return c.broken
-	case ctx.Err() != nil || errors.Is(err, errClosed):
-		return nil
-	}
-	return err
 }

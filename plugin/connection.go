@@ -38,26 +38,16 @@ var (
 // connection is the plugin as one connection sees it. NRI's stub takes the
 // handlers from its method set, most of which are the plugin's own.
 type connection struct {
-	*Plugin // nil until prepare has made it, if there is a prepare
-	prepare func(ctx context.Context, text string) (*Plugin, error)
-	broken  error // of prepare
+	*Plugin
 	stub    atomic.Pointer[stub.Stub]
 	waiting atomic.Pointer[time.Timer] // for the list of containers
 	listing atomic.Bool                // it is configured, and waits for that list
 	listed  sizes                      // what the runtime lists, as it comes
 }
 
-// Configure learns who the runtime is, and what it has for this plugin.
+// Configure learns who the runtime is.
 func (c *connection) Configure(ctx context.Context, text, name, version string) (api.EventMask, error) {
-	switch {
-	case c.prepare != nil:
-		if c.Plugin, c.broken = c.prepare(ctx, text); c.broken != nil {
-			// An error of Configure makes the stub close the connection, mostly
-			// before the runtime has read what it says: "ttrpc: closed" is
-			// logged then. One of Synchronize arrives.
-			return 0, nil
-		}
-	case text != "":
+	if text != "" {
 		log.G(ctx).Warn("ignoring the runtime's configuration for this plugin: the agent reads its own files")
 	}
 	info := runtimes.Of(name, version, (*c.stub.Load()).RuntimeNRIVersion())
@@ -70,12 +60,9 @@ func (c *connection) Configure(ctx context.Context, text, name, version string) 
 	return events(info, c.policy.Load().Audit()), nil
 }
 
-// Synchronize is the plugin's, if there is one.
+// Synchronize is the plugin's.
 func (c *connection) Synchronize(ctx context.Context, pods []*api.PodSandbox, ctrs []*api.Container) ([]*api.ContainerUpdate, error) {
 	c.stopWaiting()
-	if c.broken != nil {
-		return nil, c.broken
-	}
 	c.sizes.replace(&c.listed)
 	updates, err := c.Plugin.Synchronize(ctx, pods, ctrs)
 	c.listing.Store(err != nil)
@@ -100,13 +87,9 @@ func (c *connection) stopWaiting() {
 
 func (c *connection) serve(ctx context.Context, opts ...stub.Option) error {
 	defer c.stopWaiting()
-	var again <-chan struct{} // of a plugin that the runtime launched: its policy stays
-	if c.Plugin != nil {
-		again = c.again
-		select {
-		case <-again: // has been heeded with this registration
-		default:
-		}
+	select {
+	case <-c.again: // has been heeded with this registration
+	default:
 	}
 	closed := make(chan struct{}, 1)
 	opts = append(opts, stub.WithLogger(stubLogger{}), stub.WithOnClose(func() {
@@ -117,7 +100,7 @@ func (c *connection) serve(ctx context.Context, opts ...stub.Option) error {
 	}), stub.WithTTRPCOptions(nil, []ttrpc.ServerOpt{ttrpc.WithUnaryServerInterceptor(c.receive)}))
 	// A runtime with NRI 0.12.4 or later then fails a request that the plugin
 	// does not answer, in the place of going on without it.
-	if c.Plugin == nil || !c.policy.Load().Audit() {
+	if !c.policy.Load().Audit() {
 		opts = append(opts, stub.WithFailurePolicy(&api.FailurePolicy{FailRequest: true}))
 	}
 	s, err := stub.New(c, opts...)
@@ -142,11 +125,11 @@ func (c *connection) serve(ctx context.Context, opts ...stub.Option) error {
 	}
 	select {
 	case <-closed:
-		if c.Plugin != nil && c.listing.Load() {
+		if c.listing.Load() {
 			return c.unlisted()
 		}
 		return errClosed
-	case <-again:
+	case <-c.again:
 		c.stop(s)
 		return errAgain
 	case <-ctx.Done():

@@ -29,9 +29,6 @@ const (
 // read: that is where the sizes are known, and it takes next to no time.
 func (c *connection) receive(ctx context.Context, unmarshal ttrpc.Unmarshaler, _ *ttrpc.UnaryServerInfo, method ttrpc.Method) (any, error) {
 	return method(ctx, func(v any) error {
-		if c.Plugin == nil || c.broken != nil { // there is no plugin to keep what is read
-			return unmarshal(v)
-		}
 		switch v.(type) {
 		case *api.SynchronizeRequest, *api.CreateContainerRequest, *api.RunPodSandboxRequest, *api.StateChangeEvent:
 		default:

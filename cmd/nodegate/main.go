@@ -13,8 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
-
-	"github.com/nodegate/nodegate/plugin"
 )
 
 // version is set at build time.
@@ -33,9 +31,6 @@ func main() {
 // execute runs the command line, or the plugin if it is the runtime that
 // started this process: it gives a plugin no arguments, but an environment.
 func execute(ctx context.Context, args []string) error {
-	if len(args) == 0 && plugin.Launched() {
-		return runLaunched(ctx)
-	}
 	root := rootCommand()
 	root.SetArgs(args)
 	return root.ExecuteContext(ctx)

@@ -4,7 +4,6 @@
 package oci
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -22,125 +21,87 @@ type Call struct {
 	Log, LogFormat string
 }
 
-// maxForks bounds the options of a command line that this package does not know
-// and whose next word may be their value: each doubles the ways to read on.
-const maxForks = 4
-
 // ParseArgs reads a command line, without the program's name, as runc does:
 // options before the command and after it, each as --x v, --x=v, -x v or -x=v;
-// for create and run also after the container's id, for exec only before it;
-// -- ends them. crun's options are known where they have the same meaning.
+// for create, run and restore also after the container's id, for exec only before
+// it; -- ends them. crun's options are known where they have the same meaning.
 //
-// An option of a future runtime is not known, and so is whether the next word
-// is its value. Both readings are tried. If more than one makes sense and they
-// differ in anything that matters here, it is an error, because a container
-// must not start unchanged by a misunderstanding. A line that has none of the
-// words create, run, exec and restore is never an error.
+// Of an option that is not known nobody can tell whether the next word is its
+// value, and a container must not start unchanged by a misunderstanding: then it is
+// an error. A line that has none of the words create, run, exec and restore is
+// never an error.
 func ParseArgs(args []string) (Call, error) {
-	var p parser
-	p.scan(&globalOptions, args, reading{}, p.command)
-	starts := func(c Call) bool { return c.Verb != "" }
+	r := reading{}
+	err := r.line(args)
+	onlyLog := Call{Log: r.call.Log, LogFormat: r.call.LogFormat}
 	switch {
-	case !slices.ContainsFunc(args, guarded), len(p.calls) > 0 && !slices.ContainsFunc(p.calls, starts):
-		return p.log, nil
-	case len(p.calls) == 1:
-		return p.calls[0], nil
-	case len(p.calls) > 1:
-		return p.log, errors.New("reading the command line: an option that nodegate-runc does not know makes it ambiguous: write it as --option=value")
+	case err != nil && slices.ContainsFunc(args, guarded):
+		return onlyLog, fmt.Errorf("reading the command line: %w", err)
+	case err != nil || r.call.Verb == "" || r.help || r.version:
+		return onlyLog, nil
+	case r.call.Verb != "exec":
+		r.call.Root = ""
 	}
-	return p.log, fmt.Errorf("reading the command line: %w", p.err)
+	return r.call, nil
 }
 
 // guarded are the commands that start a program in a container.
-func guarded(word string) bool {
-	return word == "create" || word == "run" || word == "exec" || word == "restore"
-}
+func guarded(word string) bool { return commands[word] != nil }
 
-// parser collects what a command line can mean.
-type parser struct {
-	calls []Call // distinct readings
-	err   error  // of the first reading that makes no sense
-	log   Call   // where errors go, and nothing else
-}
-
-// reading is one way to read a command line, as far as it was read.
+// reading is a command line as far as it was read.
 type reading struct {
-	call    Call
-	forks   int      // options so far whose next word may be their value
-	unknown bool     // there was an option that is not known
-	asks    [2]bool  // for help, for the version: then nothing is run
-	words   []string // that are no options
+	call          Call
+	help, version bool     // is asked for: then nothing is run
+	words         []string // that are no options
 }
 
-func (p *parser) bad(format string, args ...any) {
-	if p.err == nil {
-		p.err = fmt.Errorf(format, args...)
+// line reads the options before the command, the command, and what follows it.
+func (r *reading) line(args []string) error {
+	if err := r.scan(&globalOptions, args); err != nil || len(r.words) == 0 || r.help || r.version {
+		return err
 	}
+	verb, args := r.words[0], r.words[1:]
+	if !guarded(verb) {
+		return nil
+	}
+	r.call.Verb, r.words = verb, nil
+	if err := r.scan(commands[verb], args); err != nil || r.help {
+		return err
+	}
+	switch {
+	case len(r.words) == 0 || r.words[0] == "":
+		return fmt.Errorf("%s: there is no container id", verb)
+	case len(r.words) > 1 && verb != "exec":
+		return fmt.Errorf("%s: there is more than one container id: %q and %q", verb, r.words[0], r.words[1])
+	}
+	r.call.ID = r.words[0]
+	return nil
 }
 
-func (p *parser) found(r reading) {
-	c := r.call
-	if r.asks[0] || r.asks[1] {
-		c.Verb = ""
-	}
-	if c.Verb == "" {
-		c = Call{Log: c.Log, LogFormat: c.LogFormat}
-	}
-	if c.Verb != "exec" {
-		c.Root = ""
-	}
-	if !slices.Contains(p.calls, c) {
-		p.calls = append(p.calls, c)
-	}
-}
-
-// scan reads options and other words. It calls then for each way to read them:
-// at the first other word if the table has options in order, else at the end.
-func (p *parser) scan(table *options, args []string, r reading, then func(reading)) {
+// scan reads options and other words: to the end, or to the first other word if the
+// table has options in order.
+func (r *reading) scan(table *options, args []string) error {
 	for len(args) > 0 {
-		word := args[0]
-		if word == "--" {
-			if r.unknown && !table.inOrder {
-				// runc takes an unknown option before a -- for the id.
-				p.bad("there is a -- after an option that nodegate-runc does not know")
-				return
+		switch word := args[0]; {
+		case word == "--":
+			r.words = append(r.words, args[1:]...)
+			return nil
+		case isOption(word):
+			o, err := table.read(args)
+			if err != nil {
+				return err
 			}
-			r.words = append(slices.Clip(r.words), args[1:]...)
-			break
-		}
-		if !isOption(word) {
-			if table.inOrder {
-				r.words = args
-				break
-			}
-			if len(r.words) > 0 {
-				p.bad("there is more than one container id: %q and %q", r.words[0], word)
-				return
-			}
-			r.words = []string{word}
+			r.take(o)
+			args = args[o.words:]
+		case table.inOrder:
+			r.words = args
+			return nil
+		default:
+			r.words = append(r.words, word)
 			args = args[1:]
-			continue
 		}
-		o, err := table.read(args)
-		if err != nil {
-			p.bad("%w", err)
-			return
-		}
-		r.unknown = r.unknown || o.unknown
-		if o.mayTakeNext {
-			if r.forks++; r.forks > maxForks {
-				p.bad("there are more than %d options that nodegate-runc does not know", maxForks)
-				return
-			}
-			p.scan(table, args[2:], r, then)
-		}
-		r.take(o)
-		if p.log.Log == "" || r.forks == 0 {
-			p.log = Call{Log: r.call.Log, LogFormat: r.call.LogFormat}
-		}
-		args = args[o.words:]
 	}
-	then(r)
+	return nil
 }
 
 // take notes an option that matters. The last one of a name counts.
@@ -157,46 +118,8 @@ func (r *reading) take(o option) {
 	case "process":
 		r.call.Process = o.value
 	case "help":
-		r.asks[0] = o.set
+		r.help = o.set
 	case "version":
-		r.asks[1] = o.set
-	}
-}
-
-// command reads the command and what follows it.
-func (p *parser) command(r reading) {
-	verb, args := "", []string(nil)
-	if len(r.words) > 0 {
-		verb, args = r.words[0], r.words[1:]
-	}
-	switch r.words = nil; {
-	case r.asks[0] || r.asks[1]:
-		p.found(r)
-	case guarded(verb):
-		r.call.Verb = verb
-		table := map[string]*options{"create": &createOptions, "run": &createOptions, "exec": &execOptions, "restore": &restoreOptions}[verb]
-		p.scan(table, args, r, p.container)
-	case r.forks == 0 || slices.Contains(otherVerbs, verb):
-		p.found(r)
-	default:
-		// After an unknown option, a word that is no command is its value.
-		p.bad("%q is no command", verb)
-	}
-}
-
-// container reads the id, which is all that create and run take.
-func (p *parser) container(r reading) {
-	verb := r.call.Verb
-	switch {
-	case len(r.words) == 0 || r.words[0] == "":
-		if r.asks[0] {
-			p.found(r)
-		}
-		p.bad("%s: there is no container id", verb)
-	case len(r.words) > 1 && verb != "exec":
-		p.bad("%s: there is more than one container id: %q and %q", verb, r.words[0], r.words[1])
-	default:
-		r.call.ID = r.words[0]
-		p.found(r)
+		r.version = o.set
 	}
 }

@@ -49,19 +49,16 @@ var (
 		{name: "tty", short: "t", isBool: true}, {name: "detach", short: "d", isBool: true}, {name: "no-new-privs", isBool: true},
 		{name: "ignore-paused", isBool: true}, {name: "help", short: "h", isBool: true},
 	}}
-	// otherVerbs are the commands that start nothing.
-	otherVerbs = []string{"checkpoint", "delete", "events", "features", "help", "h", "init", "kill", "list", "mounts",
-		"pause", "ps", "resume", "spec", "start", "state", "update"}
+	// commands are those that start a program in a container, with their options.
+	commands = map[string]*options{"create": &createOptions, "run": &createOptions, "exec": &execOptions, "restore": &restoreOptions}
 )
 
 // option is one option as it is written.
 type option struct {
-	name        string // the long one
-	value       string
-	words       int  // how many words it takes
-	set         bool // of one that has no value: whether it is true
-	unknown     bool
-	mayTakeNext bool // unknown, and the next word, none that is known, may be its value
+	name  string // the long one
+	value string
+	words int  // how many words it takes
+	set   bool // of one that has no value: whether it is true
 }
 
 // isOption tells an option from another word. A lone dash is none.
@@ -90,7 +87,7 @@ func (t *options) read(args []string) (option, error) {
 	known, ok := t.find(name)
 	switch {
 	case !ok:
-		return t.unknown(args, name, dashes, has)
+		return option{}, fmt.Errorf("option %q is not known to nodegate-runc: leave it out, or write it in full and as a word of its own (--bundle /path)", args[0])
 	case known.refused != "":
 		return option{}, fmt.Errorf("option %q: %s", args[0], known.refused)
 	case known.isBool:
@@ -108,39 +105,4 @@ func (t *options) read(args []string) (option, error) {
 		return option{}, fmt.Errorf("option %q has no value", args[0])
 	}
 	return option{name: known.name, value: args[1], words: 2}, nil
-}
-
-// unknown handles what runc does not have. crun takes short options in one
-// word, with their value at the end, and long ones abbreviated: such a word
-// must not pass for an option that does not matter.
-func (t *options) unknown(args []string, name string, dashes int, has bool) (option, error) {
-	if dashes == 1 {
-		cluster := !has
-		for i := range len(name) {
-			known, ok := t.find(name[i : i+1])
-			if ok && !known.isBool {
-				return option{}, fmt.Errorf("option %q: write --%s and its value as words of their own", args[0], known.name)
-			}
-			cluster = cluster && ok
-		}
-		if cluster {
-			return option{words: 1}, nil
-		}
-	}
-	for _, k := range t.known {
-		if dashes == 2 && strings.HasPrefix(k.name, name) {
-			return option{}, fmt.Errorf("option %q: write --%s in full", args[0], k.name)
-		}
-	}
-	return option{words: 1, unknown: true, mayTakeNext: !has && len(args) > 1 && args[1] != "--" && !t.isKnown(args[1])}, nil
-}
-
-// isKnown reports whether a word is an option that is known.
-func (t *options) isKnown(word string) bool {
-	if !isOption(word) {
-		return false
-	}
-	name, _, _ := strings.Cut(strings.TrimPrefix(word[1:], "-"), "=")
-	_, ok := t.find(name)
-	return ok
 }
