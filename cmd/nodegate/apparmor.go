@@ -17,10 +17,9 @@ import (
 func renderAppArmorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "apparmor",
-		Short: "The AppArmor profile that mounts take",
-		Long: `Prints the AppArmor profile nodegate-mounts, which nodegate install loads on a
-node with AppArmor: what containers get by default, and mounts. The built-in
-profiles nested and fuse-mount name it.
+		Short: "Print the AppArmor profile that allows mounts",
+		Long: `Prints the AppArmor profile nodegate-mounts, which the built-in profiles nested
+and fuse-mount name. nodegate install loads it on a node with AppArmor.
 
 Exits with 0.`,
 		Example: "  nodegate render apparmor | apparmor_parser -r",

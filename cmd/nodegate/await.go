@@ -15,11 +15,12 @@ import (
 // awaitCommand is for an image that has no shell and no sleep.
 func awaitCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "await",
-		Short: "Wait in a pod, for the chart's hooks",
-		Long:  "Waits in a pod of the chart: until the pod ends, or until a DaemonSet is ready.",
-		Args:  knownCommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:    "await",
+		Hidden: true,
+		Short:  "Wait in a pod, for the chart's hooks",
+		Long:   "Waits in a pod of the chart: until the pod ends, or until a DaemonSet is ready.",
+		Args:   knownCommand,
+		RunE:   func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.AddCommand(awaitSignalCommand(), awaitDaemonSetCommand())
@@ -50,9 +51,9 @@ func awaitDaemonSetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "daemonset NAME",
 		Short: "Wait until all pods of a DaemonSet are ready",
-		Long: `Asks the API server, with the pod's service account, until every pod of the
-DaemonSet is ready. After the timeout it prints why the other pods are not
-ready. The account must be allowed to get the DaemonSet and to list pods.
+		Long: `Asks the API server until every pod of the DaemonSet is ready. After the
+timeout it prints why the others are not. The pod's service account must be
+allowed to get the DaemonSet and to list pods.
 
 Exits with 0 when all are ready, and with 1 if they are not in time.`,
 		Example: `  nodegate await daemonset nodegate-uninstall --namespace nodegate --timeout 5m`,
@@ -61,7 +62,7 @@ Exits with 0 when all are ready, and with 1 if they are not in time.`,
 				return &usageError{cmd.CommandPath(), "name one DaemonSet"}
 			}
 			if timeout <= 0 {
-				return &usageError{cmd.CommandPath(), fmt.Sprintf("--timeout %s is no time to wait: write 5m, say", timeout)}
+				return &usageError{cmd.CommandPath(), fmt.Sprintf("--timeout %s is not a time to wait: write for example 5m", timeout)}
 			}
 			return nil
 		},

@@ -37,29 +37,22 @@ func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [PATH...]",
 		Short: "Check a policy for errors and risky rules",
-		Long: `Reads policies as the agent does, and reports every error with file, line and
-what to write instead. If a policy has no errors, it reports rules that do
-nothing and grants that reach further than they seem to. docs/lints.md explains
-each code. To accept a finding, write a comment on its line or on the line
-above:
+		Long: `Reports each error of a policy with file, line and what to write instead. In a
+policy without errors it reports rules that do nothing and grants that reach
+further than they seem to: docs/lints.md. To accept a finding, write on its
+line or on the line above:
 
   # nodegate:accept CODE REASON
 
-What depends on the runtime is checked for every supported release, or for
-those that --runtime names. --pods finds annotations in manifests that ask for
-something and that nobody reads: those of other tools that no grant accepts, and
-keys that are nearly nodegate's.
+Rules are checked for every supported runtime, or for those of --runtime.
+--pods also finds annotations in manifests that nobody reads. PATH is a policy
+file, or a directory with config.toml.
 
-PATH is a policy file, or a directory with a config.toml. Without a PATH the
-file of --config is read. Files in conf.d beside it are read too.
-
-Exits with 0 if there are no errors and with 1 if there are any; with --strict,
-also if there are warnings that no comment accepts.`,
+Exits with 0 if there are no errors and with 1 if there are; with --strict,
+also if there are warnings that are not accepted.`,
 		Example: `  nodegate check
-  nodegate check --strict policies/*.toml
   nodegate check --strict --runtime containerd/2.4.2 ./policy.toml
-  kubectl get pods -A -o yaml | nodegate check --pods -
-  nodegate check -o json ./policy.toml`,
+  kubectl get pods -A -o yaml | nodegate check --pods -`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 0 && cmd.Flags().Changed("config"):
@@ -98,11 +91,11 @@ also if there are warnings that no comment accepts.`,
 	}
 	configFlag(cmd, &o.config)
 	f := cmd.Flags()
-	f.StringVarP(&o.output, "output", "o", "text", "the `format`: text (table is the same) or json")
+	f.StringVarP(&o.output, "output", "o", "text", "the `format`: text or json")
 	f.BoolVar(&o.strict, "strict", false, "fail on warnings too")
-	f.StringArrayVar(&o.podFiles, "pods", nil, "name what the pods of this manifest `file` ask for and nobody reads; - reads stdin; may be repeated")
+	f.StringArrayVar(&o.podFiles, "pods", nil, "the manifest `file` of pods, or - for stdin; may be repeated")
 	f.StringVarP(&o.namespace, "namespace", "n", "", "the `namespace` of pods that name none")
-	f.StringArrayVar(&o.names, "runtime", nil, "a runtime's `name/version` that nodes run; may be repeated (default: all that are supported)")
+	f.StringArrayVar(&o.names, "runtime", nil, "a runtime's `name/version`; may be repeated (default: every supported one)")
 	return cmd
 }
 
@@ -206,7 +199,7 @@ func failure(policies []checked, strict bool) error {
 		case p.Errors > 0:
 			errs = append(errs, fmt.Errorf("%s has errors", p.Path))
 		case strict && p.Warnings > 0:
-			errs = append(errs, fmt.Errorf("%s has warnings, and --strict was given: change it, or accept them by comments", p.Path))
+			errs = append(errs, fmt.Errorf("%s has warnings, and --strict was given: change the policy, or accept them by comments", p.Path))
 		}
 	}
 	return errors.Join(errs...)

@@ -22,17 +22,14 @@ func doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check this node and say what keeps nodegate from working",
-		Long: `Checks the container runtime, its NRI, the runtime handlers, the wrapper, the
-kernel, the cgroups, the policy's devices and the agent. For each problem it
-says what to do. It tries things out where it can, changes nothing and leaves
-nothing behind. What it cannot find out is reported as unknown; most checks
-need root.
+		Long: `Checks the runtime, its NRI, the handlers, the wrapper, the kernel, cgroups, the
+policy's devices and the agent, and says what to do about each problem. It
+changes nothing. What it cannot find out is unknown; most checks need root.
 
 Exits with 0 if there is no problem and with 1 if there is one; with --strict
-also with 1 if there is a warning, or something that is unknown.`,
+also with 1 if there is a warning or an unknown result.`,
 		Example: `  nodegate doctor
-  nodegate doctor --strict -o json
-  nodegate doctor --runtime-endpoint unix:///run/k3s/containerd/containerd.sock`,
+  nodegate doctor --strict -o json`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "table" && output != "json" {
@@ -57,8 +54,8 @@ also with 1 if there is a warning, or something that is unknown.`,
 	configFlag(cmd, &o.Policy)
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "the `format`: table or json")
 	cmd.Flags().BoolVar(&strict, "strict", false, "fail on warnings and unknown results too")
-	cmd.Flags().StringVar(&o.Endpoint, "runtime-endpoint", "", "the `socket` of the runtime's CRI (default: containerd's, or that of k3s, RKE2, k0s, MicroK8s or CRI-O)")
-	cmd.Flags().StringVar(&o.WrapperConfig, "wrapper-config", "/etc/nodegate/runc.toml", "the `file` that nodegate-runc reads, on the node")
+	cmd.Flags().StringVar(&o.Endpoint, "runtime-endpoint", "", "the runtime's CRI `socket` (default: the one that is found)")
+	cmd.Flags().StringVar(&o.WrapperConfig, "wrapper-config", "/etc/nodegate/runc.toml", "the wrapper's configuration `file`")
 	return cmd
 }
 

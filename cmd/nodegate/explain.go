@@ -44,27 +44,21 @@ func explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain",
 		Short: "Say what the policy does to a pod, and why",
-		Long: `Says for each container of a manifest which grants concern it and which nearly
-do, what it gets, what changes in its OCI spec, and who carries each change:
-NRI, nodegate-runc, or nobody, which refuses it. It decides as the agent does,
-by the policy in --config, and changes nothing.
+		Long: `Says for each container which grants match and which nearly do, what it gets,
+what changes in its OCI spec, and what delivers each change: NRI, the wrapper,
+the agent, or nothing, which refuses the container. It decides as the agent
+does and changes nothing.
 
-Takes a Pod, or whatever holds pod templates: a Deployment, a CronJob, a custom
-resource of any kind; several of them in one file, or lists of them. Devices and
-the cgroup version are looked up on this node. What only a running pod has is
-assumed, and the output says so.
+It reads Pods and everything that holds pod templates. Devices and the cgroup
+version are those of this machine. What only a running pod has is assumed, and
+the output says so. With --id it compares a running container of this node with
+today's policy (as root).
 
-With --id it explains a container that this node's runtime has: what of today's
-policy it has, what it lacks, and what it has by an older policy. Root only.
-
-Exits with 0 if all was explained, also where a container would be refused; with
-1 if something could not be, or the policy has errors; with --strict also if a
-container would be refused, or there is a note, a warning or something left out;
-with 2 on a wrong command line.`,
+Exits with 0 if all was explained, also if a container would be refused; with 1
+if something could not be explained or the policy has errors; with --strict
+also if there is a refusal, a note, a warning or something left out.`,
 		Example: `  nodegate explain -f pod.yaml
-  nodegate explain -f deployment.yaml --container build --runtime containerd/2.2.1
-  kubectl get pod web-1 -o yaml | nodegate explain -f -
-  helm template ./chart | nodegate explain -n ci -f - -o json
+  helm template ./chart | nodegate explain -n ci -f - --runtime containerd/2.3.7
   nodegate explain --strict --assume-device /dev/kvm -f pod.yaml
   nodegate explain --id 8f3a1c -o diff`,
 		Args: noArguments,
@@ -73,14 +67,14 @@ with 2 on a wrong command line.`,
 	configFlag(cmd, &o.config)
 	f := cmd.Flags()
 	f.StringArrayVarP(&o.files, "filename", "f", nil, "the manifest `file`; - reads stdin; may be repeated")
-	f.StringVar(&o.id, "id", "", "explain the container of this node whose `id` begins so")
+	f.StringVar(&o.id, "id", "", "a container of this node, by the beginning of its `id`")
 	f.StringVar(&o.container, "container", "", "only the container with this `name`")
 	f.StringVarP(&o.namespace, "namespace", "n", "", "the `namespace` of manifests that name none")
-	f.StringVar(&o.handler, "handler", "", `the runtime `+"`handler`"+` of the pods (default: by their runtimeClassName)`)
-	f.StringVar(&o.runtime, "runtime", "", "the runtime's `name/version` (default: that of this node, or "+runtimes.Newest+")")
-	f.StringVar(&o.endpoint, "runtime-endpoint", "", "the runtime's CRI `socket` (default: containerd's or CRI-O's)")
+	f.StringVar(&o.handler, "handler", "", `the pods' runtime `+"`handler`"+` (default: by runtimeClassName)`)
+	f.StringVar(&o.runtime, "runtime", "", "the runtime's `name/version` (default: this node's, or "+runtimes.Newest+")")
+	f.StringVar(&o.endpoint, "runtime-endpoint", "", "the runtime's CRI `socket` (default: the one that is found)")
 	f.BoolVar(&o.strict, "strict", false, "fail on refusals, notes and warnings too")
-	f.StringArrayVar(&o.assumed, "assume-device", nil, "explain as if the node had this `PATH[=TYPE MAJOR:MINOR]`; may be repeated")
+	f.StringArrayVar(&o.assumed, "assume-device", nil, "a device that the node is taken to have, `PATH[=TYPE MAJOR:MINOR]`; may be repeated")
 	f.StringVarP(&o.output, "output", "o", "table", "the `format`: "+strings.Join(explainFormats, ", "))
 	return cmd
 }
@@ -94,7 +88,7 @@ func (o *explainOptions) check(cmd *cobra.Command) error {
 	case len(o.files) == 0 && o.id == "":
 		return wrong("there is nothing to explain: write -f FILE, or --id CONTAINER")
 	case len(o.files) > 0 && o.id != "":
-		return wrong("-f and --id are two things: explain a manifest or a container")
+		return wrong("write either -f or --id: a manifest or a container of this node")
 	case o.id != "" && (o.namespace != "" || cmd.Flags().Changed("handler") || o.container != ""):
 		return wrong("a container of this node has its namespace, its name and its handler: leave out --namespace, --container and --handler")
 	case !slices.Contains(explainFormats, o.output):

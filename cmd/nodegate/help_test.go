@@ -93,14 +93,15 @@ func reference(t *testing.T) string {
 			t.Fatal(err)
 		}
 		text, _, _ := strings.Cut(page.String(), "### SEE ALSO")
-		text = strings.NewReplacer("### Synopsis\n\n", "", "  -h, --help", "\x00").Replace(text)
-		out.WriteString("\n" + strings.TrimRight(withoutHelp.ReplaceAllString(text, ""), "\n") + "\n")
+		text = strings.Replace(text, "### Synopsis\n\n", "", 1)
+		text = strings.Replace(ofAll.ReplaceAllString(text, ""), "### Options\n\n```\n```\n", "", 1)
+		out.WriteString("\n" + strings.TrimRight(text, "\n") + "\n")
 	}
 	return out.String()
 }
 
-// withoutHelp finds the line of the flag that every command has.
-var withoutHelp = regexp.MustCompile(`(?m)^\x00.*\n`)
+// ofAll finds the flags that many commands have: the page explains them once.
+var ofAll = regexp.MustCompile(`(?m)^  (-h, --help|-c, --config file) .*\n`)
 
 // TestCompletionInBash loads the script into a real bash and completes there.
 func TestCompletionInBash(t *testing.T) {

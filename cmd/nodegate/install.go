@@ -24,18 +24,13 @@ func installCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install",
 		Short: "Put nodegate on this node",
-		Long: `Copies the programs, adds the runtime handler "nodegate" to the runtime's
-configuration, turns NRI and its default validator on, and adds a systemd unit,
-the wrapper's configuration and, if there is none, a policy that grants
-nothing. What is already correct stays. If it does not understand a file, it
-refuses and says what to write by hand. Either all of it is done or nothing.
+		Long: `Installs the programs, the runtime handler "nodegate", NRI and its validator, a
+systemd unit, the wrapper's configuration and, if there is none, a policy that
+grants nothing. Either all of it is done or nothing. If it does not understand
+a file, it says what to write by hand. To upgrade, install again.
 
 It starts the agent. It restarts the runtime only with --restart, and only if
-its configuration changed since its last start. nodegate uninstall undoes all
-of it. To upgrade, install again.
-
-In a container that has the host's root at FOLDER, write --root FOLDER. Write
---no-agent if the agent runs as a pod.
+its configuration changed since its last start.
 
 Exits with 0 when everything is in place, and with 1 after an error; nothing is
 changed then, unless the error says otherwise.`,
@@ -66,31 +61,31 @@ changed then, unless the error says otherwise.`,
 	}
 	rootFlag(cmd, &o.Root)
 	f := cmd.Flags()
-	f.StringVar(&o.Layout, "layout", "auto", "the `layout`, how containerd or CRI-O is run: "+strings.Join(install.Layouts, ", "))
+	f.StringVar(&o.Layout, "layout", "auto", "the `layout`, how the runtime is run: "+strings.Join(install.Layouts, ", "))
 	f.StringVar(&o.Config, "config", "", "the runtime's configuration `file` (default the layout's)")
-	f.StringVar(&o.Containerd, "containerd-version", "", "containerd's `version`, where it cannot be asked")
-	f.StringVar(&o.Prefix, "prefix", "", "the `folder` for the programs (default /usr/local/bin, or /opt/nodegate/bin where /usr is read-only)")
-	f.StringVar(&o.From, "from", "", "the `folder` that nodegate and nodegate-runc are copied from (default that of this program)")
+	f.StringVar(&o.Containerd, "containerd-version", "", "containerd's `version`, if it cannot be asked")
+	f.StringVar(&o.Prefix, "prefix", "", "the `folder` for the programs (default /usr/local/bin, or /opt/nodegate/bin if /usr is read-only)")
+	f.StringVar(&o.From, "from", "", "the `folder` to copy the programs from (default this program's)")
 	f.BoolVar(&o.DefaultRuntime, "default-runtime", false, "make the wrapper the runtime of all pods")
-	f.StringArrayVar(&o.Wrap, "wrap-runtime", nil, "a runtime `handler`, such as nvidia: add nodegate-HANDLER, which wraps its OCI runtime; may be repeated")
+	f.StringArrayVar(&o.Wrap, "wrap-runtime", nil, "add nodegate-HANDLER, which wraps the OCI runtime of this `handler`; may be repeated")
 	f.StringArrayVar(&o.Exempt, "exempt-namespace", nil, "a `namespace` whose pods start without an agent; may be repeated (default kube-system and nodegate)")
-	f.BoolVar(&o.EditManaged, "edit-managed", false, "edit a configuration whose head says that a tool manages it")
+	f.BoolVar(&o.EditManaged, "edit-managed", false, "edit a configuration although a tool manages it")
 	f.BoolVar(&noSystemd, "no-systemd", false, "do not add a systemd unit")
-	f.BoolVar(&o.NoAgent, "no-agent", false, "the agent runs as a pod: add no systemd unit and no policy")
+	f.BoolVar(&o.NoAgent, "no-agent", false, "add no unit and no policy: the agent runs as a pod")
 	agentFlags(cmd, &o.Agent)
-	f.BoolVar(&restart, "restart", false, "restart the runtime and the agent, each if its files changed since it started")
-	f.BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
+	f.BoolVar(&restart, "restart", false, "restart the runtime and the agent if their files changed since they started")
+	f.BoolVar(&dryRun, "dry-run", false, "print what would change; change nothing")
 	return cmd
 }
 
 func rootFlag(cmd *cobra.Command, root *string) {
-	cmd.Flags().StringVar(root, "root", "/", "the `folder` where the host's files are")
+	cmd.Flags().StringVar(root, "root", "/", "the `folder` that is the host's root")
 }
 
 func agentFlags(cmd *cobra.Command, dirs *install.AgentDirs) {
 	f := cmd.Flags()
-	f.StringVar(&dirs.State, "state-dir", "", "`state.dir` of an agent that runs as a pod (default /run/nodegate)")
-	f.StringVar(&dirs.Shadows, "shadow-dir", "", "`state.shadow_dir` of an agent that runs as a pod (default /dev/.udev/nodegate)")
+	f.StringVar(&dirs.State, "state-dir", "", "`state.dir` of a pod's agent (default /run/nodegate)")
+	f.StringVar(&dirs.Shadows, "shadow-dir", "", "`state.shadow_dir` of a pod's agent (default /dev/.udev/nodegate)")
 }
 
 // checkRoot refuses what cannot end well, before anything is looked at.
@@ -103,7 +98,7 @@ func checkRoot(root *string, dryRun bool) error {
 	case err != nil:
 		return fmt.Errorf("--root: %w", err)
 	case !info.IsDir():
-		return fmt.Errorf("--root %s is no directory: write where the host's files are", *root)
+		return fmt.Errorf("--root %s is not a directory: name the host's root", *root)
 	case *root == "/" && os.Geteuid() != 0 && !dryRun:
 		return errors.New("only root can change a node: run it as root, or with --dry-run to see what it would do")
 	}

@@ -40,9 +40,9 @@ func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "nodegate",
 		Short: "Run what asks for --privileged, without --privileged",
-		Long: `nodegate gives containers what they would otherwise be privileged for: device
-nodes, mknod, ping and more, as an administrator's policy grants them. It is an
-NRI plugin for containerd and CRI-O.
+		Long: `nodegate gives containers single rights for which they would otherwise be
+privileged: devices, mknod, ping and more, as the administrator's policy grants
+them. It is an NRI plugin for containerd and CRI-O.
 
 To begin, list what can be granted (profiles), write a policy, check it (check),
 see what it does to a pod (explain), and start the agent as root (run).
@@ -69,5 +69,5 @@ line. Output is coloured on a terminal only, and never if NO_COLOR is set.`,
 const defaultConfig = "/etc/nodegate/config.toml"
 
 func configFlag(cmd *cobra.Command, path *string) {
-	cmd.Flags().StringVarP(path, "config", "c", defaultConfig, "the policy `file`; what is in conf.d beside it is read too")
+	cmd.Flags().StringVarP(path, "config", "c", defaultConfig, "the policy `file`, with conf.d beside it")
 }

@@ -19,13 +19,12 @@ func profilesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "profiles",
 		Short: "List the profiles that grants can name",
-		Long: `Lists the built-in profiles and those of the policy, if there is one. A profile
-gives nothing by itself; a grant says who may have it.
+		Long: `Lists the built-in profiles and those of the policy. A profile gives nothing by
+itself; a grant says who may have it.
 
 Exits with 0, and with 1 if the policy has errors.`,
-		Example: `  nodegate profiles
-  nodegate profiles --config ./policy.toml`,
-		Args: noArguments,
+		Example: `  nodegate profiles`,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := config.Load(path)
 			if errors.Is(err, fs.ErrNotExist) && !cmd.Flags().Changed("config") {

@@ -32,15 +32,10 @@ func renderSystemdCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "systemd",
 		Short: "Print the systemd properties that a node in a container needs",
-		Long: `A node can itself be a container, for example of systemd-nspawn. It can give
-its containers only what it was given. This command prints the systemd
-properties DevicePolicy=, DeviceAllow= and Delegate= that the policy's grants
-need, as a drop-in of the unit that starts the node or as options of
-systemd-run. Run it on the machine that starts the node. Comments, or stderr,
-name what systemd cannot express.
-
-Globs are looked up on this machine. Each device also gets "m", since the agent
-or the OCI runtime makes the container's device node.
+		Long: `A node can be a container, for example of systemd-nspawn. This prints the
+properties of the unit that starts it (DeviceAllow=, Delegate= and so on) that
+the policy's grants need. Run it on the machine that starts the node, where
+globs are looked up. Comments, or stderr, name what systemd cannot express.
 
 Exits with 0, and with 1 if the policy has errors.`,
 		Example: `  nodegate render systemd > /etc/systemd/system/systemd-nspawn@.service.d/nodegate.conf
@@ -49,10 +44,10 @@ Exits with 0, and with 1 if the policy has errors.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			section, ok := unitSections[path.Ext(unit)]
 			if !ok {
-				return &usageError{cmd.CommandPath(), fmt.Sprintf("--unit %s is no unit that a node runs as: name a .service or a .scope", unit)}
+				return &usageError{cmd.CommandPath(), fmt.Sprintf("--unit %s is not a unit that a node runs as: name a .service or a .scope", unit)}
 			}
 			if cgroup != "" && cgroup != "v1" && cgroup != "v2" {
-				return &usageError{cmd.CommandPath(), fmt.Sprintf("--cgroup %s is no version: write v1 or v2", cgroup)}
+				return &usageError{cmd.CommandPath(), fmt.Sprintf("--cgroup %s is not a version: write v1 or v2", cgroup)}
 			}
 			c, err := config.Load(file)
 			if err != nil {

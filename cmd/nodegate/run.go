@@ -27,18 +27,15 @@ func runCommand() *cobra.Command {
 		Use:   "run",
 		Short: "Run the agent",
 		Long: `Registers with the container runtime over its NRI socket and adjusts containers
-by the policy, until it gets SIGTERM. It reloads the policy on SIGHUP and when
-its files change. A policy with errors is logged and does not replace the one
-in force. Two agents may run at once, as in a rolling update. It logs to
-stderr.
+by the policy until it gets SIGTERM. It reloads the policy on SIGHUP and when
+its files change; a policy with errors is logged and does not replace the one
+in force. It waits for a runtime that is absent or restarts.
 
 Exits with 0 after SIGTERM or SIGINT, and with 1 if it cannot start, for
-example if the policy has errors. It waits for a runtime that is absent or
-restarts.`,
-		Example: `  nodegate run
-  nodegate run --config ./policy.toml`,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), path) },
+example if the policy has errors.`,
+		Example: `  nodegate run`,
+		Args:    noArguments,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), path) },
 	}
 	configFlag(cmd, &path)
 	return cmd

@@ -20,27 +20,24 @@ func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the state of the running agent",
-		Long: `Asks the agent of this node whether it is registered and with which runtime,
-which policy is in force and whether the files hold the same one, what it has
-decided, the last refusals, and the containers that are outdated: they run
-without what the policy would give them.
+		Long: `Asks the agent of this node whether it is registered, which policy is in force
+and whether the files hold the same one, what it decided, the last refusals,
+and the outdated containers: those that run without what the policy would give
+them.
 
 Exits with 0 if the agent is ready, and with 1 if it is not or does not answer;
 with --strict also with 1 if a container is outdated or the files hold another
-policy. With --ready it prints one line, for a readiness probe: whether the
-agent is registered and has the policy of its files.`,
+policy.`,
 		Example: `  nodegate status
-  nodegate status -o json
-  nodegate status --address unix:///run/nodegate/nodegate.sock --strict
   nodegate status --ready --address tcp://127.0.0.1:9464`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return status(cmd, &o) },
 	}
 	configFlag(cmd, &o.config)
-	cmd.Flags().StringVar(&o.address, "address", "", "where the agent listens: unix://`PATH`, or with --ready also tcp://HOST:PORT (default: the policy's server.listen)")
+	cmd.Flags().StringVar(&o.address, "address", "", "where the agent listens: unix://`PATH`, or with --ready tcp://HOST:PORT (default: server.listen)")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "the `format`: table or json")
 	cmd.Flags().BoolVar(&o.strict, "strict", false, "fail if a container is outdated or the files hold another policy")
-	cmd.Flags().BoolVar(&o.ready, "ready", false, "say in one line whether the agent is ready and has the policy of its files")
+	cmd.Flags().BoolVar(&o.ready, "ready", false, "for a readiness probe: say in one line whether it is registered and has the policy of its files")
 	return cmd
 }
 

@@ -22,15 +22,13 @@ func uninstallCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "uninstall",
 		Short: "Remove nodegate from this node",
-		Long: `Puts every file back as it was before nodegate install, byte for byte. If
-the rest of a file has changed since, only nodegate's own lines are removed; if
-they cannot be told apart, it refuses and says what to do. The policy and
-runc.toml stay if they were changed. --purge removes them and the agent's
-directories; with --no-agent (the agent ran as a pod) only the directories.
+		Long: `Puts every file back as it was before nodegate install, byte for byte. If a
+file has changed since, only nodegate's lines are removed; if they cannot be
+told apart, it refuses and says what to do. A policy and runc.toml that were
+changed stay, unless --purge is given.
 
-The programs stay while containers run under the wrapper, since the runtime
-needs it to stop them; uninstall again when they are gone. It waits for
-containers that are already stopping.
+The programs stay while containers run under the wrapper: the runtime needs it
+to stop them. Uninstall again when they are gone.
 
 Exits with 0 when all is gone, and with 1 if something stays, or if nothing was
 changed because of an error.`,
@@ -55,10 +53,10 @@ changed because of an error.`,
 	}
 	rootFlag(cmd, &o.Root)
 	f := cmd.Flags()
-	f.BoolVar(&o.Purge, "purge", false, "remove the policy and the agent's state as well")
-	f.BoolVar(&o.NoAgent, "no-agent", false, "the agent ran as a pod: keep the node's policy, and an agent of the node with its files")
+	f.BoolVar(&o.Purge, "purge", false, "remove the policy and the agent's directories too; with --no-agent the directories only")
+	f.BoolVar(&o.NoAgent, "no-agent", false, "the agent ran as a pod: keep the node's own policy and agent")
 	f.BoolVar(&o.Restart, "restart", false, "restart the runtime if its configuration changed since it started")
-	f.BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
+	f.BoolVar(&dryRun, "dry-run", false, "print what would change; change nothing")
 	agentFlags(cmd, &o.Agent)
 	return cmd
 }

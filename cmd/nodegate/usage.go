@@ -17,13 +17,13 @@ const (
 	exitUsage  = 2
 )
 
-// usageError is a command line that says nothing that can be done.
+// usageError is a wrong command line.
 type usageError struct {
 	command, problem string
 }
 
 func (e *usageError) Error() string {
-	return fmt.Sprintf("%s\nRun %s --help for what there is.", e.problem, e.command)
+	return fmt.Sprintf("%s\nRun %s --help for usage.", e.problem, e.command)
 }
 
 func exitCode(err error) int {
