@@ -59,8 +59,7 @@ func BenchmarkCreateContainer(b *testing.B) {
 				if _, _, err := p.CreateContainer(ctx, pod, ctr); err != nil {
 					b.Fatal(err)
 				}
-				p.pods.removeContainer(pod.Id, ctr.Id) // pods have a few, not thousands
-				p.live.remove(ctr.Id)
+				p.containers.remove(ctr.Id) // pods have a few, not thousands
 			}
 		})
 	}

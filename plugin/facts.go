@@ -111,7 +111,7 @@ func (s *nriSubject) Container(*policy.Host) policy.Container {
 	} else {
 		out.HostNamespaces = policy.SharedNamespaces(namespacesOf(pod.GetLinux().GetNamespaces()))
 	}
-	out.PodSysctls = p.pods.sysctls(pod.GetId())
+	out.PodSysctls = p.containers.sysctls(pod.GetId())
 	if u := ctr.GetUser(); u != nil {
 		out.User = policy.Is(policy.User{UID: u.GetUid(), GID: u.GetGid()})
 		out.Groups = policy.Is(u.GetAdditionalGids())

@@ -23,7 +23,7 @@ func TestKeptLabels(t *testing.T) {
 	if _, _, err := p.CreateContainer(t.Context(), pod, testContainer("c")); err != nil {
 		t.Fatal(err)
 	}
-	if got := p.live.byID["c"].request.Labels; len(got) != 1 || got["tier"] != "b" {
+	if got := p.containers.byID["c"].request.Labels; len(got) != 1 || got["tier"] != "b" {
 		t.Errorf("keeps %v", got)
 	}
 

@@ -50,11 +50,11 @@ type Plugin struct {
 	node    Node
 	policy  atomic.Pointer[policy.Policy]
 	runtime atomic.Pointer[runtimes.Runtime]
-	pods    pods
-	live    live
 	sizes   sizes
 	link    atomic.Pointer[link]
 	stats   event.Stats
+
+	containers containers
 
 	observers []event.Observer
 
@@ -117,7 +117,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 
 	peer, ok := p.peerRecord(ctr)
 	if ok && len(peer.Profiles) > 0 {
-		p.live.add(ctr.GetId(), liveContainer{request: pol.Compact(&req), podID: pod.GetId(), has: profiles(peer.Profiles, peer.Definitions)})
+		p.containers.add(ctr.GetId(), container{request: pol.Compact(&req), podID: pod.GetId(), given: givenBy(&peer)})
 		return nil, nil, nil
 	}
 	if key, meant := req.NearMiss(); key != "" {
@@ -127,7 +127,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 	plan, err := Decide(pol, p.runtime.Load(), p.node.Host, &req, func() Subject { return &nriSubject{p, pod, ctr} })
 	if err == nil && plan.Selection.Empty() && !wrapped {
 		p.stats.Unmatched.Add(1)
-		p.live.add(ctr.GetId(), liveContainer{request: pol.Compact(&req), podID: pod.GetId()})
+		p.containers.add(ctr.GetId(), container{request: pol.Compact(&req), podID: pod.GetId()})
 		p.comparedWith(ctx, pol)
 		return nil, nil, nil
 	}
@@ -138,11 +138,10 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 		w.plan.reply, w.plan.remainder, err = nil, policy.Adjustment{}, nil
 	}
 	if err == nil {
-		adjust, err = p.carryOut(ctx, &w)
+		adjust, err = p.carryOut(ctx, pol, &w)
 		told = errors.Join(told, err)
 	}
 	if err == nil {
-		p.live.add(w.containerID, w.live(pol))
 		p.comparedWith(ctx, pol)
 	}
 	p.report(ctx, pol, &w, told)
@@ -179,23 +178,19 @@ func (p *Plugin) peerRecord(ctr *api.Container) (record.Record, bool) {
 	if err != nil || r.Nonce != nonce {
 		return record.Record{}, false
 	}
-	// What it gave holds for the pod's next containers, which this agent may
-	// be the one to decide about.
-	p.pods.add(r)
 	return r, true
 }
 
 // StopContainer comes when a container has ended too, by itself or not.
 func (p *Plugin) StopContainer(_ context.Context, _ *api.PodSandbox, ctr *api.Container) ([]*api.ContainerUpdate, error) {
-	p.live.remove(ctr.GetId())
+	p.containers.end(ctr.GetId())
 	return nil, nil
 }
 
 // RemoveContainer takes away what the container left on the node. It also
 // comes for a container whose creation failed later on.
-func (p *Plugin) RemoveContainer(ctx context.Context, pod *api.PodSandbox, ctr *api.Container) error {
-	p.live.remove(ctr.GetId())
-	p.pods.removeContainer(pod.GetId(), ctr.GetId())
+func (p *Plugin) RemoveContainer(ctx context.Context, _ *api.PodSandbox, ctr *api.Container) error {
+	p.containers.remove(ctr.GetId())
 	p.cleanUp(ctx, ctr.GetId())
 	return nil
 }
@@ -203,8 +198,7 @@ func (p *Plugin) RemoveContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 // RemovePodSandbox takes away what the pod's containers left, those included
 // whose creation failed in a way of which the runtime says nothing.
 func (p *Plugin) RemovePodSandbox(ctx context.Context, pod *api.PodSandbox) error {
-	p.live.removePod(pod.GetId())
-	for _, id := range p.pods.remove(pod.GetId()) {
+	for _, id := range p.containers.removePod(pod.GetId()) {
 		p.cleanUp(ctx, id)
 	}
 	return nil

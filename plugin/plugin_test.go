@@ -154,7 +154,7 @@ func TestPanicRefuses(t *testing.T) {
 		t.Errorf("refused with %q", err)
 	}
 	// Nor does one end it that comes of no request.
-	p.live.add("c", liveContainer{})
+	p.containers.add("c", container{})
 	p.policy.Store(nil)
 	p.compare(t.Context())
 }

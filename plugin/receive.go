@@ -77,7 +77,7 @@ func (c *connection) admitPod(ctx context.Context, raw []byte, field protowire.N
 	req := requestOf(pod, nil)
 	name := nameOf(pod)
 	total := c.sizes.addPod(pod.GetId(), name, bytes)
-	refused := largePod(name, bytes, total, c.live.count())
+	refused := largePod(name, bytes, total, c.containers.count())
 	if refused == nil {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"sync"
 
 	"github.com/containerd/log"
 	"github.com/containerd/nri/pkg/api"
@@ -28,10 +29,11 @@ func (p *Plugin) StartContainer(ctx context.Context, pod *api.PodSandbox, ctr *a
 			err = refusal(pol, panicked(ctx, req, r))
 		}
 	}()
-	if err := p.arrived(ctx, pol, pod, ctr, ctr.GetAnnotations()[record.Annotation]); err != nil {
+	read := sync.OnceValues(func() (record.Record, error) { return p.node.Records.Read(w.containerID) })
+	if err := p.arrived(ctx, pol, &w, ctr.GetAnnotations()[record.Annotation], read); err != nil {
 		return err
 	}
-	r, err := p.node.Records.Read(ctr.GetId())
+	r, err := read()
 	if pol.Wrapped(req.Handler) {
 		if err := p.checkCarriedOut(ctx, req, &r, err); err != nil {
 			p.report(ctx, pol, &w, err)

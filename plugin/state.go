@@ -32,7 +32,7 @@ func (p *Plugin) unregistered(reason string) { p.link.Store(&link{reason: reason
 
 // Containers returns how many containers run on the node, how many of them were
 // given something, and those that run without what the policy would give them.
-func (p *Plugin) Containers() (all, adjusted int, lacking []*event.Event) { return p.live.list() }
+func (p *Plugin) Containers() (all, adjusted int, lacking []*event.Event) { return p.containers.list() }
 
 // OnDisk returns how many decision records there are, and how many containers
 // have shadow nodes.

@@ -45,8 +45,7 @@ func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, ctrs [
 	if err != nil {
 		log.G(ctx).WithError(err).Warn("cannot read records")
 	}
-	p.pods.reset(kept)
-	p.live.replace(liveContainers(p.policy.Load(), pods, ctrs, kept))
+	p.containers.replace(listed(p.policy.Load(), pods, ctrs, kept))
 	p.registered()
 	p.stats.Synchronized.Add(1)
 	p.readyOnce.Do(func() { close(p.ready) })
@@ -61,10 +60,10 @@ func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, ctrs [
 	return nil, nil
 }
 
-// liveContainers is what the runtime says of its containers, and what they were
+// listed is what the runtime says of its containers, and what they were
 // given: a record counts if the container has its nonce, for the reply of one
 // that has not was lost.
-func liveContainers(pol *policy.Policy, pods []*api.PodSandbox, ctrs []*api.Container, records []record.Record) map[string]liveContainer {
+func listed(pol *policy.Policy, pods []*api.PodSandbox, ctrs []*api.Container, records []record.Record) map[string]container {
 	podByID := make(map[string]*api.PodSandbox, len(pods))
 	for _, pod := range pods {
 		podByID[pod.GetId()] = pod
@@ -73,16 +72,16 @@ func liveContainers(pol *policy.Policy, pods []*api.PodSandbox, ctrs []*api.Cont
 	for i := range records {
 		recordByID[records[i].ContainerID] = &records[i]
 	}
-	all := make(map[string]liveContainer, len(ctrs))
+	all := make(map[string]container, len(ctrs))
 	for _, ctr := range ctrs {
 		pod := podByID[ctr.GetPodSandboxId()]
 		if pod == nil {
 			continue // it is being removed
 		}
 		req := requestOf(pod, ctr)
-		c := liveContainer{request: pol.Compact(&req), podID: pod.GetId()}
+		c := container{request: pol.Compact(&req), podID: pod.GetId()}
 		if r := recordByID[ctr.GetId()]; r != nil && r.Nonce == ctr.GetAnnotations()[record.Annotation] {
-			c.has = profiles(r.Profiles, r.Definitions)
+			c.given = givenBy(r)
 		}
 		all[ctr.GetId()] = c
 	}

@@ -23,10 +23,18 @@ import (
 // ValidateContainerAdjustment comes once all plugins have answered. That it is
 // asked at all matters most: a runtime that has just lost the plugin, or waited
 // for it in vain, cannot ask, and fails the request for that.
-func (p *Plugin) ValidateContainerAdjustment(ctx context.Context, r *api.ValidateContainerAdjustmentRequest) error {
+func (p *Plugin) ValidateContainerAdjustment(ctx context.Context, r *api.ValidateContainerAdjustmentRequest) (err error) {
 	p.busy.RLock()
 	defer p.busy.RUnlock()
-	return p.arrived(ctx, p.policy.Load(), r.GetPod(), r.GetContainer(), r.GetAdjust().GetAnnotations()[record.Annotation])
+	pol, pod, ctr := p.policy.Load(), r.GetPod(), r.GetContainer()
+	w := work{request: requestOf(pod, ctr), podID: pod.GetId(), containerID: ctr.GetId()}
+	defer func() {
+		if r := recover(); r != nil {
+			err = refusal(pol, panicked(ctx, &w.request, r))
+		}
+	}()
+	return p.arrived(ctx, pol, &w, r.GetAdjust().GetAnnotations()[record.Annotation],
+		func() (record.Record, error) { return p.node.Records.Read(w.containerID) })
 }
 
 // arrived refuses a container that the policy concerns and that no agent's
@@ -34,29 +42,23 @@ func (p *Plugin) ValidateContainerAdjustment(ctx context.Context, r *api.Validat
 // may have different policies.
 //
 // The runtime shows an annotation of the CRI's request in the place of the
-// reply's, so there may be another nonce. It is worth nothing; but that this
-// agent has answered within this connection is: a reply that is lost ends the
-// connection, and then the agent asks what there is.
-func (p *Plugin) arrived(ctx context.Context, pol *policy.Policy, pod *api.PodSandbox, ctr *api.Container, nonce string) (err error) {
-	w := work{request: requestOf(pod, ctr), podID: pod.GetId(), containerID: ctr.GetId()}
-	defer func() {
-		if r := recover(); r != nil {
-			err = refusal(pol, panicked(ctx, &w.request, r))
-		}
-	}()
+// reply's, so there may be another nonce. That is fine if this agent has answered
+// on this connection: a reply that is lost ends the connection, and then the agent
+// asks what there is.
+func (p *Plugin) arrived(ctx context.Context, pol *policy.Policy, w *work, nonce string, read func() (record.Record, error)) error {
 	sel, err := pol.Select(&w.request)
 	if err == nil && sel.Empty() || pol.Audit() {
 		return nil
 	}
-	if r, err := p.node.Records.Read(w.containerID); err == nil && (r.Nonce == nonce || nonce != "" && p.live.has(w.containerID)) {
+	if r, err := read(); err == nil && (r.Nonce == nonce || nonce != "" && p.containers.has(w.containerID)) {
 		return nil
 	}
 	if err == nil {
 		err = w.request.Refuse(policy.Unadjusted, "was created without %s, which it should have got: no nodegate agent answered in time, and it has to be created again",
 			strings.Join(sel.Profiles(), ", "))
 	}
-	p.live.remove(w.containerID)
-	p.report(ctx, pol, &w, err)
+	p.containers.end(w.containerID)
+	p.report(ctx, pol, w, err)
 	return err
 }
 

@@ -48,8 +48,10 @@ func podIDMaps(h *host.Host, pod *api.PodSandbox, ctr *api.Container) (uid, gid 
 // reply. It does all of it or leaves nothing behind. A container that runs
 // under the wrapper gets a record in any case, if only to say "nothing": the
 // wrapper lets none pass without.
-func (p *Plugin) carryOut(ctx context.Context, w *work) (*api.ContainerAdjustment, error) {
+func (p *Plugin) carryOut(ctx context.Context, pol *policy.Policy, w *work) (*api.ContainerAdjustment, error) {
+	known := container{request: pol.Compact(&w.request), podID: w.podID}
 	if w.plan.reply == nil && (!w.wrapped || w.nonce != "") {
+		p.containers.add(w.containerID, known)
 		return nil, nil
 	}
 	// The runtime has given up on a request that took too long, and another
@@ -70,26 +72,16 @@ func (p *Plugin) carryOut(ctx context.Context, w *work) (*api.ContainerAdjustmen
 		p.cleanUp(ctx, w.containerID)
 		return nil, w.request.Refuse(policy.Internal, "cannot be given a record: %s", err)
 	}
-	p.pods.add(r)
-	// A reply that is lost by now gave nothing: what is known of the container
-	// would be wrong.
-	if err := ctx.Err(); err != nil {
+	known.given = givenBy(&r)
+	p.containers.add(w.containerID, known)
+	if err := ctx.Err(); err != nil { // a reply that is lost by now gave nothing
+		p.containers.end(w.containerID)
 		return nil, w.request.Refuse(policy.Internal, "was decided about too late: %s", err)
 	}
 	if w.nonce == "" { // a peer's is in the reply already, and nobody may set it twice
 		w.plan.reply.AddAnnotation(record.Annotation, r.Nonce)
 	}
 	return w.plan.reply, nil
-}
-
-// live is what is kept in memory of the container. In audit mode it was given
-// nothing.
-func (w *work) live(pol *policy.Policy) liveContainer {
-	c := liveContainer{request: pol.Compact(&w.request), podID: w.podID}
-	if !pol.Audit() {
-		c.has = profiles(w.plan.Decision.Profiles, w.plan.Selection.Definitions())
-	}
-	return c
 }
 
 // record is what stays on the node of the decision.

@@ -116,7 +116,7 @@ func TestLackingAfterSynchronize(t *testing.T) {
 	told := outcomes(second)
 	ctrs := []*api.Container{has, lost, never}
 	for range 2 {
-		second.live.replace(liveContainers(second.policy.Load(), []*api.PodSandbox{pod}, ctrs, mustList(t, second)))
+		second.containers.replace(listed(second.policy.Load(), []*api.PodSandbox{pod}, ctrs, mustList(t, second)))
 		second.compare(t.Context())
 		if got := lackingNames(second); got != "lost:ping never:ping" {
 			t.Errorf("lacking: %q", got)
@@ -139,13 +139,37 @@ func TestLackingAfterSynchronize(t *testing.T) {
 	}
 }
 
+// A container that has ended is counted no more; the sysctl that it gave to its pod
+// stays, and so does its record, until it is removed.
+func TestEnded(t *testing.T) {
+	needRoot(t)
+	p := newTestPlugin(t, t.TempDir())
+	pod := testPod("ping")
+	ctr := create(t, p, pod, "c1")
+	if _, err := p.StopContainer(t.Context(), pod, ctr); err != nil {
+		t.Fatal(err)
+	}
+	if all, adjusted, _ := p.Containers(); all != 0 || adjusted != 0 || p.containers.has("c1") {
+		t.Errorf("%d containers run, %d of them adjusted", all, adjusted)
+	}
+	if got := p.containers.sysctls(pod.Id); len(got) != 1 || got["net.ipv4.ping_group_range"].Container != ctr.Name {
+		t.Errorf("sysctls of the pod: %v", got)
+	}
+	if err := p.RemovePodSandbox(t.Context(), pod); err != nil {
+		t.Fatal(err)
+	}
+	if left := mustList(t, p); len(left) != 0 || len(p.containers.sysctls(pod.Id)) != 0 {
+		t.Errorf("left of the pod: %v", left)
+	}
+}
+
 // What a pod asks for and would not get today is named too: an always grant
 // would have come with the refusal.
 func TestLackingRefusal(t *testing.T) {
 	p := newTestPlugin(t, t.TempDir())
 	pod, ctr := testPod("kvm"), testContainer("c1")
 	ctr.PodSandboxId = pod.Id
-	p.live.replace(liveContainers(p.policy.Load(), []*api.PodSandbox{pod}, []*api.Container{ctr}, nil))
+	p.containers.replace(listed(p.policy.Load(), []*api.PodSandbox{pod}, []*api.Container{ctr}, nil))
 	p.compare(t.Context())
 	_, _, lacking := p.Containers()
 	if len(lacking) != 1 || !strings.Contains(lacking[0].Text, `runs, and would be refused today: asks for profile "kvm", which is not granted`) {
@@ -172,7 +196,7 @@ func TestNothingToChangeIsRecorded(t *testing.T) {
 
 // The table is small: five thousand containers of pods with much to say.
 func TestLiveIsCompact(t *testing.T) {
-	if size := unsafe.Sizeof(liveContainer{}); size > 128 {
+	if size := unsafe.Sizeof(container{}); size > 128 {
 		t.Errorf("%d bytes: more than 128 make an allocation of each", size)
 	}
 	const count = 5000
