@@ -6,7 +6,6 @@ package config
 import (
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/nodegate/nodegate/plugin/foreign"
 	"github.com/nodegate/nodegate/plugin/policy"
@@ -59,7 +58,7 @@ func (b *builder) spread() {
 // compile hands what was read to the engine, and puts what the engine says
 // against it to the lines that it is about.
 func (b *builder) compile() {
-	src := policy.Source{Hash: b.config.Hash, Audit: b.audit, Handlers: b.config.Runtime.Handlers, ShadowDir: b.config.State.ShadowDir,
+	src := policy.Source{Hash: b.config.Hash, Audit: b.audit, Handlers: b.config.Runtime.Handlers, Wrapper: "nodegate-runc", ShadowDir: b.config.State.ShadowDir,
 		Devices: foreign.YAML{}}
 	where := places{files: b.docs[1:], profiles: map[string]origin{}}
 	for _, p := range b.profiles {
@@ -112,20 +111,8 @@ func (b *builder) report(problem *policy.Problem) {
 // object reports what the engine says, unless the table is broken already.
 func (t *table) object(broken bool, problem *policy.Problem) {
 	if !broken {
-		t.doc.errorAt(t.doc.lines.line(t.path+"."+problem.Key), "%s.%s: %s", t.path, problem.Key, withRemedy(problem))
+		t.doc.errorAt(t.doc.lines.line(t.path+"."+problem.Key), "%s.%s: %s", t.path, problem.Key, problem.Text)
 	}
-}
-
-// withRemedy adds what to write instead, where the engine's words end with
-// what is wrong.
-func withRemedy(problem *policy.Problem) string {
-	switch {
-	case strings.HasPrefix(problem.Key, "include") && strings.HasPrefix(problem.Text, "includes itself"):
-		return problem.Text + ": leave one of these includes out"
-	case problem.Profile != "" && problem.Key == "seccomp" && strings.Contains(problem.Text, "as a filter"):
-		return problem.Text + ": write fewer errno rules for it, or fewer conditions"
-	}
-	return problem.Text
 }
 
 // problems takes apart what the engine joined.

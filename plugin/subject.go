@@ -57,6 +57,9 @@ func Decide(pol *policy.Policy, r *runtimes.Runtime, h *host.Host, req *policy.R
 
 func decideSelected(pol *policy.Policy, r *runtimes.Runtime, h *host.Host, req *policy.Request, sel policy.Selection, s Subject, wrong error) (Plan, error) {
 	facts := gather(h, req, sel, s)
+	if !facts.Container.User.OK {
+		facts.TellingRuntime = r.Use(change.TellsUser)
+	}
 	plan := Plan{Selection: sel}
 	var err error
 	if plan.Decision, err = pol.Decide(sel, &facts); err != nil {

@@ -55,7 +55,7 @@ func (c *compiler) compile(name string, path []string) *profile {
 		case c.written[inc] == nil:
 			c.bad(name, key, "no profile is called %q", inc)
 		case slices.Contains(path, inc):
-			c.bad(name, key, "includes itself: %s", strings.Join(append(path, inc), " → "))
+			c.bad(name, key, "includes itself: %s: leave one of these includes out", strings.Join(append(path, inc), " → "))
 		default:
 			included := c.compile(inc, path)
 			out.takesAway = out.takesAway || included.takesAway

@@ -60,7 +60,7 @@ func (d *decider) adopt() error {
 
 func (d *decider) adoptShadow(have *specs.LinuxDevice, at string) error {
 	if !d.wrapped() {
-		return d.refuse(NotCarried, "would get its device %q to use, which in a pod with a user namespace only nodegate-runc can give: %s", at, d.policy.UnderWrapper())
+		return d.refuse(NotCarried, "would get its device %q to use, which in a pod with a user namespace only %s can give: %s", at, d.policy.wrapper, d.policy.UnderWrapper())
 	}
 	node := ShadowNode{Type: have.Type, Major: have.Major, Minor: have.Minor, Mode: 0o600, ContainerPath: at, Replaces: true}
 	if have.FileMode != nil {
@@ -93,7 +93,7 @@ func (d *decider) provided(at string) bool {
 
 func (d *decider) wrapped() bool { return d.policy.Wrapped(d.facts.Request.Handler) }
 
-// UnderWrapper says what to write for a pod to run under nodegate-runc.
+// UnderWrapper says what to write for a pod to run under the wrapper.
 func (p *Policy) UnderWrapper() string {
 	for _, handler := range p.handlers {
 		if handler != "" {
@@ -101,7 +101,7 @@ func (p *Policy) UnderWrapper() string {
 		}
 	}
 	if len(p.handlers) > 0 {
-		return "leave runtimeClassName out of the pod's spec: the default runtime handler runs nodegate-runc"
+		return "leave runtimeClassName out of the pod's spec: the default runtime handler runs " + p.wrapper
 	}
-	return "run it under nodegate-runc, which no handler of runtime.handlers does yet"
+	return fmt.Sprintf("run it under %s, which no handler of runtime.handlers does yet", p.wrapper)
 }

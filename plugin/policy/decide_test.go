@@ -93,7 +93,7 @@ func TestDecideMerges(t *testing.T) {
 			code: Conflict, refusal: apartStart + `profiles "b" and "a" disagree on the errno of bpf (ENOSYS, EPERM)`},
 		{name: "errno rules that no filter can say", ask: "a,b", grants: apart("a", "b"), code: Conflict,
 			profiles: []Profile{{Name: "a", Seccomp: errno(1, "EPERM", masked(0))}, {Name: "b", Seccomp: errno(1, "EPERM", masked(1))}},
-			refusal:  apartStart + `what the errno rules leave of bpf cannot be written as a filter: needs more than 64 rules`},
+			refusal:  apartStart + `what the errno rules leave of bpf cannot be written as a filter: needs more than 64 rules: write fewer errno rules for it, or fewer conditions`},
 		{name: "mode", ask: "a,b", grants: apart("a", "b"), code: Conflict,
 			profiles: []Profile{{Name: "a", Devices: []DeviceRule{{Path: "/dev/kvm", Mode: Is(fs.FileMode(0o600))}}}, {Name: "b", Devices: []DeviceRule{{Path: "/dev/kvm", Mode: Is(fs.FileMode(0o660))}}}},
 			refusal:  apartStart + `profiles "a" and "b" disagree on the mode of device "/dev/kvm" (0600, 0660)`},

@@ -112,6 +112,8 @@ type Facts struct {
 	Request   Request
 	Container Container
 	Host      Host
+	// TellingRuntime says which runtime tells the container's user, for sentences.
+	TellingRuntime string
 }
 
 // PodNamespaces are the types of namespaces that a pod may share with the node,

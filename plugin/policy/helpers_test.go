@@ -90,7 +90,8 @@ func facts() *Facts {
 		Request: Request{Namespace: "ci", Pod: "web-1", Container: "app", UserNamespace: Is(false)},
 		Container: Container{ID: "c0ffee", CgroupsPath: "/k8s.io/c0ffee", User: Is(User{UID: 1000, GID: 2000}),
 			HostNamespaces: Is([]specs.LinuxNamespaceType{}), PIDNamespace: Is(OwnPID)},
-		Host: Host{Cgroup: Is(Cgroup{Version: CgroupV2, Mount: "/sys/fs/cgroup"})},
+		Host:           Host{Cgroup: Is(Cgroup{Version: CgroupV2, Mount: "/sys/fs/cgroup"})},
+		TellingRuntime: "use containerd 2.3 or later",
 	}
 }
 
@@ -109,6 +110,7 @@ func idMap(extents ...specs.LinuxIDMapping) Known[[]specs.LinuxIDMapping] { retu
 
 func compile(t testing.TB, src Source) *Policy {
 	t.Helper()
+	src.Wrapper = "nodegate-runc"
 	p, err := New(src)
 	if err != nil {
 		t.Fatalf("policy: %v", err)

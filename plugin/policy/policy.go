@@ -14,7 +14,8 @@ import (
 type Source struct {
 	Hash      string   // names the policy in logs and metrics; "" for none
 	Audit     bool     // decide everything, change and refuse nothing
-	Handlers  []string // runtime handlers whose OCI runtime is nodegate-runc
+	Handlers  []string // runtime handlers under which all changes can be delivered
+	Wrapper   string   // what those handlers run, for sentences
 	ShadowDir string   // host directory of shadow nodes, absolute
 	Profiles  []Profile
 	Grants    []Grant // in the order in which they apply
@@ -30,6 +31,7 @@ type Policy struct {
 	hash      string
 	audit     bool
 	handlers  []string
+	wrapper   string
 	shadowDir string
 	profiles  map[string]*profile
 	grants    []*grant
@@ -73,6 +75,7 @@ func New(src Source) (*Policy, error) {
 		hash:      src.Hash,
 		audit:     src.Audit,
 		handlers:  slices.Clone(src.Handlers),
+		wrapper:   src.Wrapper,
 		shadowDir: src.ShadowDir,
 		devices:   src.Devices,
 	}
@@ -109,11 +112,10 @@ func (p *Policy) Hash() string { return p.hash }
 // Audit reports whether decisions are only to be counted.
 func (p *Policy) Audit() bool { return p.audit }
 
-// Wrapped reports whether containers of the runtime handler run under
-// nodegate-runc.
+// Wrapped reports whether containers of the runtime handler run under the wrapper.
 func (p *Policy) Wrapped(handler string) bool { return slices.Contains(p.handlers, handler) }
 
-// Handlers returns the runtime handlers that run under nodegate-runc.
+// Handlers returns the runtime handlers that run the wrapper.
 func (p *Policy) Handlers() []string { return slices.Clone(p.handlers) }
 
 func (p *Policy) compileGrant(i int, in Grant) (*grant, []error) {
@@ -151,7 +153,7 @@ func (p *Policy) compileGrant(i int, in Grant) (*grant, []error) {
 		}
 	}
 	if err := sum.checkSeccomp(); err != nil {
-		bad("profiles", "%s: grant them apart", err)
+		bad("profiles", "%s, or grant them apart", err)
 	}
 	if g.takesAway {
 		if by := narrowedBy(&in); len(by) > 0 {

@@ -24,7 +24,7 @@ func Check(rules []change.SeccompRule) error {
 	denied := denials(rules)
 	for _, name := range sortedKeys(denied) {
 		if _, err := remainder(nil, denied[name]); err != nil {
-			return fmt.Errorf("what the errno rules leave of %s cannot be written as a filter: %w", name, err)
+			return fmt.Errorf("what the errno rules leave of %s cannot be written as a filter: %w: write fewer errno rules for it, or fewer conditions", name, err)
 		}
 	}
 	return nil
