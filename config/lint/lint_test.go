@@ -186,7 +186,7 @@ func TestDocument(t *testing.T) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s%s\n<!-- Written from config/lint/table.go: go test ./config/lint -update -->\n", head, marker)
 	for _, k := range All {
-		fmt.Fprintf(&b, "\n### `%s`\n\n**%s**: %s. %s. %s\n", k.Code, k.Severity, k.Title, upper(k.Why), k.Remedy)
+		fmt.Fprintf(&b, "\n### `%s`\n\n**%s**: %s. %s.\n", k.Code, k.Severity, k.Title, upper(k.Why))
 	}
 	golden(t, page, b.String())
 }
