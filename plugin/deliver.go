@@ -30,9 +30,16 @@ func deliver(r runtimes.Runtime, pol *policy.Policy, req *policy.Request, profil
 				strings.Join(k.Name(&e.remainder), " and "), r, r.Use(k.NRI())))
 		}
 	}
-	if names := e.namesIf(func(k *change.Kind) bool { return k.Wrapper }); len(names) > 0 && !pol.Wrapped(req.Handler) {
+	var lacking []*change.Kind
+	names := e.namesIf(func(k *change.Kind) bool {
+		if k.Wrapper {
+			lacking = append(lacking, k)
+		}
+		return k.Wrapper
+	})
+	if len(names) > 0 && !pol.Wrapped(req.Handler) {
 		wrong = policy.Together(wrong, req.Refuse(policy.NotCarried, "would get %s%s, which %s cannot carry: %s",
-			strings.Join(names, " and "), policy.ByProfiles(profiles), r, pol.UnderWrapper()))
+			strings.Join(names, " and "), policy.ByProfiles(pol.Giving(profiles, lacking)), r, pol.UnderWrapper()))
 	}
 	if wrong != nil {
 		return nil, e.remainder, wrong

@@ -79,3 +79,37 @@ func TestDeliver(t *testing.T) {
 		}
 	}
 }
+
+// A refusal names those profiles alone that something is given by.
+func TestRefusalNamesTheGivers(t *testing.T) {
+	c, err := config.Parse("config.toml", []byte(`version = 1
+[profiles.outer]
+include = ["fuse"]
+[profiles.set]
+env = { A = "1" }
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	major := int64(10)
+	rules := policy.Adjustment{DeviceRules: []rspec.LinuxDeviceCgroup{{Allow: true, Type: "c", Major: &major, Access: "rw"}}}
+	sysctls := policy.Adjustment{Sysctls: map[string]string{"net.core.somaxconn": "1"}}
+	r, err := runtimes.Parse("containerd/2.0.14")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, tc := range map[string]struct {
+		a        *policy.Adjustment
+		profiles []string
+	}{
+		`device-cgroup rules by profile "fuse", which`:               {&rules, []string{"fuse", "ping"}},
+		`device-cgroup rules by profiles outer, fuse, which`:         {&rules, []string{"set", "outer", "fuse"}},
+		`the sysctl net.core.somaxconn by profile "ping", which`:     {&sysctls, []string{"fuse", "ping"}},
+		`the sysctl net.core.somaxconn by profiles set, fuse, which`: {&sysctls, []string{"set", "fuse"}}, // by none of them
+	} {
+		_, _, err := deliver(r, c.Policy, &policy.Request{}, tc.profiles, tc.a, policy.Known[*rspec.LinuxSeccomp]{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}

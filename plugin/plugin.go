@@ -120,8 +120,8 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 		p.containers.add(ctr.GetId(), container{request: pol.Compact(&req), podID: pod.GetId(), given: givenBy(&peer)})
 		return nil, nil, nil
 	}
-	if key, meant := req.NearMiss(); key != "" {
-		logNearMiss(ctx, &req, key, meant)
+	if what, meant := req.NearMiss(); what != "" {
+		logNearMiss(ctx, &req, what, meant)
 	}
 	wrapped, started := pol.Wrapped(req.Handler), time.Now()
 	plan, err := Decide(pol, p.runtime.Load(), p.node.Host, &req, func() Subject { return &nriSubject{p, pod, ctr} })

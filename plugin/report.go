@@ -58,10 +58,10 @@ func (w *work) outcome(pol *policy.Policy, err error) *event.Event {
 	return o
 }
 
-// logNearMiss names an annotation that was meant for the agent and asks for nothing.
-func logNearMiss(ctx context.Context, r *policy.Request, key, meant string) {
-	log.G(ctx).WithFields(log.Fields{"namespace": r.Namespace, "pod": r.Pod, "container": r.Container, "annotation": event.Shorten(key, event.MaxName)}).
-		Warnf("the annotation has no effect: write %s", event.Shorten(meant, event.MaxName))
+// logNearMiss names what was meant for the agent and asks for nothing.
+func logNearMiss(ctx context.Context, r *policy.Request, what, meant string) {
+	log.G(ctx).WithFields(log.Fields{"namespace": r.Namespace, "pod": r.Pod, "container": r.Container}).
+		Warnf("the pod's %s asks for nothing: write %s", what, event.Shorten(meant, event.MaxName))
 }
 
 // brief says in short what an adjustment changes.

@@ -36,7 +36,7 @@ func (o *checkOptions) unread(c *config.Config) []lint.Finding {
 		p := &o.pods[i]
 		find := func(code, what, write string) {
 			f := lint.Finding{Code: code, Severity: lint.Warning, File: p.File, Line: max(p.Line, 1),
-				What: fmt.Sprintf("%s %s/%s has the annotation %s", p.Kind, cmp.Or(p.Namespace, o.namespace), p.Name, what), Write: write}
+				What: fmt.Sprintf("%s %s/%s has the %s", p.Kind, cmp.Or(p.Namespace, o.namespace), p.Name, what), Write: write}
 			if !slices.Contains(out, f) {
 				out = append(out, f)
 			}
@@ -44,11 +44,11 @@ func (o *checkOptions) unread(c *config.Config) []lint.Finding {
 		for j := range p.Containers {
 			r := p.Request(&p.Containers[j], o.namespace, p.RuntimeClass)
 			for _, key := range c.Policy.Unread(&r) {
-				find("unread_annotation", fmt.Sprintf("%q, which is for another tool and which no grant accepts in namespace %q", key, r.Namespace),
+				find("unread_annotation", fmt.Sprintf("annotation %q, which is for another tool and which no grant accepts in namespace %q", key, r.Namespace),
 					"accept it in a grant, or see to it that the other tool runs")
 			}
-			if key, meant := r.NearMiss(); key != "" {
-				find("near_miss", fmt.Sprintf("%q, which asks for nothing", key), "write "+meant)
+			if miss, meant := r.NearMiss(); miss != "" {
+				find("near_miss", miss+", which asks for nothing", "write "+meant)
 			}
 		}
 	}

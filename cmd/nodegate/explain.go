@@ -34,7 +34,8 @@ type explainOptions struct {
 	output    string
 	strict    bool
 	assumed   []string // devices, as they are written
-	devices   []policy.HostDevice
+
+	assumptions []assumption
 }
 
 var explainFormats = []string{"table", "json", "yaml", "diff"}
@@ -74,7 +75,7 @@ also if there is a refusal, a note, a warning or something left out.`,
 	f.StringVar(&o.runtime, "runtime", "", "the runtime's `name/version` (default: this node's, or "+runtimes.Newest+")")
 	f.StringVar(&o.endpoint, "runtime-endpoint", "", "the runtime's CRI `socket` (default: the one that is found)")
 	f.BoolVar(&o.strict, "strict", false, "fail on refusals, notes and warnings too")
-	f.StringArrayVar(&o.assumed, "assume-device", nil, "a device that the node is taken to have, `PATH[=TYPE MAJOR:MINOR]`; may be repeated")
+	f.StringArrayVar(&o.assumed, "assume-device", nil, "a `device` that the node is taken to have: "+assumedForm+"; may be repeated")
 	f.StringVarP(&o.output, "output", "o", "table", "the `format`: "+strings.Join(explainFormats, ", "))
 	return cmd
 }
@@ -98,11 +99,11 @@ func (o *explainOptions) check(cmd *cobra.Command) error {
 		return wrong("stdin can be read once: write -f - once")
 	}
 	for _, text := range o.assumed {
-		d, err := parseAssumed(text, len(o.devices))
+		a, err := parseAssumed(text, len(o.assumptions))
 		if err != nil {
 			return wrong("--assume-device %s", err)
 		}
-		o.devices = append(o.devices, d)
+		o.assumptions = append(o.assumptions, a)
 	}
 	if o.runtime != "" {
 		if _, err := runtimes.Parse(o.runtime); err != nil {
@@ -125,7 +126,11 @@ func explain(cmd *cobra.Command, o *explainOptions) error {
 		return err
 	}
 	defer func() { _ = e.host.Close() }() // read only
-	e.host.Assume(o.devices)
+	var devices []policy.HostDevice
+	for _, a := range o.assumptions {
+		devices = append(devices, a.device)
+	}
+	e.host.Assume(devices)
 	report := &explainReport{Policy: c.Hash, Audit: c.Policy.Audit(), Pods: []podReport{}}
 	if o.id != "" {
 		err = e.live(cmd.Context(), report)

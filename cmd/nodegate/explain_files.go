@@ -102,8 +102,8 @@ func (e *explainer) pod(p *manifest.Pod, classes map[string]string) (podReport, 
 	}
 	out.Handler, out.HandlerFrom = e.handlerOf(p, classes)
 	p.CgroupNamespace = e.cgroupV2()
-	if key, meant := (&policy.Request{Annotations: p.Annotations}).NearMiss(); key != "" {
-		out.Hints = append(slices.Clip(out.Hints), fmt.Sprintf("the annotation %q asks for nothing: write %s", key, meant))
+	if what, meant := (&policy.Request{Labels: p.Labels, Annotations: p.Annotations}).NearMiss(); what != "" {
+		out.Hints = append(slices.Clip(out.Hints), fmt.Sprintf("the %s asks for nothing: write %s", what, meant))
 	}
 	given := map[string]policy.GivenSysctl{}
 	for i := range p.Containers {
@@ -180,8 +180,8 @@ func (e *explainer) assume(r *podReport, p *manifest.Pod, c *manifest.Container,
 		}
 	}
 	note("devices and cgroups are as on the node where this runs%s", e.hostNote)
-	for _, d := range e.options.devices {
-		note("this node has %s, as --assume-device says", d.Path)
+	for _, d := range e.options.assumptions {
+		note("%s", d)
 	}
 	if p.UserNamespace {
 		note("the pod has the node's ids %d to %d: the kubelet gives %d from a multiple of that", manifest.FirstID, 2*manifest.FirstID-1, manifest.FirstID)

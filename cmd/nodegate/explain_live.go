@@ -161,6 +161,10 @@ func (h *has) container(e *explainer, c *cri.Container, linux *specs.Linux) poli
 	if p := h.parsed.Process; p != nil && e.runtime.Has(change.TellsUser) {
 		k.User, k.Groups = policy.Is(policy.User{UID: p.User.UID, GID: p.User.GID}), policy.Is(p.User.AdditionalGids)
 	}
+	if p := h.parsed.Process; p != nil && p.Capabilities != nil {
+		k.Capabilities = policy.Is(p.Capabilities.Bounding)
+		k.OwnAppArmor = !slices.Contains([]string{"cri-containerd.apparmor.d", "crio-default"}, p.ApparmorProfile)
+	}
 	for _, m := range h.parsed.Mounts {
 		if !slices.ContainsFunc(given.Mounts, func(g specs.Mount) bool { return g.Destination == m.Destination && g.Source == m.Source }) {
 			k.Mounts = append(k.Mounts, m)

@@ -3,11 +3,20 @@
 
 package policy
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
 
 func TestDecideAppArmor(t *testing.T) {
 	named := func(name, profile string) Profile { return Profile{Name: name, AppArmor: profile} }
 	node := func(a AppArmor) func(*Facts) { return func(f *Facts) { f.Host.AppArmor = Is(a) } }
+	annotated := func(value string) func(*Facts) {
+		return func(f *Facts) {
+			f.Request.Annotations = map[string]string{"container.apparmor.security.beta.kubernetes.io/" + f.Request.Container: value}
+		}
+	}
 	loaded, absent := AppArmor{Enabled: true, Loaded: Is(true)}, AppArmor{Enabled: true, Loaded: Is(false)}
 	mounts := []Profile{{Name: "a", Capabilities: Capabilities{Add: []string{"CAP_SYS_ADMIN"}}}}
 	mount := []Profile{{Name: "a", Seccomp: []SeccompRule{{Syscalls: []string{"umount2", "mount"}}}}}
@@ -35,6 +44,12 @@ func TestDecideAppArmor(t *testing.T) {
 		{name: "mounts, and nothing said", profiles: mounts, facts: node(absent), want: given, reasons: warns},
 		{name: "mounts by seccomp", profiles: mount, facts: node(absent), want: Adjustment{Seccomp: mount[0].Seccomp}, reasons: warns},
 		{name: "mounts denied", profiles: noMount, facts: node(absent), want: Adjustment{Seccomp: noMount[0].Seccomp}},
+		{name: "mounts, and the pod is unconfined", profiles: mounts, facts: and(node(absent), func(f *Facts) { f.Container.OwnAppArmor = true }), want: given},
+		{name: "mounts, unconfined by annotation", profiles: mounts, facts: and(node(absent), annotated("unconfined")), want: given},
+		{name: "mounts, the default by annotation", profiles: mounts, facts: and(node(absent), annotated("runtime/default")), want: given, reasons: warns},
+		{name: "mounts, privileged", profiles: mounts, facts: and(node(absent), func(f *Facts) {
+			f.Container.DeviceRules = []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}
+		}), want: given},
 		{name: "mounts without AppArmor", profiles: mounts, facts: node(AppArmor{}), want: given},
 		{name: "mounts, and a profile", profiles: append(mounts, named("b", "web")), facts: node(loaded), want: Adjustment{Capabilities: given.Capabilities, AppArmor: "web"}},
 	})

@@ -11,7 +11,9 @@ import (
 )
 
 func TestDecideCgroup(t *testing.T) {
-	node := func(c Cgroup) func(*Facts) { return func(f *Facts) { f.Host.Cgroup = Is(c) } }
+	node := func(c Cgroup) func(*Facts) {
+		return func(f *Facts) { f.Host.Cgroup, f.Container.User = Is(c), Is(User{}) }
+	}
 	v2 := Cgroup{Version: CgroupV2, Mount: "/sys/fs/cgroup"}
 	v1 := Cgroup{Version: CgroupV1, Mount: "/sys/fs/cgroup/systemd"}
 	delegating, readOnly, nameless := v2, v2, v1

@@ -38,6 +38,7 @@ func (p *Policy) Decide(s Selection, f *Facts) (Decision, error) {
 		return Decision{}, refused(wrong, Selection{}, d.out)
 	}
 	d.beyond(s)
+	d.warnUnusable()
 	return Decision{Profiles: d.profiles, Adjustment: d.out, Reasons: d.reasons}, nil
 }
 
@@ -65,10 +66,7 @@ func (d *decider) userNamespace() bool { return d.facts.Request.UserNamespace.Va
 // beyond says where a denial does not keep a container from the node: one that is
 // privileged has every device, whatever it may not call.
 func (d *decider) beyond(s Selection) {
-	everything := func(r specs.LinuxDeviceCgroup) bool {
-		return r.Allow && (r.Type == "" || r.Type == "a") && (r.Major == nil || *r.Major < 0) && strings.Contains(r.Access, "w")
-	}
-	if !slices.ContainsFunc(d.facts.Container.DeviceRules, everything) {
+	if !d.privileged() {
 		return
 	}
 	for _, k := range s.picks {
@@ -76,6 +74,13 @@ func (d *decider) beyond(s Selection) {
 			d.note(Beyond, k.profile.Name, fmt.Sprintf("the container is privileged: it has every device of the node, whatever profile %q denies; only admission keeps privileged pods out", k.profile.Name))
 		}
 	}
+}
+
+// privileged reports whether the container may use every device.
+func (d *decider) privileged() bool {
+	return slices.ContainsFunc(d.facts.Container.DeviceRules, func(r specs.LinuxDeviceCgroup) bool {
+		return r.Allow && (r.Type == "" || r.Type == "a") && (r.Major == nil || *r.Major < 0) && strings.Contains(r.Access, "w")
+	})
 }
 
 // namespacesKnown stops where the runtime tells nothing of namespaces: what a

@@ -44,7 +44,7 @@ func (d *decider) appArmor() error {
 	want, have := d.effects.appArmor, d.facts.Host.AppArmor
 	switch {
 	case want.value == "":
-		if have.Value.Enabled && d.effects.mounts() {
+		if have.Value.Enabled && d.effects.mounts() && !d.ownAppArmor() {
 			d.note(MayConfine, "", "mounts: this node has AppArmor, and the runtime's own profile denies them: "+MountsRemedy)
 		}
 		return nil
@@ -64,6 +64,14 @@ func (d *decider) appArmor() error {
 	}
 	d.out.AppArmor = want.value
 	return nil
+}
+
+// ownAppArmor reports whether the pod has something else than the runtime's own
+// profile, as far as is known. The annotation is how pods said so before
+// Kubernetes 1.30.
+func (d *decider) ownAppArmor() bool {
+	said := d.facts.Request.Annotations["container.apparmor.security.beta.kubernetes.io/"+d.facts.Request.Container]
+	return d.facts.Container.OwnAppArmor || d.privileged() || said != "" && said != "runtime/default"
 }
 
 // mounts reports whether a container is given what it takes to mount.

@@ -119,5 +119,6 @@ func (d *decider) overrides(uid uint32) bool {
 	case slices.Contains(set.Add, name):
 		return true
 	}
-	return uid == 0 && (!d.facts.Container.Overrides.OK || d.facts.Container.Overrides.Value)
+	own := d.facts.Container.Capabilities
+	return uid == 0 && (!own.OK || slices.Contains(own.Value, name))
 }

@@ -31,10 +31,11 @@ type Container struct {
 	ID     string
 	User   Known[User]     // the ids that its process runs as, seen from inside
 	Groups Known[[]uint32] // its supplementary groups, fsGroup among them
-	// Overrides tells whether it has CAP_DAC_OVERRIDE, with which root opens
-	// what its mode denies.
-	Overrides Known[bool]
-	Mounts    []specs.Mount
+	// Capabilities are those that it has of its own.
+	Capabilities Known[[]string]
+	// OwnAppArmor says that its pod has chosen an AppArmor profile, or none.
+	OwnAppArmor bool
+	Mounts      []specs.Mount
 	// RuntimeShm says that what is mounted at SharedMemory is the runtime's own.
 	RuntimeShm bool
 	Devices    []specs.LinuxDevice

@@ -3,7 +3,11 @@
 
 package policy
 
-import "github.com/nodegate/nodegate/plugin/change"
+import (
+	"slices"
+
+	"github.com/nodegate/nodegate/plugin/change"
+)
 
 // kind is what the engine does for one key of a profile.
 type kind struct {
@@ -48,4 +52,39 @@ func (p *Profile) Kinds() []*change.Kind {
 		}
 	}
 	return out
+}
+
+// ledTo are the kinds of change that keys of other kinds lead to: a device is a mount
+// and a rule in a pod with a user namespace, for instance.
+var ledTo = map[*change.Kind][]*change.Kind{
+	change.KindDeviceRules: {change.KindDevices},
+	change.KindShadowNodes: {change.KindDevices},
+	change.KindUnmounts:    {change.KindDevices},
+	change.KindMounts:      {change.KindDevices, change.KindCgroup},
+	change.KindNamespaces:  {change.KindCgroup},
+}
+
+// Giving returns those of the named profiles by which a container gets changes of one
+// of the kinds; all of them where that is not told.
+func (p *Policy) Giving(names []string, wanted []*change.Kind) []string {
+	var out []string
+	for _, name := range names {
+		if p.gives(name, func(k *change.Kind) bool {
+			return slices.ContainsFunc(wanted, func(w *change.Kind) bool { return w == k || slices.Contains(ledTo[w], k) })
+		}) {
+			out = append(out, name)
+		}
+	}
+	if len(out) == 0 {
+		return names
+	}
+	return out
+}
+
+// gives reports whether a profile, or one that it includes, has such a kind of change.
+// A policy has no profile that includes itself.
+func (p *Policy) gives(name string, is func(*change.Kind) bool) bool {
+	prof := p.profiles[name]
+	return prof != nil && (slices.ContainsFunc(prof.Kinds(), is) ||
+		slices.ContainsFunc(prof.Include, func(name string) bool { return p.gives(name, is) }))
 }

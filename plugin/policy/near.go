@@ -3,7 +3,10 @@
 
 package policy
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // maxNear bounds the names that are compared, in bytes: those of Kubernetes are
 // shorter, and the rows below are arrays.
@@ -48,39 +51,68 @@ func edits(a, b string, most int) int {
 	return min(rows[len(a)%3][len(b)], most)
 }
 
-// NearMiss returns an annotation's key that is nearly ours and asks for nothing, and
-// how it is written; "" for none. It allocates nothing for pods that have none.
-func (r *Request) NearMiss() (key, meant string) {
-	for k := range r.Annotations {
-		if (key == "" || k < key) && nearMiss(k) {
-			key = k
+// NearMiss returns an annotation or a label by which a pod was meant to ask for a profile,
+// and which asks for nothing; and what to write. "" for none. It allocates nothing for
+// pods that have none.
+func (r *Request) NearMiss() (what, meant string) {
+	if key := least(r.Annotations, nearMiss); key != "" {
+		return fmt.Sprintf("annotation %q", clip(key, maxName)), wellWritten(key)
+	}
+	if key := least(r.Labels, asks); key != "" {
+		return fmt.Sprintf("label %q", clip(key, maxName)), "it as an annotation"
+	}
+	return "", ""
+}
+
+// least returns the first key, in the order of letters, for which is holds.
+func least(m map[string]string, is func(key string) bool) (first string) {
+	for key := range m {
+		if (first == "" || key < first) && is(key) {
+			first = key
 		}
 	}
-	if key == "" {
-		return "", ""
-	}
-	meant = AnnotationBare
+	return first
+}
+
+func asks(key string) bool {
+	return key == AnnotationBare || strings.HasPrefix(key, AnnotationBare+"/")
+}
+
+// wellWritten is the key that was meant by one that is nearly ours.
+func wellWritten(key string) string {
 	if _, rest, ok := strings.Cut(key, "/"); ok && (rest == "pod" || strings.HasPrefix(rest, "container.")) {
-		meant += "/" + rest
+		return AnnotationBare + "/" + rest
 	}
-	return key, meant
+	return AnnotationBare
 }
 
 // nearMiss reports whether a key is meant to be a request and is none. One with the
 // right domain is not: it is refused if it means nothing.
 func nearMiss(key string) bool {
-	if !strings.HasPrefix(key, "prof") && !strings.Contains(key, "nodegate") {
+	const own = "nodegate"
+	if !foldContains(key, own) && (len(key) < 4 || !strings.EqualFold(key[:4], "prof")) {
 		return false // as nearly all are
 	}
+	key = strings.ToLower(key)
 	domain, name, _ := strings.Cut(key, "/")
 	switch domain {
 	case AnnotationBare, "resource.nodegate.dev":
 		return false
 	case "nodegate.dev":
-		return strings.HasPrefix(name, "profile")
+		return name != "nonce" // which the agent writes itself
 	}
 	if edits(domain, AnnotationBare, 4) < 4 {
 		return true
 	}
-	return strings.Contains(domain, "nodegate") && strings.Contains(key, "profile")
+	return strings.Contains(domain, own) && strings.Contains(key, "profile")
+}
+
+// foldContains reports whether a text has a word, in whatever case.
+func foldContains(text, word string) bool {
+	for i := range len(text) - len(word) + 1 {
+		if strings.EqualFold(text[i:i+len(word)], word) {
+			return true
+		}
+	}
+	return false
 }

@@ -37,6 +37,9 @@ const (
 	LeftOut Code = "left_out" // a part was not needed or not possible
 	// CannotOpen warns of a device that the container's user gets and cannot open.
 	CannotOpen Code = "cannot_open"
+	// CannotUse warns of what a container gets and cannot use as the user that it
+	// runs as, or with the capabilities that its pod leaves it.
+	CannotUse Code = "cannot_use"
 	// MayConfine warns of AppArmor, where it denies what a profile gives.
 	MayConfine Code = "may_confine"
 	// Beyond warns that the container is privileged, so that a denial does not hold it.
@@ -45,7 +48,9 @@ const (
 
 // Warns reports whether an administrator should know of the reason: what a profile
 // gives or takes away may have no effect.
-func (c Code) Warns() bool { return c == CannotOpen || c == MayConfine || c == Beyond }
+func (c Code) Warns() bool {
+	return c == CannotOpen || c == CannotUse || c == MayConfine || c == Beyond
+}
 
 // Reason is one step of the trail that a decision leaves.
 type Reason struct {

@@ -90,7 +90,9 @@ func TestNearMiss(t *testing.T) {
 		"profiles.nodgate.dev/pod":            "profiles.nodegate.dev/pod",
 		"proflies.nodegate.dev/container.app": "profiles.nodegate.dev/container.app",
 		"profiles.nodegate.com/contaner.app":  "profiles.nodegate.dev",
+		"PROFILE.NODEGATE.DEV":                "profiles.nodegate.dev",
 		"nodegate.dev/profiles":               "profiles.nodegate.dev",
+		"nodegate.dev/fuse":                   "profiles.nodegate.dev",
 		"nodegate.io/profile":                 "profiles.nodegate.dev",
 		"profiles.nodegate.dev":               "",
 		"profiles.nodegate.dev/pod":           "",
@@ -103,8 +105,14 @@ func TestNearMiss(t *testing.T) {
 		"kubectl.kubernetes.io/restartedAt":   "",
 	} {
 		r := Request{Annotations: map[string]string{key: "fuse", "other": ""}}
-		if got, meant := r.NearMiss(); meant != want || (got == key) != (want != "") {
+		if got, meant := r.NearMiss(); meant != want || (got == fmt.Sprintf("annotation %q", key)) != (want != "") {
 			t.Errorf("%s: %q, %q, want %q", key, got, meant, want)
+		}
+	}
+	for key, want := range map[string]string{AnnotationBare: `label "profiles.nodegate.dev"`, AnnotationPod: `label "profiles.nodegate.dev/pod"`, "nodegate.dev/profile": ""} {
+		r := Request{Labels: map[string]string{key: "fuse"}}
+		if got, meant := r.NearMiss(); got != want || (meant != "") != (want != "") {
+			t.Errorf("label %s: %q, %q", key, got, meant)
 		}
 	}
 	r := Request{Annotations: map[string]string{}}

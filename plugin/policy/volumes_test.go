@@ -136,7 +136,7 @@ func TestDecideOwner(t *testing.T) {
 		{name: "groups not known", profiles: render(same), facts: and(as(1000, 1000), func(f *Facts) { f.Container.Groups.OK = false }), want: got(0o660, 0, 993)},
 		{name: "user not known", profiles: render(same), facts: and(as(1000, 1000), func(f *Facts) { f.Container.User.OK = false }), want: got(0o660, 0, 993)},
 		{name: "root", profiles: render(same), facts: as(0, 0), want: got(0o660, 0, 993)},
-		{name: "root without CAP_DAC_OVERRIDE", profiles: render(func(r *DeviceRule) { r.UID = ID{OfNumber, 7} }), facts: and(as(0, 0), func(f *Facts) { f.Container.Overrides = Is(false) }),
+		{name: "root without CAP_DAC_OVERRIDE", profiles: render(func(r *DeviceRule) { r.UID = ID{OfNumber, 7} }), facts: and(as(0, 0), func(f *Facts) { f.Container.Capabilities = Is([]string{"CAP_CHOWN"}) }),
 			want: got(0o660, 7, 993), reasons: []Reason{{CannotOpen, "gpu", `device "/dev/dri/renderD128": uid 0 of the container cannot open it with access rw, since its mode is 0660 and it belongs to 7:993 there: ` + toGroup}}},
 		{name: "a mode that does not rely on the group", profiles: render(func(r *DeviceRule) { r.Mode = Is(fs.FileMode(0o666)) }), facts: as(1000, 1000), want: got(0o666, 0, 0)},
 		{name: "gid user", profiles: render(func(r *DeviceRule) { r.GID.Of = OfProcess }), facts: as(1000, 1000), want: got(0o660, 0, 1000)},

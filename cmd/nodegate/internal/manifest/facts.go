@@ -46,8 +46,9 @@ func (p *Pod) Facts(c *Container, tells bool) policy.Container {
 		CgroupsPath: CgroupsPath, Namespaces: p.namespaces(c)}
 	out.PIDNamespace = policy.PIDNamespaceOf(out.Namespaces, p.namespaces(&Container{}))
 	if tells {
-		out.User, out.Groups, out.Overrides = policy.Is(c.User), policy.Is(c.Groups), policy.Is(c.overrides())
+		out.User, out.Groups = policy.Is(c.User), policy.Is(c.Groups)
 	}
+	out.Capabilities, out.OwnAppArmor = policy.Is(capabilities(c)), c.OwnAppArmor
 	out.Devices, out.DeviceRules = c.blockVolumes()
 	out.RuntimeShm = !slices.Contains(p.HostNamespaces, specs.IPCNamespace) &&
 		!slices.ContainsFunc(c.Mounts, func(m specs.Mount) bool { return path.Clean(m.Destination) == policy.SharedMemory })
@@ -55,14 +56,6 @@ func (p *Pod) Facts(c *Container, tells bool) policy.Container {
 		out.DeviceRules = append(out.DeviceRules, specs.LinuxDeviceCgroup{Allow: true, Access: "rwm"})
 	}
 	return out
-}
-
-// overrides reports whether the container keeps CAP_DAC_OVERRIDE, which the
-// runtime gives to every one.
-func (c *Container) overrides() bool {
-	const name = "DAC_OVERRIDE"
-	dropped := slices.Contains(c.Drop, name) || slices.Contains(c.Drop, "ALL")
-	return c.Privileged || slices.Contains(c.Add, name) || slices.Contains(c.Add, "ALL") || !dropped
 }
 
 // blockVolumes are the devices and the rules that the runtime makes of block

@@ -35,12 +35,13 @@ type podSpec struct {
 	ShareProcesses   *bool `yaml:"shareProcessNamespace"`
 	RuntimeClassName text  `yaml:"runtimeClassName"`
 	SecurityContext  struct {
-		RunAsUser      *int64  `yaml:"runAsUser"`
-		RunAsGroup     *int64  `yaml:"runAsGroup"`
-		SeccompProfile seccomp `yaml:"seccompProfile"`
-		Sysctls        []entry `yaml:"sysctls"`
-		Groups         []int64 `yaml:"supplementalGroups"`
-		FSGroup        *int64  `yaml:"fsGroup"`
+		RunAsUser       *int64  `yaml:"runAsUser"`
+		RunAsGroup      *int64  `yaml:"runAsGroup"`
+		SeccompProfile  profile `yaml:"seccompProfile"`
+		AppArmorProfile profile `yaml:"appArmorProfile"`
+		Sysctls         []entry `yaml:"sysctls"`
+		Groups          []int64 `yaml:"supplementalGroups"`
+		FSGroup         *int64  `yaml:"fsGroup"`
 	} `yaml:"securityContext"`
 	Volumes []struct {
 		Name  text `yaml:"name"`
@@ -78,12 +79,13 @@ type container struct {
 
 // confinement is a container's security context.
 type confinement struct {
-	RunAsUser      *int64  `yaml:"runAsUser"`
-	RunAsGroup     *int64  `yaml:"runAsGroup"`
-	Privileged     bool    `yaml:"privileged"`
-	ProcMount      text    `yaml:"procMount"`
-	SeccompProfile seccomp `yaml:"seccompProfile"`
-	Capabilities   struct {
+	RunAsUser       *int64  `yaml:"runAsUser"`
+	RunAsGroup      *int64  `yaml:"runAsGroup"`
+	Privileged      bool    `yaml:"privileged"`
+	ProcMount       text    `yaml:"procMount"`
+	SeccompProfile  profile `yaml:"seccompProfile"`
+	AppArmorProfile profile `yaml:"appArmorProfile"`
+	Capabilities    struct {
 		Add  []text `yaml:"add"`
 		Drop []text `yaml:"drop"`
 	} `yaml:"capabilities"`
@@ -100,6 +102,7 @@ func (c *confinement) over(of *confinement) {
 	c.Privileged = c.Privileged || of.Privileged
 	c.ProcMount = cmp.Or(c.ProcMount, of.ProcMount)
 	c.SeccompProfile.Type = cmp.Or(c.SeccompProfile.Type, of.SeccompProfile.Type)
+	c.AppArmorProfile.Type = cmp.Or(c.AppArmorProfile.Type, of.AppArmorProfile.Type)
 	if c.Capabilities.Add == nil {
 		c.Capabilities.Add = of.Capabilities.Add
 	}
@@ -108,7 +111,8 @@ func (c *confinement) over(of *confinement) {
 	}
 }
 
-type seccomp struct {
+// profile is a security module's, of which only the type matters.
+type profile struct {
 	Type text `yaml:"type"`
 }
 

@@ -50,10 +50,12 @@ type Container struct {
 	Add, Drop  []string // capabilities, without CAP_; or "ALL"
 	Confined   bool     // by the runtime's own seccomp profile, or one of the node
 	Unmasked   bool     // procMount: Unmasked
-	Env        []string
-	Mounts     []specs.Mount // its volumes
-	Devices    []BlockVolume
-	Extended   []string // resources that device plugins give
+	// OwnAppArmor says that the pod chooses an AppArmor profile for it, or none.
+	OwnAppArmor bool
+	Env         []string
+	Mounts      []specs.Mount // its volumes
+	Devices     []BlockVolume
+	Extended    []string // resources that device plugins give
 }
 
 // BlockVolume is a volume that comes as a device (volumeDevices).
@@ -229,6 +231,8 @@ func containerOf(kind string, c *container, pod *podSpec) Container {
 		profile = shared.SeccompProfile.Type
 	}
 	out.Confined = profile != "" && profile != "Unconfined" && !own.Privileged
+	appArmor := cmp.Or(own.AppArmorProfile.Type, shared.AppArmorProfile.Type, "RuntimeDefault")
+	out.OwnAppArmor = appArmor != "RuntimeDefault"
 	for _, name := range own.Capabilities.Add {
 		out.Add = append(out.Add, strings.TrimPrefix(strings.ToUpper(string(name)), "CAP_"))
 	}
