@@ -23,15 +23,7 @@ func (p *profile) devices() {
 	for _, t := range p.table.tables("devices", "[["+p.table.at("devices")+"]]") {
 		var d policy.DeviceRule
 		var ok bool
-		if d.Path, ok = t.str("path", `"/dev/fuse"`); ok {
-			if remedy := devicePath(d.Path); remedy != "" {
-				t.bad("path", "is %s: %s", policy.QuotePath(d.Path), remedy)
-			} else {
-				p.paths = append(p.paths, item{d.Path, t.at("path")})
-			}
-		} else if t.values["path"] == nil {
-			t.missing("path", `"/dev/…"`)
-		}
+		which := p.which(t)
 		d.ContainerPath = t.containerPath()
 		if d.Access, ok = t.str("access", `"rw"`); ok {
 			d.Access = t.access("access", d.Access)
@@ -46,8 +38,18 @@ func (p *profile) devices() {
 		d.Optional = t.boolean("optional")
 		t.deviceNumbers(&d)
 		t.finish()
-		p.Devices = append(p.Devices, d)
-		places = append(places, t.path)
+		if len(which) > 1 {
+			t.oneOf(&d)
+			if !d.Optional {
+				p.OneOf = append(p.OneOf, which)
+			}
+			d.Optional = true
+		}
+		for _, s := range which {
+			d.Path, d.USB = s.Path, s.USB
+			p.Devices = append(p.Devices, d)
+			places = append(places, t.path)
+		}
 	}
 	p.devicesTwice(places)
 }
@@ -76,7 +78,7 @@ func (t *table) deviceNumbers(d *policy.DeviceRule) {
 func (p *profile) devicesTwice(places []string) {
 	seen := map[string]string{}
 	for i, d := range p.Devices {
-		target := cmp.Or(d.ContainerPath, d.Path)
+		target := cmp.Or(d.ContainerPath, d.Path, d.Selector().String())
 		if first := seen[target]; first != "" && target != "" {
 			p.table.doc.bad(places[i], "is %q in the container, and so is %s on line %d: keep one, with the access of both, or give one another container_path",
 				target, first, p.table.doc.lines.line(first))

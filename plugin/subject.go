@@ -87,7 +87,7 @@ func decideSelected(pol *policy.Policy, r *runtimes.Runtime, h *host.Host, req *
 // gather asks the subject and the node for what the selection needs.
 func gather(h *host.Host, req *policy.Request, sel policy.Selection, s Subject) policy.Facts {
 	facts := policy.Facts{Request: *req}
-	facts.Host.Devices = h.LookupDevices(sel.DevicePatterns())
+	facts.Host.Devices = h.LookupDevices(sel.DeviceSelectors())
 	if sel.NeedsCgroup() {
 		facts.Host.Cgroup = h.Cgroup()
 	}

@@ -37,7 +37,7 @@ func systemdProperties(needs policy.Needs, machine *host.Host, cgroupV1 bool) *p
 		p.set("DeviceAllow=/dev/char/10:200 rwm")
 	}
 	for _, d := range needs.Devices {
-		p.device(d, machine.LookupDevice(d.Path))
+		p.device(d, machine.LookupDevice(d.Selector()))
 	}
 	for _, r := range needs.DeviceRules {
 		p.set("DeviceAllow=%s %s", specifier(r.Type, r.Major, r.Minor), withMknod(r.Access))
@@ -65,6 +65,8 @@ func (p *properties) device(d policy.DeviceRule, found policy.DeviceLookup) {
 	switch {
 	case found.Directory:
 		what = "takes no directories"
+	case d.Path == "":
+		what = "knows no USB device by its descriptors"
 	case !strings.ContainsAny(policy.UdevGlob(d.Path), `*?[`):
 		p.path(d.Path, access, found.Nodes)
 		return
@@ -77,7 +79,7 @@ func (p *properties) device(d policy.DeviceRule, found policy.DeviceLookup) {
 		here = "this machine has none now"
 	}
 	p.note("%s: systemd %s: %s; for devices that come later write DeviceAllow=char-DRIVER %s, with the driver's name in /proc/devices",
-		policy.QuotePath(d.Path), what, here, access)
+		d.Selector(), what, here, access)
 	for _, n := range found.Nodes {
 		p.path(n.Path, access, []policy.HostDevice{n})
 	}

@@ -19,13 +19,13 @@ func TestAssume(t *testing.T) {
 	defer h.Close()
 	h.Assume([]policy.HostDevice{{Path: "/dev/nodegate/a1", Type: "c", Major: 240, Minor: 7}, {Path: "/dev/null", Type: "c", Major: 240, Minor: 8}})
 	for pattern, want := range map[string]int64{"/dev/nodegate/a1": 7, "/dev/nodegate/a*": 7, "/dev/nodegate": 7, "/dev/null": 8} {
-		look := h.LookupDevice(pattern)
+		look := h.LookupDevice(policy.DeviceSelector{Path: pattern})
 		if look.Err != nil || len(look.Nodes) != 1 || look.Nodes[0].Minor != want {
 			t.Errorf("%s: %+v, want one node with minor %d", pattern, look, want)
 		}
 	}
 	for _, pattern := range []string{"/dev/nodegate/b", "/dev/node"} {
-		if look := h.LookupDevice(pattern); len(look.Nodes) > 0 {
+		if look := h.LookupDevice(policy.DeviceSelector{Path: pattern}); len(look.Nodes) > 0 {
 			t.Errorf("%s: found %+v", pattern, look.Nodes)
 		}
 	}

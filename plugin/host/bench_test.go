@@ -12,15 +12,19 @@ import (
 
 func BenchmarkLookupDevices(b *testing.B) {
 	h := newHost(b, "/")
-	for name, patterns := range map[string][]string{
+	for name, paths := range map[string][]string{
 		"path":  {"/dev/null"},
 		"glob":  {"/dev/nul[l]"},
 		"three": {"/dev/null", "/dev/zero", "/dev/full"},
 	} {
+		var selectors []policy.DeviceSelector
+		for _, p := range paths {
+			selectors = append(selectors, policy.DeviceSelector{Path: p})
+		}
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				for _, l := range h.LookupDevices(patterns) {
+				for _, l := range h.LookupDevices(selectors) {
 					if l.Err != nil || len(l.Nodes) != 1 {
 						b.Fatal(l)
 					}

@@ -94,7 +94,7 @@ func (h *Host) Confinement(shadows *Shadows, needs policy.Needs) error {
 	}
 	for _, rule := range needs.Devices {
 		// What is absent, or no device, is told of when a container asks for it.
-		for _, node := range h.LookupDevice(rule.Path).Nodes {
+		for _, node := range h.LookupDevice(rule.Selector()).Nodes {
 			try(node.Path, specs.LinuxDeviceCgroup{Type: node.Type, Major: &node.Major, Minor: &node.Minor, Access: rule.Access})
 		}
 	}

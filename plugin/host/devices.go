@@ -14,27 +14,30 @@ import (
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
-// LookupDevices looks up each pattern: an absolute path or a glob (path.Match)
-// on the node, below /dev.
-func (h *Host) LookupDevices(patterns []string) map[string]policy.DeviceLookup {
-	if len(patterns) == 0 {
+// LookupDevices looks up devices: by an absolute path or a glob (path.Match) on the
+// node, below /dev, or by what a USB device says of itself.
+func (h *Host) LookupDevices(selectors []policy.DeviceSelector) map[policy.DeviceSelector]policy.DeviceLookup {
+	if len(selectors) == 0 {
 		return nil
 	}
-	out := make(map[string]policy.DeviceLookup, len(patterns))
+	out := make(map[policy.DeviceSelector]policy.DeviceLookup, len(selectors))
 	dev, err := h.devFileSystem()
-	for _, p := range patterns {
-		look := policy.DeviceLookup{Err: err}
-		if err == nil {
-			look = h.lookup(dev, p)
+	for _, s := range selectors {
+		switch {
+		case err != nil:
+			out[s] = h.withAssumed(s.Path, policy.DeviceLookup{Err: err})
+		case s.USB != (policy.USB{}):
+			out[s] = h.lookupUSB(dev, s.USB)
+		default:
+			out[s] = h.withAssumed(s.Path, h.lookup(dev, s.Path))
 		}
-		out[p] = h.withAssumed(p, look)
 	}
 	return out
 }
 
-// LookupDevice looks up one pattern.
-func (h *Host) LookupDevice(pattern string) policy.DeviceLookup {
-	return h.LookupDevices([]string{pattern})[pattern]
+// LookupDevice looks up one selector.
+func (h *Host) LookupDevice(s policy.DeviceSelector) policy.DeviceLookup {
+	return h.LookupDevices([]policy.DeviceSelector{s})[s]
 }
 
 // devFileSystem returns the number of the file system that holds /dev. It is

@@ -149,12 +149,13 @@ func TestLookupDevices(t *testing.T) {
 		{"/dev/tty[", `error: "/dev/tty[": syntax error in pattern`},
 		{"/dev/x\x00y", `error: open /dev/x` + "\x00" + `y: invalid argument`},
 	} {
-		if got := words(h.LookupDevice(c.pattern)); got != c.want {
+		if got := words(h.LookupDevice(policy.DeviceSelector{Path: c.pattern})); got != c.want {
 			t.Errorf("%q\n got %s\nwant %s", c.pattern, got, c.want)
 		}
 	}
-	all := h.LookupDevices([]string{"/dev/ttyUSB0", "/dev/gone", "/dev/file"})
-	if len(all) != 3 || len(all["/dev/ttyUSB0"].Nodes) != 1 || all["/dev/gone"].Err != nil || all["/dev/file"].Err == nil {
+	usb, gone, file := policy.DeviceSelector{Path: "/dev/ttyUSB0"}, policy.DeviceSelector{Path: "/dev/gone"}, policy.DeviceSelector{Path: "/dev/file"}
+	all := h.LookupDevices([]policy.DeviceSelector{usb, gone, file})
+	if len(all) != 3 || len(all[usb].Nodes) != 1 || all[gone].Err != nil || all[file].Err == nil {
 		t.Errorf("looked up together: %v", all)
 	}
 }
@@ -222,20 +223,20 @@ func words(l policy.DeviceLookup) string {
 
 func TestLookupDevicesOfThisMachine(t *testing.T) {
 	h := newHost(t, "/")
-	if got, want := words(h.LookupDevice("/dev/nul[l]")), "/dev/null c 1:3 0666"; got != want {
+	if got, want := words(h.LookupDevice(policy.DeviceSelector{Path: "/dev/nul[l]"})), "/dev/null c 1:3 0666"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if l := h.LookupDevice("/dev/stdin"); l.Err == nil || !strings.Contains(l.Err.Error(), "leaves /dev") {
+	if l := h.LookupDevice(policy.DeviceSelector{Path: "/dev/stdin"}); l.Err == nil || !strings.Contains(l.Err.Error(), "leaves /dev") {
 		t.Errorf("/dev/stdin: %v", l)
 	}
-	if l := h.LookupDevice("/dev/pts/ptmx"); l.Err == nil || !strings.Contains(l.Err.Error(), "another file system") {
+	if l := h.LookupDevice(policy.DeviceSelector{Path: "/dev/pts/ptmx"}); l.Err == nil || !strings.Contains(l.Err.Error(), "another file system") {
 		t.Errorf("/dev/pts/ptmx: %v", l)
 	}
 }
 
 func TestLookupDevicesWithoutDev(t *testing.T) {
 	h := newHost(t, t.TempDir())
-	if l := h.LookupDevice("/dev/null"); l.Err == nil {
+	if l := h.LookupDevice(policy.DeviceSelector{Path: "/dev/null"}); l.Err == nil {
 		t.Errorf("a node without /dev: %v", l)
 	}
 	if _, err := New("/does/not/exist", "/dev/x"); err == nil {
@@ -269,7 +270,7 @@ func TestLookupDevicesThatVanish(t *testing.T) {
 	}()
 	seen := map[int]bool{}
 	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
-		l := h.LookupDevice("/dev/tty*")
+		l := h.LookupDevice(policy.DeviceSelector{Path: "/dev/tty*"})
 		if l.Err != nil {
 			t.Fatal(l.Err)
 		}
@@ -289,7 +290,7 @@ func TestLookupDevicesTooMany(t *testing.T) {
 	for i := range maxMatches + 1 {
 		must(t, os.WriteFile(fmt.Sprintf("%s/dev/f%d", root, i), nil, 0o600))
 	}
-	l := newHost(t, root).LookupDevice("/dev/f*")
+	l := newHost(t, root).LookupDevice(policy.DeviceSelector{Path: "/dev/f*"})
 	if l.Err == nil || !strings.Contains(l.Err.Error(), "matches 4097 paths") {
 		t.Errorf("got %v", l)
 	}
@@ -314,7 +315,7 @@ func TestLookupDirectoryTooLarge(t *testing.T) {
 		"/dev/deep":   `"/dev/deep" has more than 4096 entries: name the devices that are meant`,
 	} {
 		start := time.Now()
-		l := h.LookupDevice(pattern)
+		l := h.LookupDevice(policy.DeviceSelector{Path: pattern})
 		if took := time.Since(start); took > time.Second {
 			t.Errorf("%s took %s", pattern, took)
 		}
@@ -331,7 +332,7 @@ func TestLookupDevicesWithoutOpenat2(t *testing.T) {
 			ownThread(t)
 			h := newHost(t, "/")
 			denySyscall(t, unix.SYS_OPENAT2, errno)
-			l := h.LookupDevice("/dev/null")
+			l := h.LookupDevice(policy.DeviceSelector{Path: "/dev/null"})
 			if l.Err == nil || !strings.Contains(l.Err.Error(), "openat2(2) is missing") {
 				t.Errorf("got %v", l)
 			}

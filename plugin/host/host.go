@@ -21,6 +21,7 @@ import (
 // one with New.
 type Host struct {
 	root      int    // an O_PATH descriptor of host_root
+	sysRoot   int    // the same of what sysfs is below
 	rootPath  string // its path as /proc/self/fd shows it, "" for "/"
 	shadowDir string // a path of the node
 
@@ -46,16 +47,27 @@ func New(root, shadowDir string) (*Host, error) {
 		return nil, fmt.Errorf("looking up host_root %q: %w", root, err)
 	}
 	h.rootPath = strings.TrimSuffix(h.rootPath, "/")
+	if h.sysRoot, err = h.findSysfs(); err != nil {
+		closeFD(fd)
+		return nil, err
+	}
 	return h, nil
 }
 
 // Close lets go of host_root. The Host is of no use afterwards.
-func (h *Host) Close() error { return unix.Close(h.root) }
+func (h *Host) Close() error {
+	if h.sysRoot != h.root {
+		closeFD(h.sysRoot)
+	}
+	return unix.Close(h.root)
+}
 
 // open opens a path of the node. Symbolic links, absolute ones too, are
 // resolved below host_root, and none of /proc's magic links is followed: those
 // lead anywhere. See https://man7.org/linux/man-pages/man2/openat2.2.html
-func (h *Host) open(name string, flags int) (int, error) {
+func (h *Host) open(name string, flags int) (int, error) { return openBelow(h.root, name, flags) }
+
+func openBelow(root int, name string, flags int) (int, error) {
 	how := unix.OpenHow{
 		Flags:   uint64(flags | unix.O_CLOEXEC),
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
@@ -63,7 +75,7 @@ func (h *Host) open(name string, flags int) (int, error) {
 	// EAGAIN means that a ".." of a symbolic link met a rename or a mount
 	// somewhere on the machine. The kernel's advice is to try again.
 	for try := 0; ; try++ {
-		fd, err := unix.Openat2(h.root, name, &how)
+		fd, err := unix.Openat2(root, name, &how)
 		switch {
 		case (err == unix.EAGAIN || err == unix.EINTR) && try < 128:
 			continue

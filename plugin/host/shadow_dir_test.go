@@ -101,7 +101,7 @@ func TestShadowsWithFewCapabilities(t *testing.T) {
 	s := newShadows(t, root, testDir)
 	must(t, s.Create("abc", 100000, []policy.ShadowNode{shadow(testDir, "abc", 0)}))
 	must(t, s.Create("abc", 100000, []policy.ShadowNode{shadow(testDir, "abc", 0)}))
-	if l := newHost(t, root).LookupDevice("/dev/*/*/*/*"); l.Err != nil || l.Nodes != nil {
+	if l := newHost(t, root).LookupDevice(policy.DeviceSelector{Path: "/dev/*/*/*/*"}); l.Err != nil || l.Nodes != nil {
 		t.Errorf("got %v", l)
 	}
 	removed, err := s.Sweep(func(string) bool { return false })

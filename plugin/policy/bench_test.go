@@ -70,7 +70,7 @@ func (s policyShape) facts(grants int, concerned bool) *Facts {
 	if concerned {
 		s.pod(grants/2, &f.Request)
 	}
-	f.Host.Devices = map[string]DeviceLookup{"/dev/net/tun": {Nodes: []HostDevice{{Path: "/dev/net/tun", Type: "c", Major: 10, Minor: 200, Mode: 0o666}}}}
+	f.Host.Devices = map[DeviceSelector]DeviceLookup{{Path: "/dev/net/tun"}: {Nodes: []HostDevice{{Path: "/dev/net/tun", Type: "c", Major: 10, Minor: 200, Mode: 0o666}}}}
 	f.Container.Mounts = []specs.Mount{{Destination: "/proc", Type: "proc"}, {Destination: "/dev", Type: "tmpfs"}, {Destination: "/etc/hosts", Type: "bind"}}
 	return f
 }

@@ -10,6 +10,10 @@ type (
 	Adjustment = change.Adjustment
 	// Device is a node that the OCI runtime creates.
 	Device = change.Device
+	// DeviceSelector says which device nodes of the host are meant.
+	DeviceSelector = change.DeviceSelector
+	// USB names USB devices.
+	USB = change.USB
 	// Process says which ids of a node are those of the container's process.
 	Process = change.Process
 	// ShadowNode is a node that the agent makes on the host.

@@ -37,6 +37,9 @@ func (d *decider) devices() error {
 			return err
 		}
 	}
+	if err := d.oneOf(); err != nil {
+		return err
+	}
 	shareAccess(nodes)
 	for _, n := range nodes {
 		if err := d.place(n); err != nil {
@@ -46,15 +49,30 @@ func (d *decider) devices() error {
 	return nil
 }
 
+// oneOf refuses where the node has no device of a list.
+func (d *decider) oneOf() error {
+	for _, list := range d.effects.oneOf {
+		if slices.ContainsFunc(list.selectors, func(s DeviceSelector) bool { return len(d.facts.Host.Devices[s].Nodes) > 0 }) {
+			continue
+		}
+		var names []string
+		for _, s := range list.selectors {
+			names = append(names, s.String())
+		}
+		return d.refuse(NoDevice, "would get profile %q, but this node has none of the devices %s", list.profile, strings.Join(names, ", "))
+	}
+	return nil
+}
+
 // addNodes adds what one rule finds on the host. Rules that meet at one path
 // of the container must agree; their access adds up.
 func (d *decider) addNodes(nodes []node, from *sourcedDevice) ([]node, error) {
-	rule, look := &from.rule, d.facts.Host.Devices[from.rule.Path]
+	rule, look := &from.rule, d.facts.Host.Devices[from.rule.Selector()]
 	if err := d.found(from, &look); err != nil {
 		return nil, err
 	}
 	if len(look.Nodes) == 0 {
-		d.note(LeftOut, from.profile, fmt.Sprintf("device %s is optional and not on this node", QuotePath(rule.Path)))
+		d.note(LeftOut, from.profile, fmt.Sprintf("device %s is optional and not on this node", rule.Selector()))
 	}
 	for _, found := range look.Nodes {
 		n := node{host: found, target: found.Path, access: rule.Access, rule: rule, profile: from.profile}
@@ -69,7 +87,7 @@ func (d *decider) addNodes(nodes []node, from *sourcedDevice) ([]node, error) {
 		}
 		if what := nodes[i].difference(&n); what != "" {
 			return nil, d.refuse(Conflict, "would get device %s twice, by %s of profile %q and %s of profile %q, which disagree on %s",
-				QuotePath(n.target), QuotePath(nodes[i].rule.Path), nodes[i].profile, QuotePath(n.rule.Path), n.profile, what)
+				QuotePath(n.target), nodes[i].rule.Selector(), nodes[i].profile, n.rule.Selector(), n.profile, what)
 		}
 		nodes[i].access = unionAccess(nodes[i].access, n.access)
 	}
@@ -81,14 +99,14 @@ func (d *decider) found(from *sourcedDevice, look *DeviceLookup) error {
 	rule := &from.rule
 	switch {
 	case look.Err != nil:
-		return d.refuse(BadDevice, "would get profile %q, but its device %s cannot be given: %s", from.profile, QuotePath(rule.Path), look.Err)
+		return d.refuse(BadDevice, "would get profile %q, but its device %s cannot be given: %s", from.profile, rule.Selector(), look.Err)
 	case len(look.Nodes) == 0 && !rule.Optional && look.Directory:
 		return d.refuse(NoDevice, "would get profile %q, but the directory %s of this node holds no device", from.profile, QuotePath(rule.Path))
 	case len(look.Nodes) == 0 && !rule.Optional:
-		return d.refuse(NoDevice, "would get profile %q, but this node has no device %s", from.profile, QuotePath(rule.Path))
+		return d.refuse(NoDevice, "would get profile %q, but this node has no device %s", from.profile, rule.Selector())
 	case len(look.Nodes) > 1 && rule.ContainerPath != "":
 		return d.refuse(Conflict, "would get profile %q, but %s matches %d devices of this node, which cannot all be %s",
-			from.profile, QuotePath(rule.Path), len(look.Nodes), QuotePath(rule.ContainerPath))
+			from.profile, rule.Selector(), len(look.Nodes), QuotePath(rule.ContainerPath))
 	}
 	for i := range look.Nodes {
 		if have := &look.Nodes[i]; !rule.fits(have) {
@@ -121,7 +139,7 @@ func (n *node) difference(other *node) string {
 		return "the host's node"
 	}
 	x, y := *n.rule, *other.rule
-	x.Path, y.Path = "", "" // two patterns may name one node
+	x.Path, y.Path, x.USB, y.USB = "", "", USB{}, USB{} // two selectors may name one node
 	_, _, what := deviceDifference(&x, &y)
 	return what
 }

@@ -23,9 +23,9 @@ var (
 // onNode says what each pattern finds on the node.
 func onNode(f *Facts, pattern string, nodes ...HostDevice) {
 	if f.Host.Devices == nil {
-		f.Host.Devices = map[string]DeviceLookup{}
+		f.Host.Devices = map[DeviceSelector]DeviceLookup{}
 	}
-	f.Host.Devices[pattern] = DeviceLookup{Nodes: nodes}
+	f.Host.Devices[DeviceSelector{Path: pattern}] = DeviceLookup{Nodes: nodes}
 }
 
 // usualNode has the devices above.
@@ -44,10 +44,30 @@ func unopened(profile, at, access, mode, owner, remedy string) Reason {
 		at, access, mode, owner, remedy)}
 }
 
+var zigbeeUSB = USB{Vendor: "10c4", Product: "ea60", Serial: `a"b`, Subsystem: "tty"}
+
+// onUSB says which nodes the node has of that USB device.
+func onUSB(nodes ...HostDevice) func(*Facts) {
+	return func(f *Facts) {
+		f.Host.Devices = map[DeviceSelector]DeviceLookup{{USB: zigbeeUSB}: {Nodes: nodes}}
+	}
+}
+
+// oneOf is a profile with a list of devices.
+func oneOf(rules ...DeviceRule) []Profile {
+	p := withDevices("modem", rules...)
+	var list []DeviceSelector
+	for _, r := range rules {
+		list = append(list, r.Selector())
+	}
+	p.OneOf = [][]DeviceSelector{list}
+	return []Profile{p}
+}
+
 // inDirectory says what the node has below /dev/usb.
 func inDirectory(nodes ...HostDevice) func(*Facts) {
 	return func(f *Facts) {
-		f.Host.Devices = map[string]DeviceLookup{"/dev/usb": {Nodes: nodes, Directory: true}}
+		f.Host.Devices = map[DeviceSelector]DeviceLookup{{Path: "/dev/usb"}: {Nodes: nodes, Directory: true}}
 	}
 }
 
@@ -104,6 +124,20 @@ func TestDecideDevices(t *testing.T) {
 			reasons: []Reason{{LeftOut, "modem", `device "/dev/usb" is optional and not on this node`}}},
 		{name: "a name of udev's", profiles: usb(DeviceRule{Path: `/dev/by-partlabel/Basic data`, Access: "r"}), facts: usualNode, code: NoDevice,
 			refusal: `would get profile "modem", but this node has no device "/dev/by-partlabel/Basic data"`},
+		{name: "a USB device", profiles: usb(DeviceRule{USB: zigbeeUSB, Access: "rw"}), facts: onUSB(usb0Node, usb1Node),
+			want:    devices(made(usb0Node, "/dev/ttyUSB0", "rw", 0o620, 0, 0), made(usb1Node, "/dev/ttyUSB1", "rw", 0o600, 0, 0)),
+			reasons: []Reason{unopened("modem", "/dev/ttyUSB0", "rw", "0620", "0:0", `write uid = "user" in the profile`), unopened("modem", "/dev/ttyUSB1", "rw", "0600", "0:0", `write uid = "user" in the profile`)}},
+		{name: "a USB device at a path", profiles: usb(DeviceRule{USB: zigbeeUSB, ContainerPath: "/dev/modem", Access: "rw", Mode: Is(fs.FileMode(0o666))}), facts: onUSB(usb0Node),
+			want: devices(made(usb0Node, "/dev/modem", "rw", 0o666, 0, 0))},
+		{name: "two USB devices at a path", profiles: usb(DeviceRule{USB: zigbeeUSB, ContainerPath: "/dev/modem", Access: "rw"}), facts: onUSB(usb0Node, usb1Node), code: Conflict,
+			refusal: `would get profile "modem", but usb 10c4:ea60 serial "a\"b" (tty) matches 2 devices of this node, which cannot all be "/dev/modem"`},
+		{name: "no USB device", profiles: usb(DeviceRule{USB: zigbeeUSB, Access: "rw"}), facts: usualNode, code: NoDevice,
+			refusal: `would get profile "modem", but this node has no device usb 10c4:ea60 serial "a\"b" (tty)`},
+		{name: "one of two", profiles: oneOf(DeviceRule{Path: "/dev/ttyACM0", Access: "rw", Optional: true}, DeviceRule{Path: "/dev/ttyUSB1", Access: "rw", Optional: true, Mode: Is(fs.FileMode(0o666))}),
+			facts: func(f *Facts) { onNode(f, "/dev/ttyUSB1", usb1Node) }, want: devices(made(usb1Node, "/dev/ttyUSB1", "rw", 0o666, 0, 0)),
+			reasons: []Reason{{LeftOut, "modem", `device "/dev/ttyACM0" is optional and not on this node`}}},
+		{name: "none of two", profiles: oneOf(DeviceRule{Path: "/dev/ttyACM0", Access: "rw", Optional: true}, DeviceRule{USB: zigbeeUSB, Access: "rw", Optional: true}), facts: usualNode, code: NoDevice,
+			refusal: `would get profile "modem", but this node has none of the devices "/dev/ttyACM0", usb 10c4:ea60 serial "a\"b" (tty)`},
 		{name: "read only", profiles: one(with(func(r *DeviceRule) { r.Access = "r" })), facts: usualNode, want: devices(made(kvmNode, "/dev/kvm", "r", 0o660, 0, 0))},
 		{name: "mknod only", profiles: one(with(func(r *DeviceRule) { r.Access = "m" })), facts: usualNode, want: devices(made(kvmNode, "/dev/kvm", "m", 0o660, 0, 0))},
 		{name: "a block device", profiles: one(DeviceRule{Path: "/dev/sda", Access: "r"}), facts: usualNode, want: devices(made(diskNode, "/dev/sda", "r", 0o660, 0, 0))},
@@ -127,7 +161,7 @@ func TestDecideDevices(t *testing.T) {
 		{name: "optional and there", profiles: one(with(func(r *DeviceRule) { r.Optional = true })), facts: usualNode, want: plain},
 		{name: "optional and broken", profiles: one(with(func(r *DeviceRule) { r.Optional = true })), code: BadDevice,
 			facts: func(f *Facts) {
-				f.Host.Devices = map[string]DeviceLookup{"/dev/kvm": {Err: errors.New("it is a regular file")}}
+				f.Host.Devices = map[DeviceSelector]DeviceLookup{{Path: "/dev/kvm"}: {Err: errors.New("it is a regular file")}}
 			},
 			refusal: `would get profile "kvm", but its device "/dev/kvm" cannot be given: it is a regular file`},
 
@@ -265,11 +299,11 @@ func TestDecideAdoptDevices(t *testing.T) {
 	})
 }
 
-func TestDevicePatterns(t *testing.T) {
+func TestDeviceSelectors(t *testing.T) {
 	p := compile(t, Source{Profiles: []Profile{withDevices("a", kvmAt("", "r"), kvmAt("/dev/x", "r"), DeviceRule{Path: "/dev/tty*", Access: "r"}), withDevices("b", kvmAt("", "w")), {Name: "c", Include: []string{"b"}}},
 		Grants: []Grant{{Profiles: []string{"a", "c"}, Namespaces: []string{"ci"}, Always: true}}})
 	s, err := p.Select(&facts().Request)
-	if got := dump(s.DevicePatterns()); err != nil || got != dump([]string{"/dev/kvm", "/dev/tty*"}) {
+	if got := dump(s.DeviceSelectors()); err != nil || got != dump([]DeviceSelector{{Path: "/dev/kvm"}, {Path: "/dev/tty*"}}) {
 		t.Errorf("got %s, %v", got, err)
 	}
 }

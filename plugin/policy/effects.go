@@ -19,6 +19,7 @@ type effects struct {
 	requires         Requires
 	requiredBy       map[string]string // "user_namespace", "cgroup" → profile
 	devices          []sourcedDevice
+	oneOf            []sourcedOneOf
 	deviceRules      []specs.LinuxDeviceCgroup
 	cdiDevices       []string
 	adoptDevicesBy   string // the profile that asks for it, or ""
@@ -38,6 +39,11 @@ type sourced struct{ value, profile, asked string }
 type sourcedDevice struct {
 	rule    DeviceRule
 	profile string
+}
+
+type sourcedOneOf struct {
+	selectors []DeviceSelector
+	profile   string
 }
 
 type sourcedRule struct {

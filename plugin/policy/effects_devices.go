@@ -6,6 +6,7 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,6 +16,9 @@ var devicesKind = kind{
 		for _, d := range p.Devices {
 			e.devices = append(e.devices, sourcedDevice{d, p.Name})
 		}
+		for _, list := range p.OneOf {
+			e.oneOf = append(e.oneOf, sourcedOneOf{list, p.Name})
+		}
 	},
 	merge: func(e, other *effects, _ string) *conflict {
 		for _, d := range other.devices {
@@ -22,6 +26,9 @@ var devicesKind = kind{
 				return c
 			}
 		}
+		e.oneOf = union(e.oneOf, other.oneOf, func(a, b sourcedOneOf) bool {
+			return a.profile == b.profile && slices.Equal(a.selectors, b.selectors)
+		})
 		return nil
 	},
 	decide: (*decider).devices,
@@ -35,10 +42,13 @@ var devicesKind = kind{
 }
 
 // target is where in the container a device appears, as far as the policy
-// alone tells: a glob without a container path stands for itself.
+// alone tells: a glob, or a USB device, without a container path stands for itself.
 func (r *DeviceRule) target() string {
-	if r.ContainerPath != "" {
+	switch {
+	case r.ContainerPath != "":
 		return absolute(r.ContainerPath)
+	case r.Path == "":
+		return r.Selector().String()
 	}
 	return absolute(r.Path)
 }
@@ -67,8 +77,8 @@ func (e *effects) mergeDevice(d sourcedDevice) *conflict {
 // access, which adds up.
 func deviceDifference(a, b *DeviceRule) (x, y, what string) {
 	switch {
-	case a.Path != b.Path:
-		return a.Path, b.Path, "the host's node"
+	case a.Selector() != b.Selector():
+		return cmp.Or(a.Path, a.Selector().String()), cmp.Or(b.Path, b.Selector().String()), "the host's node"
 	case a.Mode != b.Mode:
 		return modeWords(a), modeWords(b), "the mode"
 	case a.UID != b.UID:

@@ -66,9 +66,9 @@ type GivenSysctl struct{ Value, Container string }
 
 // Host is what only the node can tell.
 type Host struct {
-	// Devices holds, for each pattern of Selection.DevicePatterns, the nodes
-	// that it names, or why it names none.
-	Devices map[string]DeviceLookup
+	// Devices holds, for each of Selection.DeviceSelectors, the nodes that it
+	// names, or why it names none.
+	Devices map[DeviceSelector]DeviceLookup
 	// Sources says of the sources of the container's bind mounts what they are,
 	// as far as they lie in /dev.
 	Sources map[string]VolumeSource
@@ -81,8 +81,8 @@ type Host struct {
 	AppArmor Known[AppArmor]
 }
 
-// DeviceLookup answers one device pattern. No nodes and no error means that
-// the pattern matches nothing on this node.
+// DeviceLookup answers one selector. No nodes and no error means that it
+// matches nothing on this node.
 type DeviceLookup struct {
 	Nodes []HostDevice
 	Err   error // says what is wrong with a path that does exist

@@ -102,7 +102,7 @@ func (e *effects) offers(a *ask) bool {
 // Offers returns the one container path at which the rule gives a device, as far
 // as the policy alone tells. A glob may stand for any number of them.
 func (r *DeviceRule) Offers() (containerPath string, ok bool) {
-	if _, _, whole := literalEnds(r.Path); !whole && r.ContainerPath == "" {
+	if _, _, whole := literalEnds(r.Path); (!whole || r.Path == "") && r.ContainerPath == "" {
 		return "", false
 	}
 	return r.target(), true

@@ -134,8 +134,10 @@ func (r random) world() (Source, *Facts) {
 		func(f *Facts) { f.Container.CgroupsPath = "/k8s.io/another" },
 		func(f *Facts) { f.Host = Host{} },
 		func(f *Facts) { f.Host.GIDMap = idMap(extent(5, 5, 5)) },
-		func(f *Facts) { f.Host.Devices["/dev/kvm"] = DeviceLookup{Err: errors.New("gone")} },
-		func(f *Facts) { delete(f.Host.Devices, "/dev/ttyUSB*") },
+		func(f *Facts) {
+			f.Host.Devices[DeviceSelector{Path: "/dev/kvm"}] = DeviceLookup{Err: errors.New("gone")}
+		},
+		func(f *Facts) { delete(f.Host.Devices, DeviceSelector{Path: "/dev/ttyUSB*"}) },
 	} {
 		if r.IntN(25) == 0 && f.Host.Devices != nil {
 			change(f)
@@ -223,7 +225,7 @@ func checkWithin(t testing.TB, src Source, f *Facts, d Decision) {
 	allowed := func(kind string, major, minor int64, access string) bool {
 		have := ""
 		for _, rule := range sum.Devices {
-			for _, n := range f.Host.Devices[rule.Path].Nodes {
+			for _, n := range f.Host.Devices[rule.Selector()].Nodes {
 				if n.sameDevice(kind, major, minor) {
 					have += rule.Access
 				}

@@ -6,8 +6,9 @@ package policy
 import (
 	"path"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/nodegate/nodegate/plugin/change"
 )
 
 // Glob matching is path.Match's: *, ? and [a-z]. Names of namespaces and
@@ -70,11 +71,5 @@ func isUdevEscape(rest string) bool {
 	return len(rest) >= 3 && rest[0] == 'x' && strings.IndexByte(hex, rest[1]) >= 0 && strings.IndexByte(hex, rest[2]) >= 0
 }
 
-// QuotePath quotes a path for a message. Backslashes, which udev's names have,
-// stay as they are, so that the path can be copied.
-func QuotePath(p string) string {
-	if strconv.Quote(strings.ReplaceAll(p, `\`, "")) == `"`+strings.ReplaceAll(p, `\`, "")+`"` {
-		return `"` + p + `"`
-	}
-	return strconv.Quote(p)
-}
+// QuotePath quotes a path for a message.
+func QuotePath(p string) string { return change.QuotePath(p) }

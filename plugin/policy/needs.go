@@ -31,7 +31,7 @@ func (p *Policy) Needs() Needs {
 
 func (n *Needs) addDevice(rule DeviceRule) {
 	for i := range n.Devices {
-		if have := &n.Devices[i]; have.Path == rule.Path {
+		if have := &n.Devices[i]; have.Selector() == rule.Selector() {
 			have.Access = unionAccess(have.Access, rule.Access)
 			have.Optional = have.Optional && rule.Optional
 			return

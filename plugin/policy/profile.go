@@ -17,7 +17,10 @@ type Profile struct {
 	Include     []string // other profiles whose content this one has too
 	Requires    Requires
 
-	Devices           []DeviceRule
+	Devices []DeviceRule
+	// OneOf are lists of devices of which the node has to have at least one. Each
+	// device is among Devices, too, as an optional one.
+	OneOf             [][]DeviceSelector `json:",omitempty"`
 	DeviceCgroupRules []specs.LinuxDeviceCgroup
 	CDIDevices        []string
 	AdoptDevices      bool
@@ -49,7 +52,8 @@ type Requires struct {
 
 // DeviceRule names device nodes of the host and how a container gets them.
 type DeviceRule struct {
-	Path          string // absolute path or glob on the host, under /dev
+	Path          string // absolute path or glob on the host, under /dev; "" for USB
+	USB           USB    `json:",omitzero"`
 	ContainerPath string // "" for the host's own path
 	Access        string // of "rwm", in that order, not empty
 	Mode          Known[fs.FileMode]
@@ -63,6 +67,9 @@ type DeviceRule struct {
 	Type         string
 	Major, Minor Known[int64]
 }
+
+// Selector says which device nodes the rule is about.
+func (r *DeviceRule) Selector() DeviceSelector { return DeviceSelector{Path: r.Path, USB: r.USB} }
 
 // ID is the uid or gid that a device belongs to in the container. The zero ID
 // is what the policy does not say: the container's root, or for a gid whose

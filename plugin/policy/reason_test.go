@@ -31,7 +31,7 @@ func TestEveryReasonAtOnce(t *testing.T) {
 	if !sel.Empty() {
 		t.Error("a refusal came with a selection")
 	}
-	f.Host.Devices = map[string]DeviceLookup{"/dev/odd": {Err: errors.New("it is a directory")}}
+	f.Host.Devices = map[DeviceSelector]DeviceLookup{{Path: "/dev/odd"}: {Err: errors.New("it is a directory")}}
 	_, err := p.Decide(Rest(wrong), f)
 	wrong = Together(wrong, err)
 	want := refusalStart + `asks for profile "fuze", which does not exist (granted in namespace "ci": box, fuse): did you mean "fuse"? [unknown_profile]` +

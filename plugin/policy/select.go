@@ -69,18 +69,18 @@ func (s Selection) Missing(profiles, definitions []string) []string {
 	return missing
 }
 
-// DevicePatterns returns the host paths and globs that Decide needs looked up,
-// each once.
-func (s Selection) DevicePatterns() []string {
-	var patterns []string
+// DeviceSelectors returns what Decide needs looked up of the host's devices, each
+// once.
+func (s Selection) DeviceSelectors() []DeviceSelector {
+	var out []DeviceSelector
 	for _, k := range s.picks {
 		for _, d := range k.profile.effects.devices {
-			if !slices.Contains(patterns, d.rule.Path) {
-				patterns = append(patterns, d.rule.Path)
+			if sel := d.rule.Selector(); !slices.Contains(out, sel) {
+				out = append(out, sel)
 			}
 		}
 	}
-	return patterns
+	return out
 }
 
 // NeedsCgroup reports whether Decide needs to know of the node's cgroups.

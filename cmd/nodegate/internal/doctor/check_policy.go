@@ -4,6 +4,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -32,8 +33,11 @@ func checkDevices(f *Facts) (out []Finding) {
 	return out
 }
 
+// name is a path as it is, for the column of what a finding is about.
+func (d *Device) name() string { return cmp.Or(d.Selector.Path, d.Selector.String()) }
+
 func checkDevice(d Device) Finding {
-	one := Finding{Check: "device", Subject: d.Path, Status: OK}
+	one := Finding{Check: "device", Subject: d.name(), Status: OK}
 	asks := fmt.Sprintf("containers that get %s are refused", list(d.Profiles))
 	switch {
 	case d.Lookup.Err != nil:
@@ -55,7 +59,7 @@ func checkNodes(d Device, one *Finding) {
 	var nodes []string
 	for i, n := range d.Lookup.Nodes {
 		text := fmt.Sprintf("%s %d:%d mode %04o", n.Type, n.Major, n.Minor, n.Mode.Perm())
-		if n.Path != d.Path {
+		if n.Path != d.Selector.Path {
 			text = n.Path + " " + text
 		}
 		switch driver := d.Drivers[i]; {

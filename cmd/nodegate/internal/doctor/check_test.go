@@ -57,7 +57,7 @@ func healthy() *Facts {
 		Policy: Policy{
 			Path: "/etc/nodegate/config.toml", Hash: "0123456789ab", Grants: 2, Handlers: []string{"nodegate"}, StateDir: "/run/nodegate",
 			Socket: "/run/nri/nri.sock", Kinds: []*change.Kind{change.KindSeccomp, change.KindSysctls, change.KindCgroup, change.KindCapabilities},
-			Devices: []Device{{Path: "/dev/kvm", Profiles: []string{"kvm"}, Lookup: policy.DeviceLookup{
+			Devices: []Device{{Selector: policy.DeviceSelector{Path: "/dev/kvm"}, Profiles: []string{"kvm"}, Lookup: policy.DeviceLookup{
 				Nodes: []policy.HostDevice{{Path: "/dev/kvm", Type: "c", Major: 10, Minor: 232, Mode: 0o660}},
 			}, Drivers: []policy.Known[host.Driver]{policy.Is(host.Driver{Loaded: true})}}},
 		},

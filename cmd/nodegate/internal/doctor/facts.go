@@ -162,7 +162,7 @@ func (p *Policy) Wrapped() []string {
 
 // Device is one that a profile of the policy names.
 type Device struct {
-	Path     string
+	Selector policy.DeviceSelector
 	Profiles []string // that name it
 	Optional bool     // for all of them
 	Lookup   policy.DeviceLookup

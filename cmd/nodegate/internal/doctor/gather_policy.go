@@ -4,6 +4,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -28,7 +29,7 @@ func (g *gatherer) policy(problem error) Policy {
 	}
 	warned, _ := lint.Count(lint.Check(c))
 	p.Warnings = warned[lint.Warning]
-	devices := map[string]*Device{}
+	devices := map[policy.DeviceSelector]*Device{}
 	for _, profile := range granted(c) {
 		for _, k := range profile.Kinds() {
 			if !p.Changes(k) {
@@ -36,19 +37,20 @@ func (g *gatherer) policy(problem error) Policy {
 			}
 		}
 		for _, rule := range profile.Devices {
-			d := devices[rule.Path]
+			d := devices[rule.Selector()]
 			if d == nil {
-				d = &Device{Path: rule.Path, Optional: true}
-				devices[rule.Path] = d
+				d = &Device{Selector: rule.Selector(), Optional: true}
+				devices[rule.Selector()] = d
 			}
 			d.Profiles = append(d.Profiles, profile.Name)
 			d.Optional = d.Optional && rule.Optional
 		}
 	}
 	found := g.node.LookupDevices(slices.Collect(maps.Keys(devices)))
-	for _, at := range slices.Sorted(maps.Keys(devices)) {
-		d := devices[at]
-		d.Lookup = found[at]
+	byName := func(a, b policy.DeviceSelector) int { return cmp.Compare(a.String(), b.String()) }
+	for _, s := range slices.SortedFunc(maps.Keys(devices), byName) {
+		d := devices[s]
+		d.Lookup = found[s]
 		for _, n := range d.Lookup.Nodes {
 			d.Drivers = append(d.Drivers, g.node.Driver(n))
 		}
