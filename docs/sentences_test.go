@@ -123,6 +123,7 @@ func ordinary(namespace, ask string) *policy.Facts {
 			{Path: "/dev/fuse"}: {Nodes: []policy.HostDevice{{Path: "/dev/fuse", Type: "c", Major: 10, Minor: 229, Mode: fs.FileMode(0o666)}}},
 			{Path: "/dev/odd"}:  {Err: errors.New(`"/dev/odd" is a regular file, not a device`)},
 		}},
+		TellingRuntime: "use containerd 2.3 or later",
 	}
 }
 

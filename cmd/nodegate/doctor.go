@@ -9,14 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/doctor"
-	"github.com/nodegate/nodegate/plugin/host"
 )
 
-// childCommand is what doctor runs of this program in a user namespace.
-const childCommand = "doctor-user-namespace"
-
 func doctorCommand() *cobra.Command {
-	o := doctor.Options{Version: version, Child: []string{"nodegate", childCommand}}
+	o := doctor.Options{Version: version}
 	var output string
 	var strict bool
 	cmd := &cobra.Command{
@@ -69,16 +65,4 @@ func verdict(r *doctor.Report, strict bool) error {
 		return fmt.Errorf("warnings: %d", amber)
 	}
 	return nil
-}
-
-// doctorChildCommand is the process that doctor runs in a user namespace.
-func doctorChildCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:    childCommand,
-		Hidden: true,
-		Args:   noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return host.ServeUserNamespace(cmd.InOrStdin(), cmd.OutOrStdout())
-		},
-	}
 }

@@ -60,7 +60,7 @@ line. Output is coloured on a terminal only, and never if NO_COLOR is set.`,
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(awaitCommand(), runCommand(), checkCommand(), explainCommand(), profilesCommand(), renderCommand(), doctorCommand(), doctorChildCommand(),
+	root.AddCommand(awaitCommand(), runCommand(), checkCommand(), explainCommand(), profilesCommand(), renderCommand(), doctorCommand(),
 		installCommand(), uninstallCommand(), statusCommand(), versionCommand())
 	return root
 }

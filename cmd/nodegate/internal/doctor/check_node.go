@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
@@ -30,22 +28,6 @@ func checkKernel(f *Facts) []Finding {
 	}
 }
 
-func checkLSM(f *Facts) []Finding {
-	const check = "lsm"
-	if !f.Kernel.LSM.OK() {
-		out := cannotTell(check, f.Kernel.LSM.Unknown)
-		if out[0].Remedy == "" {
-			out[0].Remedy = "mount -t securityfs securityfs /sys/kernel/security"
-		}
-		return out
-	}
-	found := list(f.Kernel.LSM.Value)
-	if f.Kernel.Enforce {
-		found += "; SELinux enforces, and shadow nodes are labelled container_file_t"
-	}
-	return one(check, OK, found, "")
-}
-
 func checkCgroup(f *Facts) []Finding {
 	const check = "cgroup"
 	v := f.Cgroup.Version
@@ -65,38 +47,13 @@ func checkCgroup(f *Facts) []Finding {
 	return one(check, OK, "v2 with nsdelegate", "")
 }
 
-func checkCgroupDriver(f *Facts) []Finding {
-	const check = "cgroup-driver"
-	all := handlers(f)
-	if all == nil {
-		return cannotTell(check, f.terms().name+"'s handlers are not known")
-	}
-	name := defaultHandler(f)
-	write := func(systemd bool) string {
-		option := fmt.Sprintf("SystemdCgroup = %t in the options of handler %q", systemd, name)
-		if f.terms() == crioTerms {
-			option = fmt.Sprintf("cgroup_manager = %q under [crio.runtime]", map[bool]string{true: "systemd", false: "cgroupfs"}[systemd])
-		}
-		return fmt.Sprintf("write %s in %s, cgroupDriver of the kubelet to match, and restart both", option, where(f))
-	}
-	switch systemd := all[name].SystemdCgroup; {
-	case systemd && !f.Kernel.Systemd:
-		return one(check, Problem, "systemd, which does not run this node: no container starts", write(false))
-	case systemd:
-		return one(check, OK, "systemd", "")
-	case f.Kernel.Systemd && f.Cgroup.Version.Value == policy.CgroupV2:
-		return one(check, Warning, "cgroupfs on a node that systemd runs: two that manage one tree", write(true))
-	}
-	return one(check, OK, "cgroupfs", "")
-}
-
 func checkUserNamespaces(f *Facts) []Finding {
 	const check = "user-namespaces"
 	switch {
-	case f.Kernel.UserNamespace.Unknown == needsRoot:
-		return cannotTell(check, needsRoot)
-	case !f.Kernel.UserNamespace.OK():
-		return one(check, Problem, f.Kernel.UserNamespace.Unknown, "raise /proc/sys/user/max_user_namespaces, and see that no security module forbids them")
+	case !f.Kernel.UserNamespaces.OK():
+		return cannotTell(check, f.Kernel.UserNamespaces.Unknown)
+	case !f.Kernel.UserNamespaces.Value:
+		return one(check, Problem, "the kernel makes none", "raise /proc/sys/user/max_user_namespaces")
 	case !f.Runtime.OK():
 		return one(check, OK, "the kernel makes them; the runtime is not known", "")
 	case len(f.Runtime.Value.UserNamespaces) == 0:
@@ -105,23 +62,7 @@ func checkUserNamespaces(f *Facts) []Finding {
 	return one(check, OK, "the kernel makes them, and so does "+f.terms().name, "")
 }
 
-func checkIDMaps(f *Facts) (out []Finding) {
-	for _, m := range f.Kernel.IDMaps {
-		one := Finding{Check: "id-mapped-mounts", Subject: m.What, Status: OK, Found: "work"}
-		switch {
-		case !m.Err.OK():
-			one = cannotTell(one.Check, m.Err.Unknown)[0]
-			one.Subject = m.What
-		case m.Err.Value != nil:
-			one.Status, one.Found = Warning, fmt.Sprintf("do not work (%s): pods with a user namespace cannot have volumes there", m.Err.Value)
-			one.Remedy = "use Linux 6.3 or later, and a file system that has them: ext4, xfs, btrfs, tmpfs"
-		}
-		out = append(out, one)
-	}
-	return out
-}
-
-func checkMknod(f *Facts) (out []Finding) {
+func checkMknod(f *Facts) []Finding {
 	const check = "mknod"
 	shadow := Finding{Check: check, Subject: "shadow_dir", Status: OK, Found: "device nodes can be made and opened"}
 	var typed *host.ShadowDirError
@@ -136,21 +77,7 @@ func checkMknod(f *Facts) (out []Finding) {
 			shadow.Found += fmt.Sprintf(" (%s)", typed.Err)
 		}
 	}
-	out = append(out, shadow)
-	if !f.Kernel.UserNamespace.OK() {
-		return out
-	}
-	inside := Finding{Check: check, Subject: "in a user namespace", Status: OK, Found: "EPERM for devices; the whiteout 0:0 can be made"}
-	switch n := f.Kernel.UserNamespace.Value; {
-	case n.Device == 0:
-		inside.Status, inside.Found = Warning, "makes device nodes, which nothing can open (Linux 4.18 did that)"
-		inside.Remedy = "use Linux 5.6 or later"
-	case n.Device != unix.EPERM || n.Whiteout != 0:
-		inside.Status = Warning
-		inside.Found = fmt.Sprintf("device: %s; whiteout 0:0: %s", answer(n.Device), answer(n.Whiteout))
-		inside.Remedy = "see what forbids it (a security module, a seccomp filter): images with whiteouts do not unpack there"
-	}
-	return append(out, inside)
+	return []Finding{shadow}
 }
 
 // checkConfined is about a node that is a container itself.
@@ -169,11 +96,4 @@ func checkConfined(f *Facts) []Finding {
 	default:
 		return one(check, Problem, e.Error(), e.Remedy())
 	}
-}
-
-func answer(e unix.Errno) string {
-	if e == 0 {
-		return "can be made"
-	}
-	return unix.ErrnoName(e)
 }

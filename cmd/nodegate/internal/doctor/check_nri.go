@@ -74,21 +74,7 @@ func checkTimeouts(f *Facts) []Finding {
 		return one(check, Warning, found+": an agent that takes longer is left out, and the container runs without its adjustment",
 			fmt.Sprintf("write %s under %s in %s and restart %s", strings.Join(low, " and "), t.nri, where(f), t.unit))
 	}
-	if n, request := f.Runtime.Value.Containers, parsed(s.Request); request > 0 && n > perSecond*int(request/time.Second) {
-		return one(check, Warning, fmt.Sprintf("%s: an agent that registers is told of all %d containers within that, which takes a slow or busy node longer", found, n),
-			fmt.Sprintf("write %splugin_request_timeout = \"%ds\" under %s in %s and restart %s", t.timeout, 2*(n/perSecond+1), t.nri, where(f), t.unit))
-	}
 	return one(check, OK, found, "")
-}
-
-// perSecond is how many containers a runtime tells a plugin of in a second on a busy
-// node; see docs/troubleshooting.md.
-const perSecond = 1000
-
-// parsed is a limit as containerd takes it, or 0.
-func parsed(limit string) time.Duration {
-	d, _ := time.ParseDuration(limit)
-	return d
 }
 
 // checkValidator is about what binds a container to the agent.

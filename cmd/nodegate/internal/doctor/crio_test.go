@@ -81,7 +81,6 @@ func TestRemediesForCRIO(t *testing.T) {
 	f.Containerd.Value.NRI.Request = "1s"
 	f.Containerd.Value.NRI.Validator = &Validator{}
 	f.rehandle("nodegate", Handler{BinaryName: "/gone", SystemdCgroup: true})
-	f.Kernel.Systemd = false
 	for _, tc := range []struct {
 		check func(*Facts) []Finding
 		want  string
@@ -90,7 +89,6 @@ func TestRemediesForCRIO(t *testing.T) {
 		{checkTimeouts, `write nri_plugin_request_timeout = "2s" under [crio.nri] in a file in /etc/crio/crio.conf.d and restart crio`},
 		{checkValidator, "write nri_enable_default_validator = true under [crio.nri.default_validator] in a file in /etc/crio/crio.conf.d and restart crio, or run nodegate install"},
 		{checkHandlers, "write runtime_path = '/usr/local/bin/nodegate-runc' under [crio.runtime.runtimes.nodegate] and restart crio, or take it out of handlers under [runtime] in /etc/nodegate/config.toml"},
-		{checkCgroupDriver, `write cgroup_manager = "cgroupfs" under [crio.runtime] in a file in /etc/crio/crio.conf.d, cgroupDriver of the kubelet to match, and restart both`},
 	} {
 		if got := tc.check(f)[0]; got.Remedy != tc.want {
 			t.Errorf("got %+v\nwant %s", got, tc.want)

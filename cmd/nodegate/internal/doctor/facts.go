@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/cri"
 	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/host"
@@ -59,7 +57,6 @@ type Runtime struct {
 	NRI           string // the version of NRI that it is taken to speak, in words
 	Known         bool   // what its releases do is known
 	DeliversAll   bool   // its NRI delivers all that any NRI does
-	Containers    int    // that an agent which registers is told of
 	cri.Status
 }
 
@@ -106,21 +103,8 @@ type NRISocket struct {
 // Kernel is what the kernel does, tried out.
 type Kernel struct {
 	Release string
-	LSM     Told[[]string]
-	Enforce bool // SELinux enforces
-
-	UserNamespace Told[UserNamespace]
-	IDMaps        []IDMap
-	Systemd       bool // runs the node
-}
-
-// UserNamespace is what mknod(2) answers in one.
-type UserNamespace struct{ Device, Whiteout unix.Errno }
-
-// IDMap is whether mounts of one file system can be id-mapped.
-type IDMap struct {
-	What string      // "a tmpfs", or a path
-	Err  Told[error] // the kernel's answer
+	// UserNamespaces says whether it makes any.
+	UserNamespaces Told[bool]
 }
 
 // Cgroup is how the node's cgroups are mounted.

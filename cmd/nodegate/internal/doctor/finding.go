@@ -35,8 +35,7 @@ var checks = []func(*Facts) []Finding{
 	checkRuntime, checkConfiguration,
 	checkNRI, checkSocket, checkTimeouts, checkSizes, checkValidator, checkRequired,
 	checkHandlers, checkWrapper, checkWrapperConfig, checkOCIRuntime,
-	checkKernel, checkLSM, checkCgroup, checkCgroupDriver,
-	checkUserNamespaces, checkIDMaps, checkMknod, checkConfined,
+	checkKernel, checkCgroup, checkUserNamespaces, checkMknod, checkConfined,
 	checkPolicy, checkDevices, checkAgent,
 }
 

@@ -8,9 +8,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/plugin/host"
@@ -18,11 +15,10 @@ import (
 
 // Options say where to look.
 type Options struct {
-	Policy        string   // path of the policy
-	Endpoint      string   // the runtime's CRI socket; "" to look for it
-	WrapperConfig string   // path of runc.toml, on the node
-	Version       string   // of this program
-	Child         []string // this program's command line that runs host.ServeUserNamespace
+	Policy        string // path of the policy
+	Endpoint      string // the runtime's CRI socket; "" to look for it
+	WrapperConfig string // path of runc.toml, on the node
+	Version       string // of this program
 }
 
 const needsRoot = "needs root"
@@ -59,7 +55,7 @@ func Gather(ctx context.Context, o Options) (*Facts, error) {
 	defer g.view.close()
 	f.Containerd = g.configured(ctx, f.Runtime)
 	f.NRI = g.nriSocket()
-	f.Kernel = g.kernel(ctx, f.Containerd)
+	f.Kernel = g.kernel()
 	f.Cgroup = g.cgroup()
 	f.Policy = g.policy(problem)
 	f.Shadows, f.Confined = g.shadows()
@@ -93,28 +89,3 @@ func why(err error) string {
 	}
 	return err.Error()
 }
-
-// capable reports whether this process has a capability, by its number.
-func capable(number int) bool {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return false
-	}
-	for line := range strings.Lines(string(status)) {
-		if set, ok := strings.CutPrefix(line, "CapEff:"); ok {
-			return hasBit(strings.TrimSpace(set), number)
-		}
-	}
-	return false
-}
-
-func hasBit(set string, number int) bool {
-	at := len(set) - 1 - number/4
-	if at < 0 {
-		return false
-	}
-	digit := strings.IndexByte("0123456789abcdef", set[at])
-	return digit >= 0 && digit>>(number%4)&1 == 1
-}
-
-func hasSysAdmin() bool { return capable(unix.CAP_SYS_ADMIN) }

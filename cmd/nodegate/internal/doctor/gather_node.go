@@ -5,7 +5,6 @@ package doctor
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,65 +24,21 @@ import (
 // maxText bounds a file of /proc or /sys, in bytes.
 const maxText = 16 << 20
 
-// kernel tries out what the kernel does.
-func (g *gatherer) kernel(ctx context.Context, c Told[Containerd]) (k Kernel) {
+func (g *gatherer) kernel() (k Kernel) {
 	var name unix.Utsname
 	if err := unix.Uname(&name); err == nil {
 		k.Release = unix.ByteSliceToString(name.Release[:])
 	}
-	k.LSM = g.lsm()
-	enforce, err := g.node.ReadFile("/sys/fs/selinux/enforce", 16)
-	k.Enforce = err == nil && strings.TrimSpace(string(enforce)) == "1"
-	_, err = g.node.Open("/run/systemd/system")
-	k.Systemd = err == nil
-
-	u, err := host.NewUserNamespace(ctx, g.Child...)
-	if err != nil {
-		if os.Geteuid() != 0 {
-			err = errors.New(needsRoot) // it may be allowed to root alone
-		}
-		k.UserNamespace = unknown[UserNamespace](err.Error())
-		return k
-	}
-	defer func() { _ = u.Close() }()
-	k.UserNamespace = told(UserNamespace(u.Mknod()))
-	k.IDMaps = []IDMap{{What: "a tmpfs", Err: idMapped(u.IDMapTmpfs())}}
-	if c.OK() && c.Value.Root != "" {
-		dir := c.Value.Root
-		if g.config.State.HostRoot != "/" {
-			dir = path.Join(g.config.State.HostRoot, dir)
-		}
-		k.IDMaps = append(k.IDMaps, IDMap{What: dir, Err: idMapped(u.IDMap(dir))})
+	most, err := g.node.ReadFile("/proc/sys/user/max_user_namespaces", 32)
+	switch {
+	case err == nil:
+		k.UserNamespaces = told(strings.TrimSpace(string(most)) != "0")
+	case errors.Is(err, fs.ErrNotExist):
+		k.UserNamespaces = told(false)
+	default:
+		k.UserNamespaces = unknown[bool](why(err))
 	}
 	return k
-}
-
-// idMapped tells what the kernel answered from what this process may not ask.
-func idMapped(err error) Told[error] {
-	switch {
-	case err == nil || !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.ENOENT):
-		return told(err)
-	case os.Geteuid() != 0:
-		return unknown[error](needsRoot)
-	case !hasSysAdmin():
-		return unknown[error]("needs CAP_SYS_ADMIN: run doctor on the node itself")
-	case errors.Is(err, unix.ENOENT):
-		return unknown[error]("it is not there, as seen from here")
-	}
-	return told(err)
-}
-
-// lsm lists the security modules, from securityfs or, where that is not
-// mounted, from what the modules themselves show.
-func (g *gatherer) lsm() Told[[]string] {
-	text, err := g.node.ReadFile("/sys/kernel/security/lsm", maxText)
-	if err == nil {
-		return told(strings.Split(strings.TrimSpace(string(text)), ","))
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return unknown[[]string](why(err))
-	}
-	return unknown[[]string]("securityfs is not mounted at /sys/kernel/security")
 }
 
 // cgroup looks at the mounts as containerd has them.

@@ -73,11 +73,6 @@ func ask(ctx context.Context, endpoint string, client *cri.Client) (r Runtime, e
 	} else {
 		r.NRI = fmt.Sprintf("%s %s (NRI unknown)", r.Name, r.Version)
 	}
-	all, err := client.List(ctx)
-	if err != nil {
-		return r, err
-	}
-	r.Containers = len(all)
 	r.Status, err = client.Status(ctx)
 	return r, err
 }

@@ -66,11 +66,3 @@ func TestListening(t *testing.T) {
 		t.Errorf("none: %v, %d", ok, n)
 	}
 }
-
-func TestHasBit(t *testing.T) {
-	for set, want := range map[string]bool{"000001fffeffffff": true, "0000000000200000": true, "0000000000000000": false, "00000000001fffff": false, "": false, "0": false} {
-		if got := hasBit(set, 21); got != want {
-			t.Errorf("%q: %v", set, got)
-		}
-	}
-}
