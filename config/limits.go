@@ -34,7 +34,7 @@ func (p *profile) rlimits() {
 		if err != nil {
 			remedy := err.Error()
 			short := strings.TrimPrefix(strings.ToLower(name), "rlimit_")
-			if near := nearest(short, change.RlimitNames()); slices.Contains(change.RlimitNames(), short) {
+			if near := policy.Nearest(short, change.RlimitNames()); slices.Contains(change.RlimitNames(), short) {
 				remedy = fmt.Sprintf("is no limit's name: write %s", short)
 			} else if near != "" && near != name {
 				remedy = fmt.Sprintf("is no limit of Linux: did you mean %q?", near)

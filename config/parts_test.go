@@ -40,18 +40,6 @@ func TestSelectorLabel(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	known := []string{"devices", "device_cgroup_rules", "env", "uid", "namespaces", "kvm"}
-	for word, want := range map[string]string{
-		"device": "devices", "Devices": "devices", "namespace": "namespaces", "namesapces": "namespaces",
-		"kmv": "kvm", "ui": "uid", "x": "", "": "", "privileged": "", "device_cgroup_rule": "device_cgroup_rules",
-	} {
-		if got := nearest(word, known); got != want {
-			t.Errorf("%q: %q, want %q", word, got, want)
-		}
-	}
-}
-
 func TestLines(t *testing.T) {
 	l := newLines([]byte(`version = 1
 [profiles.modem]

@@ -86,7 +86,7 @@ func (p *profile) read() {
 // in profile a.
 func (p *profile) dotsInName() {
 	for _, key := range p.table.keys() {
-		if _, isTable := p.table.values[key].(map[string]any); isTable && !slices.Contains(p.table.known, key) && nearest(key, p.table.known) == "" {
+		if _, isTable := p.table.values[key].(map[string]any); isTable && !slices.Contains(p.table.known, key) && policy.Nearest(key, p.table.known) == "" {
 			p.table.known = append(p.table.known, key)
 			p.table.bad(key, "is not a table that a profile has: if the name of the profile has a dot, put it in quotes, [profiles.%q]", p.Name+"."+key)
 		}

@@ -61,7 +61,7 @@ func (t *table) capabilities(key string) []string {
 			t.doc.bad(it.path, "is %q: name the capabilities one by one; all of them is what --privileged gives", it.value)
 		case !slices.Contains(known, name):
 			remedy := "write a name from capabilities(7), such as MKNOD"
-			if near := nearest(name, known); near != "" {
+			if near := policy.Nearest(name, known); near != "" {
 				remedy = fmt.Sprintf("did you mean %q?", strings.TrimPrefix(near, "CAP_"))
 			}
 			t.doc.bad(it.path, "is %q, which is no capability: %s", it.value, remedy)

@@ -104,7 +104,7 @@ func TestLoad(t *testing.T) {
 			want: "grant 1: profiles: a grant gives nothing without profiles: name at least one\n" +
 				`grant 1: namespaces: a grant is for somebody: name namespaces, or write ["*"] for all`},
 		{name: "a grant of an unknown profile", src: grant(Grant{Profiles: []string{"kv"}, Namespaces: ci}, Profile{Name: "kvm"}, Profile{Name: "a"}),
-			want: `grant 1: profiles: no profile is called "kv": did you mean "kvm"?`},
+			want: `grant 1: profiles: no profile is called "kv": there are a, kvm`},
 		{name: "with no likeness", src: grant(Grant{Profiles: []string{"x"}, Namespaces: ci}, Profile{Name: "kvm"}, Profile{Name: "a"}),
 			want: `grant 1: profiles: no profile is called "x": there are a, kvm`},
 		{name: "globs that do not parse", src: grant(Grant{Profiles: []string{"a"}, Namespaces: []string{"ci", "x["}, Containers: []string{`b\`}}, Profile{Name: "a"}),

@@ -12,12 +12,12 @@ import (
 // shorter, and the rows below are arrays.
 const maxNear = 64
 
-// nearest returns which of the names was probably meant by one that is none of them;
+// Nearest returns which of the names was probably meant by one that is none of them;
 // "" if none is near. Short names are near to everything, so they need a closer look.
-func nearest(name string, names []string) string {
+func Nearest(name string, names []string) string {
 	best, least := "", min(2, len(name)/3)+1
 	for _, have := range names {
-		if n := edits(name, have, least); n < least {
+		if n := edits(strings.ToLower(name), strings.ToLower(have), least); n < least {
 			best, least = have, n
 		}
 	}

@@ -6,6 +6,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -144,7 +145,7 @@ func (p *Policy) compileGrant(i int, in Grant) (*grant, []error) {
 	for _, name := range in.Profiles {
 		prof := p.profiles[name]
 		if prof == nil {
-			bad("profiles", "no profile is called %q: %s", name, p.suggest(name))
+			bad("profiles", "no profile is called %q: there are %s", name, strings.Join(slices.Sorted(maps.Keys(p.profiles)), ", "))
 			continue
 		}
 		g.takesAway = g.takesAway || prof.takesAway
@@ -191,19 +192,4 @@ func narrowedBy(g *Grant) []string {
 		by = append(by, "user_namespace")
 	}
 	return by
-}
-
-// suggest lists what could have been meant by an unknown profile name.
-func (p *Policy) suggest(name string) string {
-	var names []string
-	for have := range p.profiles {
-		names = append(names, have)
-	}
-	slices.Sort(names)
-	for _, have := range names {
-		if strings.HasPrefix(have, name) || strings.HasPrefix(name, have) {
-			return fmt.Sprintf("did you mean %q?", have)
-		}
-	}
-	return "there are " + strings.Join(names, ", ")
 }

@@ -76,8 +76,8 @@ func TestTogether(t *testing.T) {
 func TestNearest(t *testing.T) {
 	names := []string{"fuse", "kvm", "ping", "no-mknod", "nested"}
 	for name, want := range map[string]string{"fuze": "fuse", "fues": "fuse", "fuse2": "fuse", "pingg": "ping", "nomknod": "no-mknod", "netsed": "nested",
-		"kv": "", "q": "", "": "", "gpu": "", "systemd": ""} {
-		if got := nearest(name, names); got != want {
+		"Fuse": "fuse", "no-mknods": "no-mknod", "kv": "", "q": "", "": "", "gpu": "", "systemd": ""} {
+		if got := Nearest(name, names); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
 		}
 	}

@@ -196,7 +196,7 @@ func (p *Policy) unknownProfile(r *Request, name string) *Refusal {
 	hint := ""
 	if strings.ContainsAny(name, " \t\r\n;|\"'[]{}()") {
 		hint = ": write bare names with commas between them"
-	} else if meant := nearest(name, granted); meant != "" {
+	} else if meant := Nearest(name, granted); meant != "" {
 		hint = fmt.Sprintf(": did you mean %q?", meant)
 	}
 	return r.Refuse(UnknownProfile, "asks for profile %q, which does not exist (granted in namespace %q: %s)%s",
