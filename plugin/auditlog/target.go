@@ -4,11 +4,8 @@
 package auditlog
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,9 +14,11 @@ import (
 type target struct {
 	name string   // "stderr" or a path
 	file *os.File // nil until the first line
+	torn bool     // the last line has no end: a full disk took a part of it
 }
 
-// write appends a line, whole or not at all.
+// write appends a line. Another agent, as in a rolling update, may write to the same
+// file: the kernel appends each line by itself.
 func (t *target) write(line []byte) error {
 	if t.name == "stderr" {
 		_, err := os.Stderr.Write(line)
@@ -28,24 +27,11 @@ func (t *target) write(line []byte) error {
 	if err := t.open(); err != nil {
 		return err
 	}
-	locked := lock(t.file)
-	if locked {
-		defer unlock(t.file)
-	}
-	info, err := t.file.Stat()
-	if err == nil {
-		err = endLine(t.file, info.Size())
-	}
-	if err != nil {
-		return err
+	if t.torn {
+		line = append([]byte{'\n'}, line...)
 	}
 	n, err := t.file.Write(line)
-	if err == nil {
-		return nil
-	}
-	if n > 0 && locked { // a full disk takes part of a line
-		err = errors.Join(err, t.file.Truncate(info.Size()))
-	}
+	t.torn = err != nil && (n > 0 || t.torn)
 	return err
 }
 
@@ -61,9 +47,8 @@ func (t *target) open() error {
 		}
 		t.close()
 	}
-	// O_NONBLOCK keeps the opening of a FIFO from waiting for a reader. To read
-	// as well costs nothing, and tells a line's end.
-	f, err := os.OpenFile(t.name, os.O_APPEND|os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
+	// O_NONBLOCK keeps the opening of a FIFO from waiting for a reader.
+	f, err := os.OpenFile(t.name, os.O_APPEND|os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return fmt.Errorf("opening the audit log: %w", err)
 	}
@@ -79,41 +64,9 @@ func (t *target) open() error {
 	return nil
 }
 
-// endLine ends a line that was left without an end: by another program, or by an
-// agent that died within a full disk.
-func endLine(f *os.File, size int64) error {
-	if size == 0 {
-		return nil
-	}
-	last := make([]byte, 1)
-	if _, err := f.ReadAt(last, size-1); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if last[0] == '\n' {
-		return nil
-	}
-	_, err := f.Write([]byte{'\n'})
-	return err
-}
-
-// lock keeps another agent out, which writes to the same file during a rolling
-// update: what one takes back must be its own. It does not wait long for one
-// that was stopped while it had the lock.
-func lock(f *os.File) bool {
-	for range 20 {
-		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-			return true
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	return false
-}
-
-func unlock(f *os.File) { _ = unix.Flock(int(f.Fd()), unix.LOCK_UN) } // cannot fail for one's own
-
 func (t *target) close() {
 	if t != nil && t.file != nil {
 		_ = t.file.Close() // each write was checked
-		t.file = nil
+		t.file, t.torn = nil, false
 	}
 }
