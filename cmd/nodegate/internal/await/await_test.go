@@ -22,7 +22,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-	"unicode"
 )
 
 // server stands for the API server: it answers as that does, over TLS, to who has the
@@ -125,7 +124,7 @@ func TestDaemonSetBecomesReady(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	for _, want := range []string{"503 Service Unavailable: the server is starting\n", "has not seen it yet\n", "2 of 3 pods are ready\n", "3 of 3 pods are ready\n"} {
+	for _, want := range []string{"503 Service Unavailable: \"the server is starting\"\n", "has not seen it yet\n", "2 of 3 pods are ready\n", "3 of 3 pods are ready\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%s\nhas no %q", out, want)
 		}
@@ -136,44 +135,16 @@ func TestDaemonSetBecomesReady(t *testing.T) {
 	}
 }
 
-// When the time is over it says which pods are not ready, and why, each in one line,
-// whatever they say themselves.
+// When the time is over it says how far it came, whatever the server says.
 func TestDaemonSetIsLate(t *testing.T) {
 	s := newServer(t)
 	s.answers[undo] = []string{set(1, 1, 4, 4, 1)}
-	pod := func(name, owner, ready, more string) string {
-		return fmt.Sprintf(`{"metadata":{"name":%q,"ownerReferences":[{"apiVersion":"apps/v1","kind":"DaemonSet","name":"undo","uid":%q,"controller":true}]},
-"spec":{"nodeName":"n-%s"},"status":{"phase":"Pending","conditions":[{"type":"Ready","status":%q}]%s}}`, name, owner, name, ready, more)
-	}
-	s.answers["/api/v1/namespaces/gate/pods"] = []string{`{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[` + strings.Join([]string{
-		pod("done", "u-1", "True", ""),
-		pod("others", "u-2", "False", ""),
-		pod("busy", "u-1", "False", `,"initContainerStatuses":[{"name":"uninstall","ready":false,"restartCount":3,
-"state":{"waiting":{"reason":"CrashLoopBackOff","message":"back-off 40s restarting failed container"}},
-"lastState":{"terminated":{"exitCode":1,"reason":"Error","message":"nodegate: nodegate-runc stays\n\u001b[2Jfor 2 containers"}}}],
-"containerStatuses":[{"name":"wait","ready":false,"state":{"waiting":{"reason":"PodInitializing"}}}]`),
-		pod("pull", "u-1", "False", `,"initContainerStatuses":[{"name":"uninstall","ready":false,"state":{"waiting":{"reason":"ErrImagePull","message":"no such image"}}}]`),
-		`{"metadata":{"name":"alone","ownerReferences":[{"uid":"u-1"}]},"status":{"conditions":[{"type":"PodScheduled","status":"False","message":"0/1 nodes are available"}]}}`,
-	}, ",") + `]}`}
-	out, err := s.await(time.Second)
-	if err == nil || err.Error() != "after 1s not all pods of DaemonSet gate/undo are ready: 1 of 4 pods are ready (busy, pull, alone)" {
+	const late = "after 1s not all pods of DaemonSet gate/undo are ready: "
+	if _, err := s.await(time.Second); err == nil || err.Error() != late+"1 of 4 pods are ready: kubectl -n gate describe pods says why" {
 		t.Error(err)
 	}
-	const want = `1 of 4 pods are ready
-pod busy on node n-busy: init container uninstall waits: CrashLoopBackOff: back-off 40s restarting failed container; ended before with code 1: Error: nodegate: nodegate-runc stays [2Jfor 2 containers
-pod pull on node n-pull: init container uninstall waits: ErrImagePull: no such image
-pod alone: 0/1 nodes are available
-`
-	if out != want {
-		t.Errorf("%s\nwant\n%s", out, want)
-	}
-
-	s.answers["/api/v1/namespaces/gate/pods"] = []string{"403 pods is forbidden"}
-	if out, err := s.await(time.Second); err == nil || !strings.Contains(out, "may not list pods") {
-		t.Error(out, err)
-	}
-	s.answers[undo] = []string{"403 daemonsets.apps \"undo\" is forbidden"}
-	if _, err := s.await(time.Second); err == nil || !strings.HasSuffix(err.Error(), `could not be read within 1s: GET `+undo+`: 403 Forbidden: daemonsets.apps "undo" is forbidden`) {
+	s.answers[undo] = []string{"403 daemonsets.apps \"undo\" is \u001b[2Jforbidden"}
+	if _, err := s.await(time.Second); err == nil || !strings.Contains(err.Error(), late+`GET `+undo+`: 403 Forbidden: "daemonsets.apps \"undo\" is \x1b[2Jforbidden"`) {
 		t.Error(err)
 	}
 }
@@ -235,20 +206,4 @@ func TestNotInAPod(t *testing.T) {
 	if _, err := InCluster(s.account); err == nil || !strings.Contains(err.Error(), "run this in a pod") {
 		t.Error(err)
 	}
-}
-
-// Whatever a pod says of itself, it is one line, and steers no terminal.
-func FuzzHindrance(f *testing.F) {
-	f.Add([]byte(`{"metadata":{"name":"busy"},"status":{"initContainerStatuses":[{"name":"x","state":{"waiting":{"reason":"a","message":"b\nc\u001b[2J"}}}]}}`))
-	f.Add([]byte(`{"metadata":{"name":"c"},"status":{"message":"\u009b2J \u202e evil"}}`))
-	f.Add([]byte(`{"metadata":{"name":"a\nb"},"spec":{"nodeName":"n"},"status":{"message":"\u0007"}}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var p pod
-		if json.Unmarshal(data, &p) != nil {
-			return
-		}
-		if line := p.hindrance(); line == "" || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			t.Errorf("%q", line)
-		}
-	})
 }

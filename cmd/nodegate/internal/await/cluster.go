@@ -17,14 +17,13 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-	"unicode"
 )
 
 // Account is where a pod has its service account's token and the cluster's certificate.
 const Account = "/var/run/secrets/kubernetes.io/serviceaccount"
 
-// answerLimit is far above any list of a namespace's pods that a chart has.
-const answerLimit = 64 << 20
+// answerLimit is far above any DaemonSet.
+const answerLimit = 4 << 20
 
 // Cluster is the API server of the cluster that this pod runs in.
 type Cluster struct {
@@ -61,7 +60,7 @@ func InCluster(account string) (*Cluster, error) {
 	return c, nil
 }
 
-// get asks for an object or a list.
+// get asks for an object.
 func (c *Cluster) get(ctx context.Context, path string, into any) error {
 	token, err := os.ReadFile(c.token)
 	if err != nil {
@@ -87,28 +86,10 @@ func (c *Cluster) get(ctx context.Context, path string, into any) error {
 			Message string `json:"message"`
 		}
 		_ = json.Unmarshal(body, &status) // or it is no Status, and its code has to do
-		return &answerError{code: answer.StatusCode, text: fmt.Sprintf("GET %s: %s: %s", path, answer.Status, plain(status.Message))}
+		return fmt.Errorf("GET %s: %s: %q", path, answer.Status, status.Message)
 	}
 	if err := json.Unmarshal(body, into); err != nil {
 		return fmt.Errorf("reading the answer of GET %s: %w", path, err)
 	}
 	return nil
-}
-
-// answerError is what the API server answered in the place of an object.
-type answerError struct {
-	code int
-	text string
-}
-
-func (e *answerError) Error() string { return strings.TrimSuffix(e.text, ": ") }
-
-// plain makes one line of a text that is somebody else's.
-func plain(s string) string {
-	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) { // a terminal's commands, and marks that turn the direction of a text
-			return ' '
-		}
-		return r
-	}, s)), " ")
 }

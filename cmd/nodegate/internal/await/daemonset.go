@@ -8,17 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
-	"strings"
 	"time"
 )
 
 // daemonSet is what counts of one.
 type daemonSet struct {
 	Metadata struct {
-		UID        string `json:"uid"`
-		Generation int64  `json:"generation"`
+		Generation int64 `json:"generation"`
 	} `json:"metadata"`
 	Status struct {
 		ObservedGeneration     int64 `json:"observedGeneration"`
@@ -28,12 +25,11 @@ type daemonSet struct {
 	} `json:"status"`
 }
 
-// DaemonSet waits until all pods of a DaemonSet are ready, and prints how far it is. When
-// the time is over it prints what hinders the others. It asks every so often.
+// DaemonSet waits until all pods of a DaemonSet are ready, and prints how far it is. It
+// asks every so often.
 func (c *Cluster) DaemonSet(ctx context.Context, w io.Writer, namespace, name string, timeout, every time.Duration) error {
 	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	var last daemonSet
 	at, said := fmt.Sprintf("/apis/apps/v1/namespaces/%s/daemonsets/%s", url.PathEscape(namespace), url.PathEscape(name)), ""
 	for {
 		d := daemonSet{}
@@ -41,8 +37,6 @@ func (c *Cluster) DaemonSet(ctx context.Context, w io.Writer, namespace, name st
 		line := d.progress()
 		if err != nil {
 			line = err.Error() // a server that starts, rights that are being given: it may yet come
-		} else {
-			last = d
 		}
 		if line != said && (within.Err() == nil || said == "") {
 			fmt.Fprintln(w, line)
@@ -59,7 +53,7 @@ func (c *Cluster) DaemonSet(ctx context.Context, w io.Writer, namespace, name st
 		if ctx.Err() != nil {
 			return errors.New("was ended before all pods were ready")
 		}
-		return c.late(ctx, w, namespace, name, timeout, last, said)
+		return fmt.Errorf("after %s not all pods of DaemonSet %s/%s are ready: %s: kubectl -n %[2]s describe pods says why", timeout, namespace, name, said)
 	}
 }
 
@@ -74,35 +68,4 @@ func (d *daemonSet) progress() string {
 		return "the DaemonSet is new: its controller has not seen it yet"
 	}
 	return fmt.Sprintf("%d of %d pods are ready", d.Status.NumberReady, d.Status.DesiredNumberScheduled)
-}
-
-// late says what hinders the pods that are not ready.
-func (c *Cluster) late(ctx context.Context, w io.Writer, namespace, name string, timeout time.Duration, d daemonSet, said string) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	if d.Metadata.UID == "" {
-		return fmt.Errorf("DaemonSet %s/%s could not be read within %s: %s", namespace, name, timeout, said)
-	}
-	var list struct {
-		Items []pod `json:"items"`
-	}
-	err := c.get(ctx, fmt.Sprintf("/api/v1/namespaces/%s/pods", url.PathEscape(namespace)), &list)
-	var answer *answerError
-	if errors.As(err, &answer) && answer.code == http.StatusForbidden {
-		fmt.Fprintln(w, "which pods are not ready is not known: this service account may not list pods")
-	} else if err != nil {
-		fmt.Fprintln(w, "which pods are not ready is not known:", err)
-	}
-	var waiting []string
-	for i := range list.Items {
-		if p := &list.Items[i]; p.of(d.Metadata.UID) && !p.ready() {
-			fmt.Fprintln(w, p.hindrance())
-			waiting = append(waiting, p.Metadata.Name)
-		}
-	}
-	which := ""
-	if len(waiting) > 0 {
-		which = " (" + strings.Join(waiting, ", ") + ")"
-	}
-	return fmt.Errorf("after %s not all pods of DaemonSet %s/%s are ready: %s%s", timeout, namespace, name, d.progress(), which)
 }
