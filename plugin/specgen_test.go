@@ -80,11 +80,11 @@ func (g *specGen) AddProcessEnv(name, value string) {
 
 func (g *specGen) AddOrReplaceLinuxNamespace(kind, path string) error {
 	want := rspec.LinuxNamespace{Type: rspec.LinuxNamespaceType(kind), Path: path}
-	list := g.spec.Linux.Namespaces
-	if i := slices.IndexFunc(list, func(n rspec.LinuxNamespace) bool { return n.Type == want.Type }); i >= 0 {
-		list[i] = want
+	list := &g.spec.Linux.Namespaces
+	if i := slices.IndexFunc(*list, func(n rspec.LinuxNamespace) bool { return n.Type == want.Type }); i >= 0 {
+		(*list)[i] = want
 	} else {
-		g.spec.Linux.Namespaces = append(list, want)
+		*list = append(*list, want)
 	}
 	return nil
 }

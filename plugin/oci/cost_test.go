@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,7 +115,7 @@ func within(t testing.TB, otherwise string, measure func() bool) {
 
 func runQuiet(t testing.TB, program string, env []string, args ...string) {
 	cmd := exec.Command(program, args...)
-	cmd.Env = append(env, "PATH=/usr/bin:/bin")
+	cmd.Env = append(slices.Clip(env), "PATH=/usr/bin:/bin")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s %q: %v\n%s", program, args, err, text)
 	}

@@ -79,7 +79,7 @@ func TestAttackWidenAGrant(t *testing.T) {
 	for name, try := range map[string]func(*Request){
 		"the label in an annotation":    func(r *Request) { r.Annotations["app"] = "vm" },
 		"the label in another case":     func(r *Request) { r.Labels = map[string]string{"App": "vm", "app": "VM"} },
-		"the label with spaces":         func(r *Request) { r.Labels = map[string]string{"app ": "vm", "app": "vm "} },
+		"the label with spaces":         func(r *Request) { r.Labels = map[string]string{"app\x20": "vm", "app": "vm "} },
 		"the container in the pod name": func(r *Request) { r.Labels, r.Pod = vm, "vm-1" },
 		"a container name before":       func(r *Request) { r.Labels, r.Container = vm, "x-vm-1" },
 		"a container name with a slash": func(r *Request) { r.Labels, r.Container = vm, "vm-/../app" },

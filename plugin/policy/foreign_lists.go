@@ -51,7 +51,7 @@ func isClean(p string) bool { return strings.HasPrefix(p, "/") && path.Clean(p) 
 // isAccess reports whether it is letters of r, w and m, each once at most.
 func isAccess(s string) bool {
 	for i := range len(s) {
-		if !strings.Contains("rwm", s[i:i+1]) || strings.Contains(s[:i], s[i:i+1]) {
+		if !strings.ContainsAny(s[i:i+1], "rwm") || strings.Contains(s[:i], s[i:i+1]) {
 			return false
 		}
 	}

@@ -203,7 +203,7 @@ func many(n int) string { return "[" + strings.Repeat("{},", n-1) + "{}]" }
 // What the annotation says beside the path is not taken, and not passed over.
 func TestForeignDetails(t *testing.T) {
 	p := migrating(t)
-	is := func(n int64) Known[int64] { return Is(n) }
+	is := Is[int64]
 	asks := `granted on request by 1: annotation "devices.nri.io/pod" asks for device "/dev/fuse"`
 	left := func(what, asked, given string) Reason {
 		return Reason{LeftOut, "fuse", what + " " + asked + ` of device "/dev/fuse", which annotation "devices.nri.io/pod" asks for: the profile gives it ` + what + " " + given}

@@ -79,9 +79,9 @@ func (f *Facts) rehandle(name string, h Handler) {
 	f.Runtime.Value.Handlers[name], f.Containerd.Value.Handlers[name] = h, h
 }
 
-func (f *Facts) unhandle(name string) {
-	delete(f.Runtime.Value.Handlers, name)
-	delete(f.Containerd.Value.Handlers, name)
+func (f *Facts) unhandle() {
+	delete(f.Runtime.Value.Handlers, "nodegate")
+	delete(f.Containerd.Value.Handlers, "nodegate")
 }
 
 func (f *Facts) defaultTo(name string) {
@@ -187,9 +187,9 @@ var cases = []struct {
 	}, "required-plugins", Warning, `"let.me"`, "required_plugins = []"},
 	{"required by annotation, and by another not", func(f *Facts) { f.Containerd.Value.NRI.Validator.Tolerate = "let.me" },
 		"required-plugins", Warning, `"let.me": true on a pod`, "take tolerate_missing_plugins_annotation out"},
-	{"no such handler", func(f *Facts) { f.unhandle("nodegate") },
+	{"no such handler", func(f *Facts) { f.unhandle() },
 		"handler nodegate", Problem, "no such handler: what NRI cannot carry (capabilities) is refused", "nodegate install"},
-	{"no such handler, and none needed", func(f *Facts) { f.unhandle("nodegate"); f.ungrant(change.KindCapabilities) },
+	{"no such handler, and none needed", func(f *Facts) { f.unhandle(); f.ungrant(change.KindCapabilities) },
 		"handler nodegate", Warning, "no such handler", "handlers = []"},
 	{"a handler of runc", func(f *Facts) { f.rehandle("nodegate", Handler{SystemdCgroup: true}) },
 		"handler nodegate", Problem, "runs /usr/bin/runc, which is not nodegate-runc: the agent refuses", "BinaryName = '/usr/local/bin/nodegate-runc'"},
@@ -214,10 +214,10 @@ var cases = []struct {
 		"handler default (nodegate)", OK, "runs /usr/local/bin/nodegate-runc", ""},
 	{"no handlers known", func(f *Facts) { f.Runtime.Value.Handlers = nil; f.Containerd = unknown[Containerd]("cannot be seen") },
 		"handler", Unknown, "cannot be seen", ""},
-	{"no handlers wanted", func(f *Facts) { f.unhandle("nodegate"); f.Policy.Handlers = nil },
+	{"no handlers wanted", func(f *Facts) { f.unhandle(); f.Policy.Handlers = nil },
 		"handler", OK, "runtime.handlers is empty", ""},
 	{"no wrapper", func(f *Facts) {
-		f.unhandle("nodegate")
+		f.unhandle()
 		f.Wrapper.Programs = map[string]Told[Program]{wrapperName: unknown[Program]("none"), "runc": told(Program{Path: runcPath})}
 	}, "wrapper", Warning, "neither", "nodegate install"},
 	{"wrapper of another release", func(f *Facts) { f.Wrapper.Own = "v2.0.0" },

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -190,22 +191,15 @@ func (t Tree) rollBack(all []*staged) error {
 	return errors.Join(errs...)
 }
 
-// prune removes those of the directories that are empty, the deepest first.
-func (t Tree) prune(dirs []string) (left []string) {
-	for i := len(dirs) - 1; i >= 0; i-- {
-		d, err := t.open(path.Dir(dirs[i]), nil)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err == nil {
-			err = unix.Unlinkat(d.fd, path.Base(dirs[i]), unix.AT_REMOVEDIR)
+// prune removes those of the directories that are empty, the deepest first. One that is
+// not stays.
+func (t Tree) prune(dirs []string) {
+	for _, name := range slices.Backward(dirs) {
+		if d, err := t.open(path.Dir(name), nil); err == nil {
+			_ = unix.Unlinkat(d.fd, path.Base(name), unix.AT_REMOVEDIR)
 			d.close()
 		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			left = append([]string{dirs[i]}, left...)
-		}
 	}
-	return left
 }
 
 // writable adds to an error what to do about it.
