@@ -65,14 +65,6 @@ func (t *containers) add(id string, c container) {
 	t.byID[id] = c
 }
 
-// count returns how many containers there are, those included that have ended and
-// are not removed yet.
-func (t *containers) count() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.byID)
-}
-
 // end notes that a container does not run any more, or never will.
 func (t *containers) end(id string) {
 	t.mu.Lock()

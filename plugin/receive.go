@@ -76,8 +76,7 @@ func (c *connection) admitPod(ctx context.Context, raw []byte, field protowire.N
 	}
 	req := requestOf(pod, nil)
 	name := nameOf(pod)
-	total := c.sizes.addPod(pod.GetId(), name, bytes)
-	refused := largePod(name, bytes, total, c.containers.count())
+	refused := largePod(name, bytes, c.sizes.addPod(pod.GetId(), name, bytes))
 	if refused == nil {
 		return nil
 	}
@@ -100,7 +99,7 @@ func (c *connection) admitContainer(ctx context.Context, raw []byte) error {
 	name := nameOf(pod)
 	c.sizes.addPod(pod.GetId(), name, podBytes)
 	whole, total := c.sizes.addContainer(pod.GetId(), ctr.GetName(), bytes)
-	refused := largePod(name, podBytes, 0, 0)
+	refused := largePod(name, podBytes, 0)
 	if refused == nil {
 		refused = largeContainer(&req, bytes, whole, total)
 	}

@@ -28,7 +28,9 @@ import (
 //     the rest of the pods is never sent. Where no pod is larger than 512 KiB, its containers
 //     included, a part that fits has eight pods by the average, and some roundings to go.
 //   - The same with few containers and many pods, whose containers have ended, for a pod is
-//     listed until it is removed. So there is 512 KiB for each container that runs.
+//     listed until it is removed. Nobody knows which containers are left when an agent
+//     comes: so the pods of more than 4 KiB have 2 MiB together, whatever runs. Beside these
+//     and 500 pods of 4 KiB it takes three containers that run, beside 2,000 fifteen.
 //
 // And 64 MiB take half a second, on a machine that is busy more than one. That is 110 pods
 // of 512 KiB and more. What a node has above that is divided among 2,000 pods: each may have
@@ -43,9 +45,9 @@ const (
 	maxContainerBytes = 384 << 10 // of a container: its environment and arguments, mostly
 	MaxWholeBytes     = 512 << 10 // of a pod with all its containers
 	maxNodeBytes      = 64 << 20  // of all pods
-	freeBytes         = 4 << 20   // of all pods: one message, which needs no parts
 	ShareBytes        = 32 << 10  // a pod of this size, with its containers, has room on every node
-	ordinaryBytes     = 8 << 10   // a pod itself of this size too
+	OrdinaryBytes     = 4 << 10   // a pod itself of this size too
+	maxLargeBytes     = 2 << 20   // of all pods themselves that are larger
 )
 
 // sizes are the pods of the node by their size, as a runtime would list them now. A
@@ -55,6 +57,7 @@ type sizes struct {
 	mu    sync.Mutex
 	byID  map[string]*podSizes
 	total int
+	large int // of pods that are larger than OrdinaryBytes, themselves
 }
 
 type podSizes struct {
@@ -63,15 +66,24 @@ type podSizes struct {
 	containers map[string]int
 }
 
-// addPod notes a pod and returns the size of all.
-func (s *sizes) addPod(id, name string, bytes int) (total int) {
+// addPod notes a pod and returns the size of all large ones.
+func (s *sizes) addPod(id, name string, bytes int) (large int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.pod(id)
 	p.name = name
 	s.grow(p, bytes-p.own)
+	s.large += ifLarge(bytes) - ifLarge(p.own)
 	p.own = bytes
-	return s.total
+	return s.large
+}
+
+// ifLarge is what a pod takes of what large ones have together.
+func ifLarge(own int) int {
+	if own <= OrdinaryBytes {
+		return 0
+	}
+	return own
 }
 
 // addContainer notes a container and returns the size of its pod with all its containers,
@@ -99,6 +111,7 @@ func (s *sizes) removePod(id string) {
 	defer s.mu.Unlock()
 	if p := s.byID[id]; p != nil {
 		s.total -= p.whole
+		s.large -= ifLarge(p.own)
 		delete(s.byID, id)
 	}
 }
@@ -107,7 +120,7 @@ func (s *sizes) removePod(id string) {
 func (s *sizes) replace(by *sizes) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.byID, s.total = by.byID, by.total
+	s.byID, s.total, s.large = by.byID, by.total, by.large
 }
 
 func (s *sizes) pod(id string) *podSizes {
@@ -127,15 +140,15 @@ func (s *sizes) grow(p *podSizes, by int) {
 	s.total += by
 }
 
-// largePod is the refusal of a pod, or nil. running is how many containers there are.
-func largePod(name string, bytes, total, running int) *policy.Refusal {
-	switch most := max(freeBytes, running*MaxWholeBytes); {
+// largePod is the refusal of a pod, or nil. large is the size of all large ones.
+func largePod(name string, bytes, large int) *policy.Refusal {
+	switch {
 	case bytes > MaxPodBytes:
 		return tooLarge("pod %s has %s of labels and annotations, and at most %s can be told to a plugin of the runtime: give it fewer or shorter ones",
 			name, kib(bytes), kib(MaxPodBytes))
-	case bytes > ordinaryBytes && total > most:
-		return tooLarge("pod %s has %s of labels and annotations, and the pods of this node %s together, where %s can be told to a plugin of the runtime: remove pods of the node that have ended, or give it less than %s",
-			name, kib(bytes), kib(total), kib(most), kib(ordinaryBytes))
+	case bytes > OrdinaryBytes && large > maxLargeBytes:
+		return tooLarge("pod %s has %s of labels and annotations, and the pods of this node that have more than %s have %s together, where %s can be told to a plugin of the runtime: remove pods that have ended, or give it less than %s",
+			name, kib(bytes), kib(OrdinaryBytes), kib(large), kib(maxLargeBytes), kib(OrdinaryBytes))
 	}
 	return nil
 }
@@ -171,7 +184,7 @@ func (s *sizes) largest() string {
 	defer s.mu.Unlock()
 	var large []*podSizes
 	for _, p := range s.byID {
-		if p.whole > ShareBytes {
+		if p.whole > ShareBytes || p.own > OrdinaryBytes {
 			large = append(large, p)
 		}
 	}

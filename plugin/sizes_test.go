@@ -6,8 +6,10 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/containerd/nri/pkg/adaptation"
 	"github.com/containerd/nri/pkg/api"
+	"github.com/containerd/nri/pkg/stub"
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 )
@@ -136,30 +139,143 @@ func TestSizesAreGivenBack(t *testing.T) {
 	}
 }
 
-// TestAttackEndedPods: pods without a running container are listed too. Those that would
-// make the list too long for the containers that run are refused, and ordinary ones are not.
+// TestAttackEndedPods: pods without a running container are listed too, and containers end
+// when they like. So the pods that could make the list too long for the containers that are
+// left are refused, and ordinary ones are not; a plugin is told of all that.
 func TestAttackEndedPods(t *testing.T) {
 	needRoot(t)
 	p := newTestPlugin(t, t.TempDir())
+	var pods []*api.PodSandbox
 	run := func(id string, bytes int) error {
-		return received(t, p, &api.RunPodSandboxRequest{Pod: sizedPod(id, bytes)}, &api.RunPodSandboxRequest{})
+		pod := sizedPod(id, bytes)
+		err := received(t, p, &api.RunPodSandboxRequest{Pod: pod}, &api.RunPodSandboxRequest{})
+		if err == nil {
+			pods = append(pods, pod)
+		}
+		return err
 	}
-	started := 0
-	for started < 1000 && run(fmt.Sprint("p", started), MaxPodBytes) == nil {
-		started++
+	for i := range 40 { // these make no room for others, since they end
+		p.containers.add(fmt.Sprint("c", i), container{})
 	}
-	if started*MaxPodBytes > freeBytes || (started+1)*MaxPodBytes <= freeBytes {
-		t.Errorf("%d started", started)
+	for i := 0; i < 1000 && run(fmt.Sprint("large-", i), MaxPodBytes) == nil; i++ {
 	}
-	err := run("one-more", MaxPodBytes)
-	if err == nil || !strings.Contains(err.Error(), "remove pods of the node that have ended") {
+	if got := len(pods); got != maxLargeBytes/MaxPodBytes {
+		t.Errorf("%d large ones run", got)
+	}
+	err := run("one-more", OrdinaryBytes+1)
+	if err == nil || !strings.Contains(err.Error(), "remove pods that have ended, or give it less than 4 KiB") {
 		t.Errorf("got %v", err)
 	}
-	for i := range 1000 {
-		if err := run(fmt.Sprint("ordinary-", i), ordinaryBytes); err != nil {
+	for i := range 500 {
+		if err := run(fmt.Sprint("ordinary-", i), OrdinaryBytes); err != nil {
 			t.Fatal(err)
 		}
 	}
+	told(t, pods, []*api.Container{sizedContainer(pods[0].Id, "a", maxContainerBytes), sizedContainer(pods[1].Id, "b", 8<<10), sizedContainer(pods[2].Id, "c", 8<<10)})
+	if err := (&connection{Plugin: p}).RemovePodSandbox(t.Context(), pods[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := run("again", MaxPodBytes); err != nil {
+		t.Errorf("there is room again: %v", err)
+	}
+}
+
+// TestAttackSplit: so many pods that are each as large as is accepted can be told to a
+// plugin, around the eight objects below which NRI cuts no further.
+func TestAttackSplit(t *testing.T) {
+	for _, count := range []int{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 17} {
+		t.Run(fmt.Sprint(count), func(t *testing.T) {
+			pods, ctrs := largest(count, MaxWholeBytes)
+			told(t, pods, ctrs)
+		})
+	}
+}
+
+// told fails unless a plugin that registers is told of these.
+func told(t *testing.T, pods []*api.PodSandbox, ctrs []*api.Container) {
+	t.Helper()
+	usual := adaptation.DefaultPluginRequestTimeout
+	adaptation.SetPluginRequestTimeout(20 * time.Second)
+	t.Cleanup(func() { adaptation.SetPluginRequestTimeout(usual) })
+	socket, synced := runtimeAmong(t, pods, ctrs)
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := stub.New(&idle{}, stub.WithPluginName("idle"), stub.WithPluginIdx("10"),
+		stub.WithConnection(conn), stub.WithLogger(stubLogger{}), stub.WithOnClose(func() {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop()
+	go func() { _ = s.Start(context.WithoutCancel(t.Context())) }() // what comes of it, the runtime tells
+	if err := <-synced; err != nil {
+		t.Errorf("%d pods and %d containers cannot be told: %v", len(pods), len(ctrs), err)
+	}
+}
+
+// TestAttackEveryKindOfLarge: whatever a pod or a container is made large by, it counts.
+func TestAttackEveryKindOfLarge(t *testing.T) {
+	needRoot(t)
+	long := strings.Repeat("x", MaxPodBytes)
+	many := func(count, each int) map[string]string {
+		out := map[string]string{}
+		for i := range count {
+			out[fmt.Sprint(i)] = strings.Repeat("x", each)
+		}
+		return out
+	}
+	words := func(count, each int) []string { return slices.Repeat([]string{strings.Repeat("x", each)}, count) }
+	for name, enlarge := range map[string]func(pod *api.PodSandbox, ctr *api.Container){
+		"one long label":             func(p *api.PodSandbox, _ *api.Container) { p.Labels = map[string]string{"a": long} },
+		"one long annotation":        func(p *api.PodSandbox, _ *api.Container) { p.Annotations = map[string]string{"a": long} },
+		"a long key":                 func(p *api.PodSandbox, _ *api.Container) { p.Annotations = map[string]string{long: ""} },
+		"many labels of no length":   func(p *api.PodSandbox, _ *api.Container) { p.Labels = many(1000, 0) },
+		"many annotations of none":   func(p *api.PodSandbox, _ *api.Container) { p.Annotations = many(1000, 0) },
+		"half of both":               func(p *api.PodSandbox, _ *api.Container) { p.Labels, p.Annotations = many(500, 10), many(500, 10) },
+		"a long name":                func(p *api.PodSandbox, _ *api.Container) { p.Name = long },
+		"a long namespace":           func(p *api.PodSandbox, _ *api.Container) { p.Namespace = long },
+		"a long cgroup":              func(p *api.PodSandbox, _ *api.Container) { p.Linux = &api.LinuxPodSandbox{CgroupParent: long} },
+		"many short variables":       func(_ *api.PodSandbox, c *api.Container) { c.Env = words(200_000, 1) },
+		"one long argument":          func(_ *api.PodSandbox, c *api.Container) { c.Args = words(1, maxContainerBytes) },
+		"many mounts":                func(_ *api.PodSandbox, c *api.Container) { c.Mounts = mountsAt(5000) },
+		"a container's own labels":   func(_ *api.PodSandbox, c *api.Container) { c.Labels = many(4000, 30) },
+		"a container's annotations":  func(_ *api.PodSandbox, c *api.Container) { c.Annotations = many(4000, 30) },
+		"a long name of a container": func(_ *api.PodSandbox, c *api.Container) { c.Name = strings.Repeat("x", maxContainerBytes) },
+		"a seccomp profile": func(_ *api.PodSandbox, c *api.Container) {
+			c.Linux = &api.LinuxContainer{SeccompPolicy: longProfile(2000)}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod, ctr := sizedPod("p", 1<<10), sizedContainer("p", "c", 1<<10)
+			p := newTestPlugin(t, t.TempDir())
+			request := func() error {
+				return received(t, p, &api.CreateContainerRequest{Pod: pod, Container: ctr}, &api.CreateContainerRequest{})
+			}
+			if err := request(); err != nil {
+				t.Fatal(err)
+			}
+			enlarge(pod, ctr)
+			if err := request(); err == nil || !strings.Contains(err.Error(), "can be told to a plugin of the runtime") {
+				t.Errorf("a pod of %d bytes, a container of %d: got %v", proto.Size(pod), proto.Size(ctr), err)
+			}
+		})
+	}
+}
+
+func mountsAt(count int) (out []*api.Mount) {
+	for i := range count {
+		out = append(out, &api.Mount{Destination: fmt.Sprint("/volumes/", i), Source: fmt.Sprint("/var/lib/kubelet/pods/volumes/", i), Type: "bind", Options: []string{"rbind", "rprivate", "rw"}})
+	}
+	return out
+}
+
+func longProfile(rules int) *api.LinuxSeccomp {
+	s := &api.LinuxSeccomp{DefaultAction: "SCMP_ACT_ERRNO"}
+	for i := range rules {
+		s.Syscalls = append(s.Syscalls, &api.LinuxSyscall{Names: []string{strings.Repeat("x", 200), fmt.Sprint(i)}, Action: "SCMP_ACT_ALLOW"})
+	}
+	return s
 }
 
 // In audit mode it is only told.
@@ -232,7 +348,7 @@ func TestAttackRegisterAmongLargest(t *testing.T) {
 // environments of containers. What the runtime holds of them is one text.
 func largest(count, whole int) (pods []*api.PodSandbox, ctrs []*api.Container) {
 	labels := map[string]string{}
-	for i := range min(MaxPodBytes, whole/2) / (76 + entryBytes) {
+	for i := range min(MaxPodBytes, max(maxLargeBytes/count, OrdinaryBytes)) / (76 + entryBytes) {
 		labels[fmt.Sprintf("label-%05d", i)] = strings.Repeat("x", 57)
 	}
 	env := strings.Repeat("x", whole)

@@ -59,15 +59,17 @@ func TestAttackForeignDetails(t *testing.T) {
 		"no numbers":         {Type: "c", Major: Is[int64](-1), Minor: Is[int64](-1)},
 		"a long type":        {Type: strings.Repeat("a", 300)},
 	} {
-		evil.Path = "/dev/fuse"
-		f.Request.Annotations = map[string]string{"devices.nri.io": listed(evil)}
-		d, refusal := decide(t, p, f)
-		if refusal == nil && dump(d.Adjustment) != dump(want.Adjustment) {
-			t.Errorf("%s: %s", name, dump(d.Adjustment))
-		}
-		if refusal == nil != (evil.Type == "" && !evil.Major.OK) {
-			t.Errorf("%s: %v", name, refusal)
-		}
+		t.Run(name, func(t *testing.T) {
+			evil.Path = "/dev/fuse"
+			f.Request.Annotations = map[string]string{"devices.nri.io": listed(evil)}
+			d, refusal := decide(t, p, f)
+			if refusal == nil && dump(d.Adjustment) != dump(want.Adjustment) {
+				t.Errorf("gets %s", dump(d.Adjustment))
+			}
+			if refusal == nil != (evil.Type == "" && !evil.Major.OK) {
+				t.Errorf("got %v", refusal)
+			}
+		})
 	}
 }
 
@@ -86,14 +88,16 @@ func TestAttackForeignGrant(t *testing.T) {
 		"the key in another case":  func(r *Request) { r.Annotations = map[string]string{"Devices.NRI.io": paths("/dev/sda")} },
 		"by name and by path both": func(r *Request) { r.Annotations[AnnotationPod] = "fuse" },
 	} {
-		f := facts()
-		usualNode(f)
-		f.Request.Annotations = map[string]string{"devices.nri.io": paths("/dev/sda")}
-		try(&f.Request)
-		d, _ := decide(t, p, f)
-		if slices.ContainsFunc(d.Adjustment.Devices, func(d Device) bool { return d.Path == "/dev/sda" }) {
-			t.Errorf("%s: gets the disk", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			f := facts()
+			usualNode(f)
+			f.Request.Annotations = map[string]string{"devices.nri.io": paths("/dev/sda")}
+			try(&f.Request)
+			d, _ := decide(t, p, f)
+			if slices.ContainsFunc(d.Adjustment.Devices, func(d Device) bool { return d.Path == "/dev/sda" }) {
+				t.Error("gets the disk")
+			}
+		})
 	}
 	f := facts()
 	usualNode(f)

@@ -158,12 +158,14 @@ func TestAttackContainerID(t *testing.T) {
 	p := compile(t, Source{ShadowDir: "/dev/.udev/nodegate", Profiles: []Profile{withDevices("kvm", DeviceRule{Path: "/dev/kvm", Access: "rw"})},
 		Grants: []Grant{{Profiles: []string{"kvm"}, Namespaces: []string{"*"}, Always: true}}})
 	for _, id := range []string{"", ".", "..", "../x", "a/b", "/", "/etc", "a/..", "x/"} {
-		f := facts()
-		usualNode(f)
-		inUserNamespace(f)
-		f.Container.ID = id
-		_, refusal := decide(t, p, f)
-		checkRefusal(t, refusal, Internal, fmt.Sprintf(`would get device "/dev/kvm" of profile "kvm", but its id %q can name no directory of shadow nodes`, id))
+		t.Run(id, func(t *testing.T) {
+			f := facts()
+			usualNode(f)
+			inUserNamespace(f)
+			f.Container.ID = id
+			_, refusal := decide(t, p, f)
+			checkRefusal(t, refusal, Internal, fmt.Sprintf(`would get device "/dev/kvm" of profile "kvm", but its id %q can name no directory of shadow nodes`, id))
+		})
 	}
 }
 
@@ -172,13 +174,15 @@ func TestAttackUserOutsideTheMap(t *testing.T) {
 	p := compile(t, Source{ShadowDir: "/s", Profiles: []Profile{withDevices("kvm", DeviceRule{Path: "/dev/kvm", Access: "rw", UID: ID{Of: OfProcess}, GID: ID{Of: OfProcess}})},
 		Grants: []Grant{{Profiles: []string{"kvm"}, Namespaces: []string{"*"}, Always: true}}})
 	for _, u := range []User{{65536, 0}, {0, 65536}, {100000, 0}, {1<<32 - 1, 0}, {0, 1<<32 - 1}} {
-		f := facts()
-		usualNode(f)
-		inUserNamespace(f)
-		f.Container.User = Is(u)
-		if d, refusal := decide(t, p, f); refusal == nil || refusal.Code != Unmapped {
-			t.Errorf("user %v: got %v, %s", u, refusal, dump(d.Adjustment))
-		}
+		t.Run(fmt.Sprint(u.UID, ":", u.GID), func(t *testing.T) {
+			f := facts()
+			usualNode(f)
+			inUserNamespace(f)
+			f.Container.User = Is(u)
+			if d, refusal := decide(t, p, f); refusal == nil || refusal.Code != Unmapped {
+				t.Errorf("got %v, %s", refusal, dump(d.Adjustment))
+			}
+		})
 	}
 }
 

@@ -48,7 +48,7 @@ func checkSizes(f *Facts) []Finding {
 	out := f.Agent.OK() && f.Agent.Value.Err == nil && !f.Agent.Value.Ready
 	var large []string
 	for _, p := range f.Sizes.Value.Pods {
-		if p.Own > plugin.MaxPodBytes || p.Whole > plugin.MaxWholeBytes || out && p.Whole > plugin.ShareBytes {
+		if p.Own > plugin.MaxPodBytes || p.Whole > plugin.MaxWholeBytes || out && (p.Whole > plugin.ShareBytes || p.Own > plugin.OrdinaryBytes) {
 			large = append(large, fmt.Sprintf("%s (%d KiB)", p.Name, p.Whole>>10))
 		}
 	}
