@@ -223,42 +223,6 @@ func TestLiveIsCompact(t *testing.T) {
 	runtime.KeepAlive(p)
 }
 
-// Nor can a pod's author make it large: labels that no grant reads are not kept, of keys that
-// mean nothing one is, and of other tools' annotations what a policy may come to accept.
-func TestLiveIsBounded(t *testing.T) {
-	p := newTestPlugin(t, t.TempDir())
-	p.SetPolicy(t.Context(), parsed(t, "mode = \"audit\"\n"+testPolicy))
-	const count = 50
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	for i := range count {
-		pod := testPod("")
-		pod.Labels = map[string]string{}
-		for _, family := range policy.Families() {
-			for _, form := range []string{"", "/pod", fmt.Sprint("/container.c", i)} {
-				pod.Annotations[string(family)+form] = strings.Repeat("x", 16<<10)
-			}
-		}
-		for j := range 2000 {
-			pod.Annotations[fmt.Sprint("devices.nri.io/odd-", j)] = strings.Repeat("x", 60)
-			pod.Labels[fmt.Sprint("label-", j)] = strings.Repeat("x", 60)
-			pod.Annotations[fmt.Sprint("profiles.nodegate.dev/odd-", j)] = strings.Repeat("x", 60)
-		}
-		if _, _, err := p.CreateContainer(t.Context(), pod, testContainer(fmt.Sprint("c", i))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	each := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / count
-	t.Logf("%d bytes a container", each)
-	if each > 32<<10 {
-		t.Errorf("%d bytes a container", each)
-	}
-	runtime.KeepAlive(p)
-}
-
 // What a pod's author wrote is cut before anybody is told.
 func TestEventIsCut(t *testing.T) {
 	p := newTestPlugin(t, t.TempDir())
