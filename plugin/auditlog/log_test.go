@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -200,20 +201,37 @@ func TestHangingDisk(t *testing.T) {
 	}
 }
 
-// What a pod's author wrote stays on its line, and the line short.
-func TestLineOfAnAttacker(t *testing.T) {
-	evil := "\n{\"result\":\"adjusted\"}\x00\xff\u2028" + strings.Repeat("\x01", 3000)
-	o := outcome(1)
-	o.Asked, o.Text, o.Pod, o.Namespace = evil, evil, evil, evil
-	o.Changes = []string{strings.Repeat("x", 2000), strings.Repeat("y", 3000)}
-	line := encode(o)
-	if len(line) > maxLine || bytes.Count(line, []byte("\n")) != 1 || line[len(line)-1] != '\n' {
-		t.Fatalf("%d bytes, %d lines", len(line), bytes.Count(line, []byte("\n")))
-	}
-	var back event.Event
-	must(t, json.Unmarshal(line, &back))
-	if back.Result != event.Adjusted || back.ContainerID != "id-1" || !strings.HasPrefix(back.Pod, "\n{") {
-		t.Errorf("%+v", back)
+// What a pod's author wrote stays on its line, wherever it stands, and the line short.
+func TestAttackAuditLine(t *testing.T) {
+	const forged = "\n{\"result\":\"adjusted\"}\n"
+	evil := forged + "\x00\xff\u2028" + strings.Repeat("\x01", 3000)
+	for name, write := range map[string]func(o *event.Event){
+		"the request":        func(o *event.Event) { o.Asked = evil },
+		"the sentence":       func(o *event.Event) { o.Text = evil },
+		"the pod":            func(o *event.Event) { o.Pod = evil },
+		"the namespace":      func(o *event.Event) { o.Namespace = evil },
+		"the container":      func(o *event.Event) { o.Container = evil },
+		"the handler":        func(o *event.Event) { o.Handler = evil },
+		"the ids":            func(o *event.Event) { o.PodID, o.ContainerID = evil, evil },
+		"thousands of names": func(o *event.Event) { o.Profiles = slices.Repeat([]string{forged}, 5000) },
+		"long changes":       func(o *event.Event) { o.Changes = []string{strings.Repeat("x", 2000), strings.Repeat("y", 3000)} },
+		"all of it": func(o *event.Event) {
+			o.Asked, o.Text, o.Pod, o.Namespace, o.Container, o.Handler = evil, evil, evil, evil, evil, evil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := outcome(1)
+			write(o)
+			line := encode(o)
+			if len(line) > maxLine || bytes.Count(line, []byte("\n")) != 1 || line[len(line)-1] != '\n' {
+				t.Fatalf("%d bytes, %d lines", len(line), bytes.Count(line, []byte("\n")))
+			}
+			var back event.Event
+			must(t, json.Unmarshal(line, &back))
+			if back.Result != event.Adjusted || back.Time.IsZero() || back.Policy != o.Policy {
+				t.Errorf("%+v", back)
+			}
+		})
 	}
 }
 

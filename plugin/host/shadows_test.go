@@ -138,18 +138,87 @@ func TestAttackShadowMode(t *testing.T) {
 	n := shadow(dir, "mine", 0)
 	must(t, s.Create("mine", 100000, []policy.ShadowNode{n}))
 	must(t, os.Chmod(n.Path, 0o666)) // as the container's root may, which owns it
-	for _, who := range []struct {
+	for name, who := range map[string]struct {
 		uid, gid uint32
 		opens    bool
-	}{{65534, 65534, false}, {1000, 0, false}, {65534, 100001, false}, {100000, 100000, true}} {
-		child := exec.Command("/bin/cat", n.Path)
-		child.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: who.uid, Gid: who.gid}}
-		out, err := child.CombinedOutput()
-		if (err == nil) != who.opens {
-			t.Errorf("as %d:%d: %v %s, want success %v", who.uid, who.gid, err, out, who.opens)
-		}
+	}{
+		"nobody":                     {65534, 65534, false},
+		"in root's group":            {1000, 0, false},
+		"in the node's group":        {65534, 100001, false},
+		"another container's root":   {200000, 200000, false},
+		"its uid in another's group": {100000, 200000, false},
+		"its own container's root":   {100000, 100000, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := runAs(who.uid, who.gid, "cat "+n.Path)
+			if (err == nil) != who.opens {
+				t.Errorf("%v %s, want success %v", err, out, who.opens)
+			}
+		})
 	}
 	must(t, s.Remove("mine"))
+}
+
+// runAs runs a command of the shell as another user, without capabilities.
+func runAs(uid, gid uint32, command string) (string, error) {
+	child := exec.Command("/bin/sh", "-c", command)
+	child.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}
+	out, err := child.CombinedOutput()
+	return string(out), err
+}
+
+// The container's root owns its nodes, and nothing else of what leads to them: it can put
+// nothing in their place, and make no other name for them.
+func TestAttackShadowDirectory(t *testing.T) {
+	dir := realDev(t)
+	s := newShadows(t, "/", dir)
+	mine, other := shadow(dir, "mine", 0), shadow(dir, "other", 0)
+	other.UID, other.GID = 200000, 200000
+	must(t, s.Create("mine", 100000, []policy.ShadowNode{mine}))
+	must(t, s.Create("other", 200000, []policy.ShadowNode{other}))
+	own, tmp := path.Dir(mine.Path), t.TempDir()
+	must(t, os.Chmod(tmp, 0o777))
+	all := func() string {
+		text := ""
+		for _, at := range []string{dir, own, mine.Path, path.Dir(other.Path), other.Path, own + "/1"} {
+			text += look(at) + "\n"
+		}
+		return text
+	}
+	before := all()
+	for name, command := range map[string]string{
+		"a file beside it":            "touch " + own + "/1",
+		"a link beside it":            "ln -s /dev/mem " + own + "/1",
+		"a link in its place":         "ln -sf /dev/mem " + mine.Path,
+		"a second name beside it":     "ln " + mine.Path + " " + own + "/1",
+		"a second name elsewhere":     "ln " + mine.Path + " /dev/shm/nodegate-evil",
+		"another name":                "mv " + mine.Path + " " + own + "/1",
+		"its removal":                 "rm -f " + mine.Path,
+		"a directory beside it":       "mkdir " + own + "/1",
+		"a device beside it":          "mknod " + own + "/1 c 1 1",
+		"the directory's mode":        "chmod 0777 " + own,
+		"the directory's owner":       "chown 100000 " + own,
+		"the node for another":        "chown 200000 " + mine.Path,
+		"the directory's removal":     "rm -rf " + own,
+		"the directory's other name":  "mv " + own + " " + dir + "/evil",
+		"what is in the directory":    "ls " + own,
+		"which containers there are":  "ls " + dir,
+		"another container's node":    "cat " + other.Path,
+		"a way out and in":            "cat " + own + "/../other/0",
+		"another container's, listed": "ls " + path.Dir(other.Path),
+		"a link from elsewhere":       "ln -s " + other.Path + " " + tmp + "/link && cat " + tmp + "/link",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if out, err := runAs(100000, 100000, command); err == nil {
+				t.Errorf("%s succeeds: %s", command, out)
+			}
+			if got := all(); got != before {
+				t.Errorf("%s leaves\n%swant\n%s", command, got, before)
+			}
+		})
+	}
+	must(t, s.Remove("mine"))
+	must(t, s.Remove("other"))
 }
 
 func TestCreateRefuses(t *testing.T) {

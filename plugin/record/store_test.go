@@ -73,7 +73,7 @@ func TestNames(t *testing.T) {
 }
 
 // Whatever is not root's own regular file is no record.
-func TestReadRefuses(t *testing.T) {
+func TestAttackRecordFile(t *testing.T) {
 	for name, c := range map[string]struct {
 		set  func(t *testing.T, s *Store, at string)
 		want string

@@ -5,6 +5,7 @@ package serve
 
 import (
 	"context"
+	"strings"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -76,7 +77,7 @@ func (m *metrics) outcome(_ context.Context, o *event.Event) {
 	if o.Result == event.Outdated {
 		return // counted by the plugin
 	}
-	namespace := o.Namespace
+	namespace := strings.ToValidUTF8(o.Namespace, "\uFFFD") // a label that is not is a panic
 	if !m.namespaces.has(namespace) {
 		namespace = other
 	}

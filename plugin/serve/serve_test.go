@@ -154,6 +154,47 @@ func TestCardinalityIsBounded(t *testing.T) {
 	}
 }
 
+// What a pod's author writes makes no series, no line and no label of the metrics, whatever
+// it holds and however often it changes.
+func TestAttackMetrics(t *testing.T) {
+	const evil = "x\"} 1\nnodegate_registered 0\n# \\ \x00\xff\u2028"
+	for name, write := range map[string]func(o *event.Event, i int){
+		"the pod":                func(o *event.Event, i int) { o.Pod = fmt.Sprint(evil, i) },
+		"the container":          func(o *event.Event, i int) { o.Container = fmt.Sprint(evil, i) },
+		"the request":            func(o *event.Event, i int) { o.Asked = fmt.Sprint(evil, i) },
+		"the sentence":           func(o *event.Event, i int) { o.Text = fmt.Sprint(evil, i) },
+		"the handler":            func(o *event.Event, i int) { o.Handler = fmt.Sprint(evil, i) },
+		"the ids":                func(o *event.Event, i int) { o.PodID, o.ContainerID = fmt.Sprint(evil, i), fmt.Sprint(i) },
+		"a namespace that is so": func(o *event.Event, _ int) { o.Namespace = evil },
+		"many namespaces":        func(o *event.Event, i int) { o.Namespace = fmt.Sprint(evil, i) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := testServer(t, nil)
+			for i := range 3 * maxLabels {
+				for _, result := range []event.Result{event.Refused, event.Adjusted, event.Outdated} {
+					o := ended(result, "ci", "ping")
+					write(o, i)
+					s.metrics.outcome(t.Context(), o)
+				}
+			}
+			code, text := get(s.handler(true), "/metrics")
+			series := map[string]bool{}
+			for line := range strings.Lines(text) {
+				if series[line] {
+					t.Errorf("twice: %q", line)
+				}
+				series[line] = true
+			}
+			if code != 200 || strings.Count(text, "\nnodegate_registered ") != 1 {
+				t.Errorf("status %d, a line of the author's", code)
+			}
+			if most := 6*(maxLabels+1) + 200; len(series) > most {
+				t.Errorf("%d lines, want at most %d", len(series), most)
+			}
+		})
+	}
+}
+
 // running serves at an address until the test, or stop, ends it.
 func running(t *testing.T, addresses ...string) (stop func()) {
 	t.Helper()
