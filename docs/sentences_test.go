@@ -118,12 +118,12 @@ func ordinary(namespace, ask string) *policy.Facts {
 	return &policy.Facts{
 		Request: policy.Request{Namespace: namespace, Pod: "web-1", Container: "app", UserNamespace: policy.Is(false),
 			Annotations: map[string]string{policy.AnnotationPod: ask}},
-		Container: policy.Container{ID: "c0ffee", HostNamespaces: policy.Is([]specs.LinuxNamespaceType{}), PIDNamespace: policy.Is(policy.OwnPID)},
+		TellingRuntime: "use containerd 2.3 or later",
+		Container:      policy.Container{ID: "c0ffee", HostNamespaces: policy.Is([]specs.LinuxNamespaceType{}), PIDNamespace: policy.Is(policy.OwnPID)},
 		Host: policy.Host{Devices: map[policy.DeviceSelector]policy.DeviceLookup{
 			{Path: "/dev/fuse"}: {Nodes: []policy.HostDevice{{Path: "/dev/fuse", Type: "c", Major: 10, Minor: 229, Mode: fs.FileMode(0o666)}}},
 			{Path: "/dev/odd"}:  {Err: errors.New(`"/dev/odd" is a regular file, not a device`)},
 		}},
-		TellingRuntime: "use containerd 2.3 or later",
 	}
 }
 
