@@ -57,14 +57,14 @@ func newMetrics(a *Agent) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nodegate_decisions_total",
-			Help: "Containers that a policy concerned, by what came of them (adjusted, refused, nothing; in audit mode would_be_adjusted, would_be_refused) and namespace."},
+			Help: "Containers that a grant matched, by result (adjusted, refused, nothing; in audit mode would_be_adjusted, would_be_refused) and namespace."},
 			[]string{"result", "namespace"}),
 		profiles: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nodegate_profiles_given_total",
 			Help: "Profiles given to containers, by profile and namespace."}, []string{"profile", "namespace"}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nodegate_refusals_total",
-			Help: "Containers refused, by the reason's code. In audit mode: that would have been."}, []string{"reason"}),
+			Help: "Containers refused, by code; in audit mode those that would have been."}, []string{"reason"}),
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "nodegate_decision_duration_seconds",
-			Help:    "Time the agent took for a container that a policy concerned, shadow nodes and record included. The others take microseconds.",
+			Help:    "Time that the agent took for a container that a grant matched.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2}}),
 	}
 	m.registry.MustRegister(m.decisions, m.profiles, m.refusals, m.took, newGauges(a),
