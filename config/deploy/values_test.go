@@ -103,10 +103,7 @@ func valuesTable(all values) string {
 	out := &strings.Builder{}
 	out.WriteString("| Value | Default | |\n|---|---|---|\n")
 	all.walk("", func(name string, _ int, one *value) {
-		switch {
-		case one.Properties != nil:
-			fmt.Fprintf(out, "| **`%s`** | | %s |\n", name, one.Description)
-		case one.Default != nil:
+		if one.Default != nil {
 			fmt.Fprintf(out, "| `%s` | `%s` | %s |\n", name, spaced(one.Default), one.Description)
 		}
 	})
