@@ -85,7 +85,7 @@ func CRIO() string {
 			case row.Tried.Have(use.NRI):
 				out += " tried |"
 			default:
-				out += " by its source |"
+				out += " source |"
 			}
 		}
 		out += "\n"
@@ -98,14 +98,13 @@ func CRIOSection() string {
 	return `
 ## CRI-O
 
-What its NRI does, from its source; "tried" was also seen on CRI-O 1.36.3 and a
-development version of 1.37. What says "no" goes to the wrapper, or the container is
-refused.
+What its NRI does: "tried" on CRI-O 1.36.3 and a development version of 1.37, or known from its
+"source". What says "no" goes to the wrapper, or the container is refused.
 
-With drop_infra_ctr, CRI-O's default, a pod has no process. The agent then reads the pod's
-id map by entering its user namespace by path. It must see CRI-O's /run and be allowed
-setns(2), as a service of the node is; in a pod with the runtime's seccomp profile it is
-not, and what needs the map is refused.
+With drop_infra_ctr, CRI-O's default, a pod has no process. The agent then reads the pod's id map by
+entering its user namespace by path: it must see CRI-O's /run and be allowed setns(2), as a service
+of the node is. In a pod with the runtime's seccomp profile it is not, and what needs the map is
+refused.
 
 ` + CRIO()
 }

@@ -27,25 +27,19 @@ const matrixHead = `<!-- Written by TestMatrix: go test ./integration/matrix -up
 # Support matrix
 
 One policy, the same pods, every containerd: each cell is what a real pod of the test
-` + "`TestMatrix`" + ` answered or how it was refused. The test runs with every change and fails
-if an answer differs from what is promised or from this page.
+` + "`TestMatrix`" + ` answered. **yes**: all that the policy says was found in the running
+container, in PID 1 and in an exec'd process. A number is the reason below why it does not run.
+A version's column is plain runc, with what its NRI delivers; **wrapper** is nodegate-runc, on all
+versions but those that the cell names.
 
-- **NRI**: the pod has the default runtime handler, plain runc. The agent changes what
-  the containerd's NRI carries, and refuses the rest by name.
-- **wrapper**: the pod's runtime handler has nodegate-runc as its BinaryName, which
-  carries the rest.
-- **yes**: all that the policy says was found in the running container, in PID 1 and in an
-  exec'd process. Numbers are the reasons below why it does not run.
-
-containerd 2.3 is the line with long support, until April 2028. Past their end are 1.7
-(September 2026), 2.1 (July 2026, not run here) and 2.2 (6 November 2026): what is below of
-them is for nodes that have them still.
+containerd 2.3 has long support, until April 2028. 1.7, 2.1 (not run here) and 2.2 have ended.
 `
 
-// What differs from cell to cell in otherwise equal sentences.
+// What differs from cell to cell in otherwise equal sentences, and what all of them say.
 var (
 	versionInRefusal = regexp.MustCompile(`containerd v[0-9.]+ \(NRI [0-9.]+\)`)
-	podInRefusal     = regexp.MustCompile(`of pod team/[a-z-]+`)
+	podInRefusal     = regexp.MustCompile(`container "main" of pod team/[a-z-]+`)
+	adviceInRefusal  = regexp.MustCompile(`set runtimeClassName: nodegate in the pod's spec \(a RuntimeClass of handler "nodegate"\)`)
 )
 
 // checkDocument compares the document with what was seen, which is what was promised, or
@@ -78,7 +72,7 @@ func document(seen map[seenCell]string) string {
 	} else {
 		fmt.Fprintf(&out, "\n## cgroup v1\n\n%s\n## cgroup v2\n\n%s", v1, v2)
 	}
-	out.WriteString("\n## Reasons\n\nAs `kubectl describe pod` shows them, after the runtime's own words.\n\n")
+	out.WriteString("\n## Reasons\n\nWhat `kubectl describe pod` shows, without the container and the rest of the advice.\n\n")
 	for i, note := range notes {
 		fmt.Fprintf(&out, "%d. %s\n", i+1, note)
 	}
@@ -88,46 +82,53 @@ func document(seen map[seenCell]string) string {
 // table shows what was seen with one version of cgroups, and adds to the notes.
 func table(seen map[seenCell]string, v2 bool, notes *[]string) string {
 	var out strings.Builder
-	head, line := "| containerd |", "|---|"
+	head, line, levels := "| containerd |", "|---|", "| NRI's version |"
 	for _, version := range node.Containerds() {
-		for _, handler := range []string{"NRI", "wrapper"} {
-			head += fmt.Sprintf(" %s %s |", version, handler)
-			line += "---|"
-		}
+		head += fmt.Sprintf(" %s |", version)
+		line += "---|"
+		levels += fmt.Sprintf(" %s |", matrixLevels[version].text)
 	}
-	fmt.Fprintf(&out, "%s\n%s\n| NRI's version |", head, line)
-	for _, version := range node.Containerds() {
-		fmt.Fprintf(&out, " %s | |", matrixLevels[version].text)
-	}
-	out.WriteString("\n")
+	fmt.Fprintf(&out, "%s wrapper |\n%s---|\n%s |\n", head, line, levels)
 	for _, c := range matrixCases() {
 		fmt.Fprintf(&out, "| %s |", c.name)
 		for _, version := range node.Containerds() {
-			for _, handler := range []string{"", it.Wrapped} {
-				fmt.Fprintf(&out, " %s |", cell(seen[seenCell{v2, version, handler, c.pod}], notes))
-			}
+			fmt.Fprintf(&out, " %s |", cell(seen[seenCell{v2, version, "", c.pod}], notes))
 		}
-		out.WriteString("\n")
+		fmt.Fprintf(&out, " %s |\n", wrapperCell(seen, v2, c.pod, notes))
 	}
 	return out.String()
 }
 
-// cell is an answer in a word, with the number of its reason.
+// wrapperCell is the answer under the wrapper: that of the newest version, and what
+// differs from it.
+func wrapperCell(seen map[seenCell]string, v2 bool, pod string, notes *[]string) string {
+	var out string
+	for i, version := range node.Containerds() {
+		switch answer := cell(seen[seenCell{v2, version, it.Wrapped, pod}], notes); {
+		case i == 0:
+			out = answer
+		case answer != strings.SplitN(out, ";", 2)[0]:
+			out += fmt.Sprintf("; %s: %s", version, answer)
+		}
+	}
+	return out
+}
+
+// cell is an answer in a word, or the number of its reason.
 func cell(answer string, notes *[]string) string {
 	if answer == "yes" {
 		return answer
 	}
-	what, reason, ok := strings.Cut(answer, ": ")
-	if !ok || what != "refused" {
-		what, reason = "fails", answer
-	}
-	reason = podInRefusal.ReplaceAllString(versionInRefusal.ReplaceAllString(reason, "containerd …"), "of pod team/…")
+	reason := strings.TrimPrefix(answer, "refused: ")
+	reason = strings.TrimPrefix(podInRefusal.ReplaceAllString(reason, ""), " ")
+	reason = versionInRefusal.ReplaceAllString(reason, "containerd …")
+	reason = adviceInRefusal.ReplaceAllString(reason, "set runtimeClassName …")
 	i := slices.Index(*notes, reason)
 	if i < 0 {
 		i = len(*notes)
 		*notes = append(*notes, reason)
 	}
-	return fmt.Sprintf("%s (%d)", what, i+1)
+	return fmt.Sprintf("(%d)", i+1)
 }
 
 // Every containerd that is pinned has its column.
