@@ -95,10 +95,14 @@ func reference(t *testing.T) string {
 		text, _, _ := strings.Cut(page.String(), "### SEE ALSO")
 		text = strings.Replace(text, "### Synopsis\n\n", "", 1)
 		text = strings.Replace(ofAll.ReplaceAllString(text, ""), "### Options\n\n```\n```\n", "", 1)
+		text = strings.Replace(examples.ReplaceAllString(text, ""), "### Options\n\n", "", 1)
 		out.WriteString("\n" + strings.TrimRight(text, "\n") + "\n")
 	}
 	return out.String()
 }
+
+// examples finds a command's usage and its examples, which --help shows.
+var examples = regexp.MustCompile("(?s)```\nnodegate [^\n]*\n```\n\n### Examples\n\n```\n.*?\n```\n\n")
 
 // ofAll finds the flags that many commands have: the page explains them once.
 var ofAll = regexp.MustCompile(`(?m)^  (-h, --help|-c, --config file) .*\n`)

@@ -14,8 +14,8 @@ type Kind struct {
 // LoadError is the code of what keeps a policy from loading.
 const LoadError = "load_error"
 
-// All is every kind of finding, by what it is about. docs/lints.md is written from it;
-// what to write instead is said by each finding.
+// All is every kind of finding, by what it is about. docs/lints.md lists them;
+// a finding itself says why it is one and what to write instead.
 var All = []Kind{
 	// Devices.
 	{"mknod_access", Warning, "`m` in the access of a device or rule",

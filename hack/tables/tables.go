@@ -9,6 +9,7 @@ package tables
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nodegate/nodegate/plugin/change"
@@ -49,62 +50,44 @@ func since(runtime string, use change.Use) string {
 	return cmp.Or(runtimes.Since(runtime, use.NRI), "never")
 }
 
-// features are what the table of CRI-O lists beside the uses of changes.
+// features are what CRI-O is listed with beside the uses of changes.
 var features = []change.Use{
-	{Text: "tells the container's user", NRI: change.TellsUser},
-	{Text: "tells the container's seccomp profile", NRI: change.TellsSeccomp},
-	{Text: "always tells the pod's process and namespaces", NRI: change.TellsPID | change.TellsHostNamespaces},
-	{Text: "lets a plugin validate adjustments", NRI: change.Validates},
+	{Text: "that the container's user is told", NRI: change.TellsUser},
+	{Text: "that plugins validate adjustments", NRI: change.Validates},
 }
 
-// CRIO is the table of docs/support-matrix.md: what CRI-O's NRI does.
-func CRIO() string {
-	rows := runtimes.Rows(runtimes.CRIO)
-	head, line, nri := "| CRI-O |", "|---|", "| NRI's version |"
-	for _, row := range rows {
-		head += fmt.Sprintf(" %s |", row.Since)
-		line += "---|"
-		nri += fmt.Sprintf(" %s |", row.NRI)
-	}
-	out := head + "\n" + line + "\n" + nri + "\n"
+// triedOnCRIO lists what was tried on a real CRI-O, and not only read in its source.
+func triedOnCRIO() string {
 	var uses []change.Use
 	for _, k := range change.Kinds() {
 		if !k.Agent {
 			uses = append(uses, k.Uses...)
 		}
 	}
+	var out []string
 	for _, use := range append(uses, features...) {
 		if use.NRI == 0 || use.Text == "" {
 			continue // no NRI does it, or nobody asks for it by itself
 		}
-		out += fmt.Sprintf("| %s |", use.Text)
-		for _, row := range rows {
-			switch {
-			case !row.Features.Have(use.NRI):
-				out += " no |"
-			case row.Tried.Have(use.NRI):
-				out += " tried |"
-			default:
-				out += " source |"
-			}
+		if slices.ContainsFunc(runtimes.Rows(runtimes.CRIO), func(row runtimes.Row) bool { return row.Tried.Have(use.NRI) }) {
+			out = append(out, use.Text)
 		}
-		out += "\n"
 	}
-	return out
+	return strings.Join(out, ", ")
 }
 
-// CRIOSection is the section of docs/support-matrix.md that holds the table.
+// CRIOSection is the section of docs/support-matrix.md that is about CRI-O.
 func CRIOSection() string {
 	return `
 ## CRI-O
 
-What its NRI does: "tried" on CRI-O 1.36.3 and a development version of 1.37, or known from its
-"source". What says "no" goes to the wrapper, or the container is refused.
+[What carries what](policy.md#what-carries-what) has the releases. Tried on CRI-O 1.36.3 and a
+development version of 1.37: ` + triedOnCRIO() + `. The rest is known from its source. Plugins
+are never told the container's seccomp profile.
 
 With drop_infra_ctr, CRI-O's default, a pod has no process. The agent then reads the pod's id map by
 entering its user namespace by path: it must see CRI-O's /run and be allowed setns(2), as a service
 of the node is. In a pod with the runtime's seccomp profile it is not, and what needs the map is
 refused.
-
-` + CRIO()
+`
 }
