@@ -5,7 +5,6 @@ package lifecycle
 
 import (
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/containerd/nri/pkg/adaptation"
@@ -24,7 +23,7 @@ func TestFailurePolicy(t *testing.T) {
 	if _, err := r.CreateContainer(t.Context(), request); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.plugin.Process.Signal(syscall.SIGSTOP); err != nil {
+	if err := node.Freeze(r.plugin.Process); err != nil {
 		t.Fatal(err)
 	}
 	_, err := r.CreateContainer(t.Context(), request)

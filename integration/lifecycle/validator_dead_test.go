@@ -6,7 +6,6 @@ package lifecycle
 import (
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/nodegate/nodegate/integration/internal/it"
@@ -28,7 +27,7 @@ func TestValidatorCountsTheDead(t *testing.T) {
 
 			hung := startNull(t, n, null)
 			it.RunContainer(t, p, node.ContainerConfig{Name: "with"})
-			it.Must(t, hung.Process.Signal(syscall.SIGSTOP))
+			it.Must(t, node.Freeze(hung.Process))
 			it.RunContainer(t, p, node.ContainerConfig{Name: "hung"})
 			rejection(t, p, node.ContainerConfig{Name: "hung-2"}, absent)
 

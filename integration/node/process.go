@@ -10,6 +10,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -66,12 +69,41 @@ func (p *Process) Err() error {
 	}
 }
 
-// Signal sends a signal, e.g. SIGKILL, SIGSTOP, SIGCONT or SIGHUP.
+// Signal sends a signal, e.g. SIGKILL, SIGSTOP, SIGCONT or SIGHUP. After SIGSTOP the process
+// has stopped.
 func (p *Process) Signal(s syscall.Signal) error {
-	if err := p.cmd.Process.Signal(s); err != nil {
+	err := p.cmd.Process.Signal(s)
+	if err == nil && s == syscall.SIGSTOP {
+		err = waitStopped(p.Pid())
+	}
+	if err != nil {
 		return fmt.Errorf("signalling %s: %w", p.name, err)
 	}
 	return nil
+}
+
+// Freeze stops a process that is no node's, by SIGSTOP.
+func Freeze(p *os.Process) error {
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	return waitStopped(p.Pid)
+}
+
+// waitStopped waits until every thread of a process has stopped: the others go on as long
+// as the one that takes the signal gets no processor.
+func waitStopped(pid int) error {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*/stat", pid))
+		running := slices.ContainsFunc(threads, func(name string) bool {
+			text, err := os.ReadFile(name)
+			return err == nil && !strings.HasPrefix(string(text[strings.LastIndexByte(string(text), ')')+1:]), " T")
+		})
+		if len(threads) > 0 && !running {
+			return nil
+		}
+	}
+	return fmt.Errorf("process %d does not stop", pid)
 }
 
 // Stop ends the process with SIGTERM and, when ctx is done first, with SIGKILL.
