@@ -30,6 +30,10 @@ type Config struct {
 	places places
 }
 
+// Forget drops what was written and where, once the lints have seen it: what is in
+// force is the policy.
+func (c *Config) Forget() { c.Profiles, c.Grants, c.places = nil, nil, places{} }
+
 // NRI is where the runtime listens for plugins, and the two digits by which
 // it orders them.
 type NRI struct{ Socket, Index string }

@@ -119,4 +119,6 @@ func (r *reloader) reload(ctx context.Context) {
 	}).Info("policy replaced")
 	logWarnings(ctx, next)
 	sayConfinement(ctx, r.node, next)
+	next.Forget()
+	releaseMemory()
 }

@@ -42,7 +42,13 @@ example if the policy has errors.`,
 }
 
 func run(ctx context.Context, path string) error {
+	// Before it is loaded, so that no change is missed.
+	reload := make(chan struct{}, 1)
+	unwatched := watch(ctx, path, reload)
 	c, err := config.Load(path)
+	if err == nil {
+		err = unwatched
+	}
 	if err != nil {
 		return err
 	}
@@ -61,11 +67,9 @@ func run(ctx context.Context, path string) error {
 		"version": version, "policy": c.Hash, "files": c.Files, "audit": c.Policy.Audit(),
 	}).Info("nodegate starts")
 	logWarnings(ctx, c)
+	c.Forget()
+	releaseMemory()
 
-	reload := make(chan struct{}, 1)
-	if err := watch(ctx, path, reload); err != nil {
-		return err
-	}
 	go t.reloader.loop(ctx, reload)
 	go notifyReady(ctx, p)
 	return p.Run(ctx, plugin.Endpoint{Socket: c.NRI.Socket, Index: c.NRI.Index})
@@ -80,6 +84,7 @@ func notifyReady(ctx context.Context, p *plugin.Plugin) {
 		if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
 			log.G(ctx).WithError(err).Warn("cannot tell systemd that the agent is ready")
 		}
+		releaseMemory() // of the first registration
 	}
 }
 
@@ -107,7 +112,6 @@ func watch(ctx context.Context, path string, reload chan<- struct{}) error {
 	if err := config.Watch(ctx, path, notify); err != nil {
 		return fmt.Errorf("watching the policy: %w", err)
 	}
-	notify() // for what changed before it was watched
 	return nil
 }
 
