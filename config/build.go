@@ -38,6 +38,8 @@ type profile struct {
 	broken   bool
 	includes []item
 	paths    []item // of devices on the host, looked at once all files are read
+
+	resourceIn *table // where the resource is written
 }
 
 type grant struct {

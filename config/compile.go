@@ -6,6 +6,7 @@ package config
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/nodegate/nodegate/plugin/foreign"
 	"github.com/nodegate/nodegate/plugin/policy"
@@ -94,10 +95,20 @@ func (b *builder) report(problem *policy.Problem) {
 		p.table.object(p.broken, problem)
 		return
 	}
+	if strings.HasPrefix(problem.Key, "resource") {
+		t := p.resourceIn
+		t.bad(strings.TrimPrefix(problem.Key, "resource."), "%s", problem.Text)
+		return
+	}
 	// The built-in profiles fit together, so this is about one in their midst
 	// that the policy overrides; and that is a file which can be changed.
 	for _, name := range p.Include {
-		if by := b.byName[name]; !by.builtIn {
+		by := b.byName[name]
+		if by.Resource.Exclusive {
+			by.resourceIn.bad("exclusive", "does not fit the built-in profile %q, which includes it: write slots in its place, or an %q of your own", p.Name, name+"-exclusive")
+			return
+		}
+		if !by.builtIn {
 			if !by.broken {
 				by.table.doc.bad(by.table.path, "does not fit the built-in profile %q, which includes it (%s): change it, or write a %q as well",
 					p.Name, problem.Text, p.Name)

@@ -18,6 +18,7 @@ type Config struct {
 	NRI     NRI
 	Runtime Runtime
 	State   State
+	Kubelet Kubelet
 	Log     Log
 	Server  Server
 
@@ -46,6 +47,10 @@ type Runtime struct{ Handlers []string }
 // HostRoot is where the host's files appear to the agent; ShadowDir is one of
 // the host's own paths, and Dir is the agent's.
 type State struct{ Dir, ShadowDir, HostRoot string }
+
+// Kubelet is where the kubelet listens for device plugins, a path of the agent's; "" for
+// nowhere, and no profile is a resource then.
+type Kubelet struct{ PluginDir string }
 
 // Log is the least level that is logged ("debug", "info", "warn", "error")
 // and the format ("text", "json").
@@ -126,6 +131,7 @@ func defaults() Config {
 		NRI:     NRI{Socket: "/var/run/nri/nri.sock", Index: "90"},
 		Runtime: Runtime{Handlers: []string{"nodegate"}},
 		State:   State{Dir: "/run/nodegate", ShadowDir: "/dev/.udev/nodegate", HostRoot: "/"},
+		Kubelet: Kubelet{PluginDir: "/var/lib/kubelet/device-plugins"},
 		Log:     Log{Level: "info", Format: "text"},
 		Server:  Server{Listen: []string{"unix:///run/nodegate/nodegate.sock"}},
 	}

@@ -23,6 +23,9 @@ func (b *builder) readProfiles(top *table) {
 		if t == nil {
 			continue
 		}
+		if b.addResource(name, t) {
+			continue
+		}
 		p := &profile{table: t, builtIn: t.doc == b.docs[0]}
 		p.Name = name
 		b.addProfile(p)
@@ -75,9 +78,12 @@ func (p *profile) read() {
 	p.tmpfs()
 	p.ProcUnmasked = t.choice("proc_mount", "unmasked", "default") == "unmasked"
 	p.apparmor()
+	p.resource(t)
 	p.dotsInName()
 	t.finish()
-	if len(t.doc.errors) == before && p.gives() == 0 {
+	if len(t.doc.errors) == before && p.Resource.Is() && len(t.values) == 1 {
+		t.doc.bad(t.path, "has a resource and nothing else, and no profile of that name stands before it: write what a container gets")
+	} else if len(t.doc.errors) == before && p.gives() == 0 {
 		t.doc.bad(t.path, "gives nothing: write what a container gets, such as devices, sysctls or include")
 	}
 }
@@ -100,7 +106,7 @@ func (p *profile) gives() int {
 	n := 0
 	for key := range p.table.values {
 		switch key {
-		case "description":
+		case "description", "resource":
 		case "adopt_devices", "proc_mount":
 			if p.table.values[key] != false && p.table.values[key] != "default" {
 				n++

@@ -42,6 +42,10 @@ func (b *builder) settings(top *table) {
 		absolute(t, "host_root", &b.config.State.HostRoot)
 		t.finish()
 	}
+	if t := top.table("kubelet", "[kubelet]"); t != nil {
+		t.kubelet(&b.config.Kubelet)
+		t.finish()
+	}
 	if t := top.table("log", "[log]"); t != nil {
 		set(&b.config.Log.Level, t.choice("level", "debug", "info", "warn", "error"))
 		set(&b.config.Log.Format, t.choice("format", "text", "json"))

@@ -26,6 +26,7 @@ func requestOf(pod *api.PodSandbox, ctr *api.Container) policy.Request {
 		Annotations:   pod.GetAnnotations(),
 		Container:     ctr.GetName(),
 		Handler:       pod.GetRuntimeHandler(),
+		Allotted:      policy.Claims(ctr.GetAnnotations()),
 		UserNamespace: hasUserNamespace(pod, ctr),
 	}
 }

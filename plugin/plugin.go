@@ -32,6 +32,8 @@ type Node struct {
 	// in NoShadows: then only what needs none is given.
 	Shadows   *host.Shadows
 	NoShadows error
+	// Allotted is nil where the kubelet allots nothing: then no claim is believed.
+	Allotted Allotments
 }
 
 // Close gives back what the node was asked for; shadow nodes of containers
@@ -117,6 +119,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 
 	peer, ok := p.peerRecord(ctr)
 	if ok && len(peer.Profiles) > 0 {
+		believe(&req, &peer)
 		p.containers.add(ctr.GetId(), container{request: pol.Compact(&req), podID: pod.GetId(), given: givenBy(&peer)})
 		return nil, nil, nil
 	}
@@ -124,6 +127,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 		logNearMiss(ctx, &req, what, meant)
 	}
 	wrapped, started := pol.Wrapped(req.Handler), time.Now()
+	p.confirm(ctx, &req)
 	plan, err := Decide(pol, p.runtime.Load(), p.node.Host, &req, func() Subject { return &nriSubject{p, pod, ctr} })
 	if err == nil && plan.Selection.Empty() && !wrapped {
 		p.stats.Unmatched.Add(1)

@@ -88,6 +88,9 @@ func decideSelected(pol *policy.Policy, r *runtimes.Runtime, h *host.Host, req *
 func gather(h *host.Host, req *policy.Request, sel policy.Selection, s Subject) policy.Facts {
 	facts := policy.Facts{Request: *req}
 	facts.Host.Devices = h.LookupDevices(sel.DeviceSelectors())
+	if sel.NamesUnits() {
+		h.NameUnits(facts.Host.Devices)
+	}
 	if sel.NeedsCgroup() {
 		facts.Host.Cgroup = h.Cgroup()
 	}

@@ -4,6 +4,8 @@
 package plugin
 
 import (
+	"strings"
+
 	"github.com/containerd/nri/pkg/api"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -94,7 +96,9 @@ func readContainer(raw []byte) (*api.Container, error) {
 		case containerID, containerPodID, containerName:
 			return all, nil
 		case containerAnnotations:
-			return entry(value, func(key string) bool { return key == record.Annotation })
+			return entry(value, func(key string) bool {
+				return key == record.Annotation || strings.HasPrefix(key, policy.AnnotationResource)
+			})
 		case containerLinux:
 			return part{of: containerNamespaces}, nil
 		}

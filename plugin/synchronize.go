@@ -79,6 +79,9 @@ func listed(pol *policy.Policy, pods []*api.PodSandbox, ctrs []*api.Container, r
 			continue // it is being removed
 		}
 		req := requestOf(pod, ctr)
+		if r := recordByID[ctr.GetId()]; r != nil {
+			believe(&req, r)
+		}
 		c := container{request: pol.Compact(&req), podID: pod.GetId()}
 		if r := recordByID[ctr.GetId()]; r != nil && r.Nonce == ctr.GetAnnotations()[record.Annotation] {
 			c.given = givenBy(r)

@@ -46,6 +46,11 @@ func (p *Plugin) ValidateContainerAdjustment(ctx context.Context, r *api.Validat
 // on this connection: a reply that is lost ends the connection, and then the agent
 // asks what there is.
 func (p *Plugin) arrived(ctx context.Context, pol *policy.Policy, w *work, nonce string, read func() (record.Record, error)) error {
+	if len(w.request.Allotted) > 0 {
+		if r, err := read(); err == nil {
+			believe(&w.request, &r)
+		}
+	}
 	sel, err := pol.Select(&w.request)
 	if err == nil && sel.Empty() || pol.Audit() {
 		return nil

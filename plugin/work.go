@@ -92,6 +92,7 @@ func (w *work) record() (record.Record, error) {
 	}
 	r.ContainerID, r.PodID = w.containerID, w.podID
 	r.Namespace, r.Pod, r.Container = w.request.Namespace, w.request.Pod, w.request.Container
+	r.Units = units(&w.request)
 	if w.plan.reply != nil {
 		r.Profiles, r.Definitions = w.plan.Decision.Profiles, w.plan.Selection.Definitions()
 		r.Given, r.Adjustment = w.plan.Decision.Adjustment, w.plan.remainder

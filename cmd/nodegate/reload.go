@@ -16,18 +16,20 @@ import (
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/plugin"
 	"github.com/nodegate/nodegate/plugin/auditlog"
+	"github.com/nodegate/nodegate/plugin/resource"
 	"github.com/nodegate/nodegate/plugin/serve"
 )
 
 // reloader replaces the plugin's policy when its files change. A policy with
 // errors never replaces a good one.
 type reloader struct {
-	path    string
-	plugin  *plugin.Plugin
-	node    plugin.Node
-	audit   *auditlog.Log
-	started *config.Config // whose settings hold until the end
-	current *config.Config // whose policy holds
+	path      string
+	plugin    *plugin.Plugin
+	node      plugin.Node
+	audit     *auditlog.Log
+	resources *resource.Server
+	started   *config.Config // whose settings hold until the end
+	current   *config.Config // whose policy holds
 
 	mu   sync.Mutex
 	says serve.Policy // of current, and why the files are not it
@@ -104,14 +106,15 @@ func (r *reloader) reload(ctx context.Context) {
 		log.G(ctx).Debug("the policy has not changed")
 		return
 	}
-	if next.NRI != r.started.NRI || next.State != r.started.State || !slices.Equal(next.Server.Listen, r.started.Server.Listen) {
-		log.G(ctx).Warn("a change to [nri], [state] or [server] takes effect when the agent is started again")
+	if next.NRI != r.started.NRI || next.State != r.started.State || next.Kubelet != r.started.Kubelet || !slices.Equal(next.Server.Listen, r.started.Server.Listen) {
+		log.G(ctx).Warn("a change to [nri], [state], [kubelet] or [server] takes effect when the agent is started again")
 	}
 	if err := setUpLog(next); err != nil {
 		log.G(ctx).WithError(err).Warn("cannot apply [log]")
 	}
 	r.plugin.SetPolicy(ctx, next.Policy.WithShadowDir(r.started.State.ShadowDir))
 	r.audit.To(next.Log.Audit)
+	r.resources.Check()
 	r.current = next
 	r.say(policyOf(next))
 	log.G(ctx).WithFields(log.Fields{

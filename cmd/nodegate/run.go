@@ -60,8 +60,9 @@ func run(ctx context.Context, path string) error {
 		return err
 	}
 	defer node.Close()
+	resources := newResources(c, &node)
 	p := plugin.New(c.Policy, node)
-	t := tellOthers(ctx, path, p, node, c)
+	t := tellOthers(ctx, path, p, node, c, resources)
 	defer t.close()
 	log.G(ctx).WithFields(log.Fields{
 		"version": version, "policy": c.Hash, "files": c.Files, "audit": c.Policy.Audit(),

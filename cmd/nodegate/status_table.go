@@ -35,6 +35,17 @@ func (r *statusReport) print(out io.Writer) error {
 	}
 	fmt.Fprintf(w, "CONTAINERS\t%d, of which %d adjusted and %d lacking\n", r.Containers.All, r.Containers.Adjusted, r.Containers.Lacking)
 	fmt.Fprintf(w, "DECIDED\t%d adjusted, %d refused, %d unconcerned\n", r.Decisions.Adjusted, r.Decisions.Refused, r.Decisions.Unconcerned)
+	for i, one := range r.Resources {
+		title := ""
+		if i == 0 {
+			title = "RESOURCES"
+		}
+		fmt.Fprintf(w, "%s\t%s: %d of %d units can be had", title, one.Name, one.Healthy, one.Units)
+		if one.Why != "" {
+			fmt.Fprintf(w, ": %s", one.Why)
+		}
+		fmt.Fprintln(w)
+	}
 	if err := w.Flush(); err != nil {
 		return err
 	}

@@ -54,6 +54,8 @@ func (c *compiler) compile(name string, path []string) *profile {
 		switch {
 		case c.written[inc] == nil:
 			c.bad(name, key, "no profile is called %q", inc)
+		case c.written[inc].Resource.Exclusive:
+			c.bad(name, key, "%q gives each of its devices to one container, and whoever got this profile would get them all: include a profile without resource.exclusive", inc)
 		case slices.Contains(path, inc):
 			c.bad(name, key, "includes itself: %s: leave one of these includes out", strings.Join(append(path, inc), " → "))
 		default:
@@ -77,6 +79,7 @@ func (c *compiler) compile(name string, path []string) *profile {
 	if out.effects.procUnmasked && !out.effects.requires.UserNamespace {
 		c.bad(name, "proc_mount", `an unmasked /proc gives the node's kernel settings to a container that shares its user namespace: add requires = { user_namespace = true }`)
 	}
+	c.checkResource(out)
 	out.definition = c.definition(out)
 	c.done[name] = out
 	return out
@@ -89,6 +92,7 @@ func (c *compiler) definition(p *profile) string {
 	sum := fnv.New64a()
 	own := p.Profile
 	own.Description = ""
+	own.Resource.Slots = 0 // is no matter of what a container gets
 	text, err := json.Marshal(own)
 	if err != nil { // nothing in a Profile can fail
 		return ""

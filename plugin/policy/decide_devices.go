@@ -37,7 +37,7 @@ func (d *decider) devices() error {
 			return err
 		}
 	}
-	if err := d.oneOf(); err != nil {
+	if err := Together(d.oneOf(), d.unitsFound(nodes)); err != nil {
 		return err
 	}
 	shareAccess(nodes)
@@ -68,10 +68,13 @@ func (d *decider) oneOf() error {
 // of the container must agree; their access adds up.
 func (d *decider) addNodes(nodes []node, from *sourcedDevice) ([]node, error) {
 	rule, look := &from.rule, d.facts.Host.Devices[from.rule.Selector()]
+	if from.exclusive {
+		look.Nodes = d.allotted(from.profile, look.Nodes)
+	}
 	if err := d.found(from, &look); err != nil {
 		return nil, err
 	}
-	if len(look.Nodes) == 0 {
+	if len(look.Nodes) == 0 && !from.exclusive {
 		d.note(LeftOut, from.profile, fmt.Sprintf("device %s is optional and not on this node", rule.Selector()))
 	}
 	for _, found := range look.Nodes {
@@ -100,6 +103,7 @@ func (d *decider) found(from *sourcedDevice, look *DeviceLookup) error {
 	switch {
 	case look.Err != nil:
 		return d.refuse(BadDevice, "would get profile %q, but its device %s cannot be given: %s", from.profile, rule.Selector(), look.Err)
+	case len(look.Nodes) == 0 && from.exclusive: // see unitsFound
 	case len(look.Nodes) == 0 && !rule.Optional && look.Directory:
 		return d.refuse(NoDevice, "would get profile %q, but the directory %s of this node holds no device", from.profile, QuotePath(rule.Path))
 	case len(look.Nodes) == 0 && !rule.Optional:

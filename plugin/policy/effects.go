@@ -37,8 +37,9 @@ type effects struct {
 type sourced struct{ value, profile, asked string }
 
 type sourcedDevice struct {
-	rule    DeviceRule
-	profile string
+	rule      DeviceRule
+	profile   string
+	exclusive bool // each device that it finds is a unit of the profile
 }
 
 type sourcedOneOf struct {

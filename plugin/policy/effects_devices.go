@@ -14,7 +14,7 @@ import (
 var devicesKind = kind{
 	own: func(e *effects, p *Profile) {
 		for _, d := range p.Devices {
-			e.devices = append(e.devices, sourcedDevice{d, p.Name})
+			e.devices = append(e.devices, sourcedDevice{rule: d, profile: p.Name})
 		}
 		for _, list := range p.OneOf {
 			e.oneOf = append(e.oneOf, sourcedOneOf{list, p.Name})
@@ -58,7 +58,8 @@ func (r *DeviceRule) target() string {
 func (e *effects) mergeDevice(d sourcedDevice) *conflict {
 	for i := range e.devices {
 		have := &e.devices[i]
-		if have.rule.target() != d.rule.target() {
+		// Of units each profile has its own: see allotted.
+		if have.rule.target() != d.rule.target() || have.exclusive || d.exclusive {
 			continue
 		}
 		if x, y, what := deviceDifference(&have.rule, &d.rule); what != "" {

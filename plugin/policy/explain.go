@@ -36,8 +36,9 @@ type Match struct {
 func (p *Policy) Explain(r *Request) []Match {
 	asked, _ := r.requested() // one that does not parse asks for nothing
 	always := *r
-	always.Annotations = nil
+	always.Annotations, always.Allotted = nil, nil
 	s, _ := p.Select(&always)
+	asked = append(slices.Clip(asked), sortedKeys(r.Allotted)...)
 	for _, name := range asked {
 		_ = s.addRequested(p, r, name) // what is refused adds nothing
 	}

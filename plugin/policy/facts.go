@@ -19,6 +19,7 @@ type Request struct {
 	Annotations map[string]string // the pod's annotations
 	Container   string            // the container's name within its pod
 	Handler     string            // the CRI runtime handler; "" is the runtime's default
+	Allotted    Allotted          // what the container asks for in its resource limits; nil for nothing
 
 	// UserNamespace tells whether the pod has a user namespace of its own
 	// (hostUsers: false). Unknown if the runtime sent no namespaces.
@@ -106,6 +107,7 @@ type HostDevice struct {
 	Major, Minor int64
 	Mode         fs.FileMode // permission bits only
 	UID, GID     uint32      // its owner on the node
+	Unit         string      // its id as a unit of a resource, with Selection.NamesUnits
 }
 
 // Facts is all that a decision rests on.

@@ -77,7 +77,7 @@ func (p *Policy) offers(grants []*grant, a *ask, handler string) []offer {
 			continue
 		}
 		for _, name := range g.Profiles {
-			if prof := p.profiles[name]; prof.effects.offers(a) && p.reaches(g, prof, handler) {
+			if prof := p.profiles[name]; prof.effects.offers(a) && p.reaches(g, prof, handler) && !prof.Resource.Exclusive {
 				offers = append(offers, offer{g, prof})
 			}
 		}

@@ -148,6 +148,9 @@ func (p *Policy) compileGrant(i int, in Grant) (*grant, []error) {
 			bad("profiles", "no profile is called %q: there are %s", name, strings.Join(slices.Sorted(maps.Keys(p.profiles)), ", "))
 			continue
 		}
+		if in.Always && prof.Resource.Exclusive {
+			bad("apply", "gives %q to every container, and each of its devices is for one: write apply = \"on_request\", or slots in its resource", name)
+		}
 		g.takesAway = g.takesAway || prof.takesAway
 		if conflict := sum.merge(&prof.effects, ""); conflict != nil {
 			bad("profiles", "%s: a container cannot get both, so grant them apart", conflict)

@@ -35,6 +35,8 @@ type Profile struct {
 	Tmpfs          []Tmpfs
 	ProcUnmasked   bool
 	AppArmor       string // the name of a profile, or change.Unconfined
+
+	Resource Resource `json:",omitzero"`
 }
 
 // Tmpfs is a tmpfs that the container gets.

@@ -29,6 +29,7 @@ const (
 	HostNamespace  Code = "host_namespace"  // a sysctl would be the node's own
 	NotCarried     Code = "not_carried"     // neither NRI nor the wrapper can carry it
 	TooLarge       Code = "too_large"       // its description is more than a plugin can be told
+	NotAllotted    Code = "not_allotted"    // a resource is claimed that the kubelet did not allot
 	Internal       Code = "internal"        // the node failed at its part
 	Unadjusted     Code = "unadjusted"      // no agent's answer reached the container when it was created
 

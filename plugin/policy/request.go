@@ -61,6 +61,7 @@ func (r *Request) Compact() Request {
 		keep(found.odd, "", 0) // one is enough to be refused for
 	}
 	keepOf(AnnotationBare)
+	keep(r.forged(), "", 0)
 	for _, family := range families {
 		keepOf(string(family))
 	}
@@ -96,7 +97,7 @@ func (r *Request) asksAnything() bool {
 
 // MayAsk reports whether an annotation with this key may be part of a request.
 func MayAsk(key string) bool {
-	if strings.HasPrefix(key, AnnotationBare) {
+	if strings.HasPrefix(key, AnnotationBare) || strings.HasPrefix(key, AnnotationResource) {
 		return true
 	}
 	for _, family := range families {

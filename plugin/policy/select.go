@@ -133,8 +133,9 @@ func (p *Policy) Select(r *Request) (Selection, error) {
 		s.addGrant(p, g, r.Handler)
 	}
 	for _, name := range names {
-		wrong = Together(wrong, s.addRequested(p, r, name))
+		wrong = Together(wrong, cmp.Or(p.needsUnits(r, name), s.addRequested(p, r, name)))
 	}
+	wrong = Together(wrong, s.addAllotted(p, r))
 	if wrong = Together(wrong, s.answer(p, r, asks)); wrong != nil {
 		return Selection{}, refused(wrong, s, Adjustment{})
 	}

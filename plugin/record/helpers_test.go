@@ -42,6 +42,7 @@ func full(t testing.TB, id string) Record {
 	r.ContainerID, r.PodID, r.Namespace, r.Pod, r.Container = id, "pod-1", "iot-a", "gw-0", "main"
 	r.Profiles = []string{"modem", "ping"}
 	r.Definitions = []string{"01", "02"}
+	r.Units = map[string][]string{"modem": {"serial/by-id/usb-1"}}
 	r.Given.Sysctls = map[string]string{"net.ipv4.ping_group_range": "0 65535"}
 	r.Given.Cgroup = &change.CgroupDelegation{Path: "/sys/fs/cgroup/k8s.io/" + id, UID: 100000, GID: 100000}
 	mode, number, errno := os.FileMode(0o660), uint32(7), int64(188)

@@ -41,6 +41,8 @@ type Record struct {
 	Nonce       string `json:"nonce"`     // 128 random bits in lower-case hex
 
 	Profiles []string `json:"profiles,omitempty"`
+	// Units are those that the kubelet allotted to the container, by profile.
+	Units map[string][]string `json:"units,omitempty"`
 	// Definitions has, for each of Profiles, a hash of what that was.
 	Definitions []string `json:"definitions,omitempty"`
 	// Given is all that the container gets, by whatever channel. Its sysctls

@@ -32,6 +32,8 @@ type Agent struct {
 	Policy func() Policy
 	// AuditErrors returns how many audit lines failed and how many were dropped.
 	AuditErrors func() (failed, dropped uint64)
+	// Resources tells what there is of each profile that is a resource; nil for nothing.
+	Resources func() []event.Resource
 }
 
 // Policy is the policy that holds, and what became of one that was to replace it.
@@ -61,6 +63,8 @@ type Status struct {
 	Policy     Policy     `json:"policy"`
 	Containers Containers `json:"containers"`
 	Decisions  Decisions  `json:"decisions"`
+	// Resources are the profiles that the kubelet is told of.
+	Resources []event.Resource `json:"resources,omitempty"`
 
 	Refusals []*event.Event `json:"refusals"` // the last ones, newest first
 	Lacking  []*event.Event `json:"lacking"`  // run without what the policy would give them

@@ -165,10 +165,14 @@ func (s *Server) Status() Status {
 	if lacking == nil {
 		lacking = []*event.Event{} // [] in JSON, and not null
 	}
+	var resources []event.Resource
+	if s.agent.Resources != nil {
+		resources = s.agent.Resources()
+	}
 	return Status{
 		Version: s.agent.Version, PID: os.Getpid(), Started: s.agent.Started,
 		Ready: why == "", NotReady: why, RegisteredSince: state.Since, Registrations: stats.Synchronized.Load(), Runtime: state.Runtime,
-		Policy:     s.agent.Policy(),
+		Policy: s.agent.Policy(), Resources: resources,
 		Containers: Containers{All: all, Adjusted: adjusted, Lacking: len(lacking)},
 		Decisions:  Decisions{Adjusted: stats.Adjusted.Load(), Refused: stats.Refused.Load(), Unconcerned: stats.Unmatched.Load()},
 		Refusals:   s.recent.lastRefusals(shownRefusals), Lacking: lacking,

@@ -1,0 +1,178 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/containerd/nri/pkg/api"
+
+	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/record"
+)
+
+const resourcePolicy = `version = 1
+[profiles.zero.resource]
+slots = 2
+[[profiles.zero.devices]]
+path = "/dev/zero"
+access = "r"
+[profiles.pair.resource]
+exclusive = true
+[[profiles.pair.devices]]
+path = "/dev/[nz][ue][lr][lo]"
+access = "r"
+[[grants]]
+namespaces = ["ci"]
+profiles = ["zero", "pair"]
+`
+
+func resourcePlugin(t *testing.T, dir, text string, allotted Allotments) *Plugin {
+	t.Helper()
+	needRoot(t)
+	p := newTestPlugin(t, dir)
+	c, err := config.Parse("test.toml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.policy.Store(c.Policy)
+	p.node.Allotted = allotted
+	return p
+}
+
+func claim(id, profile, units string) *api.Container {
+	ctr := testContainer(id)
+	ctr.Annotations = map[string]string{policy.AnnotationResource + profile: units}
+	return ctr
+}
+
+func code(err error) policy.Code {
+	if refusal := (*policy.Refusal)(nil); errors.As(err, &refusal) {
+		return refusal.Code
+	}
+	return ""
+}
+
+// A container with units is adjusted by them alone, and stays so through a restart of the
+// agent, which asks the kubelet once.
+func TestAllottedUnits(t *testing.T) {
+	dir, asked := t.TempDir(), 0
+	p := resourcePlugin(t, dir, resourcePolicy, func(_ context.Context, r *policy.Request, profile string, units []string) bool {
+		asked++
+		return r.Pod == "p" && r.Container == "c" && profile == "pair" && slices.Equal(units, []string{"null"})
+	})
+	pod, ctr := testPod(""), claim("c", "pair", "null")
+	adjust, _, err := p.CreateContainer(t.Context(), pod, ctr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	devices := adjust.GetLinux().GetDevices()
+	if len(devices) != 1 || devices[0].GetPath() != "/dev/null" {
+		t.Errorf("got %v", devices)
+	}
+	if r := p.recorded(t); len(r) != 1 {
+		t.Fatalf("records %v", r)
+	}
+	ctr.Annotations[record.Annotation] = adjust.GetAnnotations()[record.Annotation]
+	if err := p.ValidateContainerAdjustment(t.Context(), &api.ValidateContainerAdjustmentRequest{Pod: pod, Container: claim("c", "pair", "null"), Adjust: adjust}); err != nil {
+		t.Error(err)
+	}
+	next := resourcePlugin(t, dir, resourcePolicy, nil)
+	if _, err := next.Synchronize(t.Context(), []*api.PodSandbox{pod}, []*api.Container{ctr}); err != nil {
+		t.Fatal(err)
+	}
+	if err := next.StartContainer(t.Context(), pod, ctr); err != nil {
+		t.Error(err)
+	}
+	next.compare(t.Context())
+	if _, _, lacking := next.Containers(); len(lacking) > 0 || asked != 1 {
+		t.Errorf("lacking %v, the kubelet was asked %d times", lacking, asked)
+	}
+}
+
+// Where the kubelet says nothing of it, a claim is refused when the container is created,
+// and again before it starts.
+func TestAttackClaimWithoutAllotment(t *testing.T) {
+	no := func(context.Context, *policy.Request, string, []string) bool { return false }
+	yes := func(context.Context, *policy.Request, string, []string) bool { return true }
+	for name, allotted := range map[string]Allotments{"nobody to ask": nil, "not allotted": no} {
+		p := resourcePlugin(t, t.TempDir(), resourcePolicy, allotted)
+		for _, units := range []string{"slot-1", "", ",", "slot-1,slot-2", strings.Repeat("x", 1<<16)} {
+			for _, profile := range []string{"zero", "pair", "none", ""} {
+				ctr := claim("c", profile, units)
+				if adjust, _, err := p.CreateContainer(t.Context(), testPod(""), ctr); adjust != nil || code(err) != policy.NotAllotted {
+					t.Errorf("%s: %q of %q: %v, %v", name, clip(units), profile, adjust, err)
+				}
+				if err := p.StartContainer(t.Context(), testPod(""), ctr); code(err) != policy.NotAllotted {
+					t.Errorf("%s: %q of %q starts: %v", name, clip(units), profile, err)
+				}
+			}
+		}
+	}
+	p := resourcePlugin(t, t.TempDir(), resourcePolicy, yes)
+	// What the pod's own annotations say is refused although the kubelet allotted something.
+	pod := testPod("")
+	pod.Annotations[policy.AnnotationResource+"zero"] = "slot-1"
+	if _, _, err := p.CreateContainer(t.Context(), pod, claim("d", "zero", "slot-1")); code(err) != policy.NotAllotted {
+		t.Errorf("got %v", err)
+	}
+}
+
+func clip(s string) string { return s[:min(len(s), 20)] }
+
+// The node has what the agent would give to some container.
+func TestOffers(t *testing.T) {
+	registered := func(p *Plugin) { p.registered() }
+	for _, tc := range []struct {
+		name, policy string
+		prepare      func(*Plugin)
+		want         string // PROFILE UNITS LACKS, a line each
+	}{
+		{"all is there", resourcePolicy, registered, "pair null,zero \nzero slot-1,slot-2 "},
+		{"not registered", resourcePolicy, func(*Plugin) {},
+			"pair null,zero the agent can give nothing: it is not registered with the runtime: it has not registered yet\n" +
+				"zero slot-1,slot-2 the agent can give nothing: it is not registered with the runtime: it has not registered yet"},
+		{"audit", strings.Replace(resourcePolicy, "version = 1", "version = 1\nmode = \"audit\"", 1), registered,
+			"pair null,zero the policy's mode is audit, in which nothing is given\nzero slot-1,slot-2 the policy's mode is audit, in which nothing is given"},
+		{"no such device", "version = 1\n[profiles.a.resource]\nslots = 1\n[[profiles.a.devices]]\npath = \"/dev/nought\"\naccess = \"rw\"\n", registered,
+			`a slot-1 would get profile "a", but this node has no device "/dev/nought" [no_device]`},
+		{"no such unit", "version = 1\n[profiles.a.resource]\nexclusive = true\n[[profiles.a.devices]]\npath = \"/dev/nought\"\naccess = \"rw\"\n", registered, "a  "},
+		{"by the wrapper", "version = 1\n[profiles.mknod.resource]\nslots = 1\n", registered, "mknod slot-1 "},
+		{"without the wrapper", "version = 1\n[runtime]\nhandlers = []\n[profiles.mknod.resource]\nslots = 1\n", registered,
+			`mknod slot-1 would get the capabilities CAP_MKNOD by profile "mknod", which containerd v2.4.2 (NRI 0.12.3) cannot carry: `},
+		{"no cgroup of any version", "version = 1\n[profiles.a]\nrequires = { cgroup = \"v1\" }\nenv = { A = \"b\" }\n[profiles.a.resource]\nslots = 1\n[profiles.b]\nrequires = { cgroup = \"v2\" }\nenv = { A = \"b\" }\n[profiles.b.resource]\nslots = 1\n", registered,
+			"a slot-1 *\nb slot-1 *"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := resourcePlugin(t, t.TempDir(), tc.policy, nil)
+			tc.prepare(p)
+			var got []string
+			unfit := 0
+			for _, o := range p.Offers() {
+				var ids []string
+				for _, u := range o.Units {
+					ids = append(ids, u.ID)
+				}
+				got = append(got, fmt.Sprintf("%s %s %s", o.Profile, strings.Join(ids, ","), o.Lacks))
+				if strings.Contains(o.Lacks, "which requires cgroup v") {
+					unfit++
+				}
+			}
+			switch text := strings.Join(got, "\n"); {
+			case strings.HasSuffix(tc.want, "*"):
+				if unfit != 1 {
+					t.Errorf("a node has one version of cgroups: %s", text)
+				}
+			case text != tc.want && !(strings.HasSuffix(tc.want, ": ") && strings.HasPrefix(text, tc.want)):
+				t.Errorf("got\n%s, want\n%s", text, tc.want)
+			}
+		})
+	}
+}

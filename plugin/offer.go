@@ -1,0 +1,153 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plugin
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/nodegate/nodegate/plugin/change"
+	"github.com/nodegate/nodegate/plugin/host"
+	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/resource"
+	"github.com/nodegate/nodegate/plugin/runtimes"
+)
+
+// Offers are the policy's profiles that are resources, and what this node has of them.
+func (p *Plugin) Offers() []resource.Offer {
+	return Offers(p.policy.Load(), p.runtime.Load(), &p.node, p.NotReady())
+}
+
+// NotReady says why the agent could give nothing to a container; "" if it can.
+func (p *Plugin) NotReady() string {
+	if l := p.link.Load(); l.since.IsZero() {
+		return "it is not registered with the runtime: " + l.reason
+	}
+	return ""
+}
+
+// Offers finds out what a node can give of each profile that is a resource, by deciding
+// about a container that nothing is special about: what the agent would refuse to every
+// container, the node does not have. notReady says why it is nothing at all, or "".
+func Offers(pol *policy.Policy, r *runtimes.Runtime, node *Node, notReady string) []resource.Offer {
+	var out []resource.Offer
+	for _, prof := range pol.Resources() {
+		o := resource.Offer{Profile: prof.Name, Exclusive: prof.Resource.Exclusive}
+		sel := pol.SelectAlone(prof.Name)
+		found := node.Host.LookupDevices(sel.DeviceSelectors())
+		if o.Exclusive {
+			node.Host.NameUnits(found)
+			o.Units = devicesOf(node.Host, sel, found)
+		}
+		for i := range prof.Resource.Slots {
+			o.Units = append(o.Units, resource.Unit{ID: "slot-" + strconv.Itoa(i+1)})
+		}
+		switch {
+		case notReady != "":
+			o.Lacks = "the agent can give nothing: " + notReady
+		case pol.Audit():
+			o.Lacks = "the policy's mode is audit, in which nothing is given"
+		case len(o.Units) > 0:
+			o.Lacks = lacks(pol, r, node, sel, &o, found)
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+// devicesOf are the units of an exclusive profile. A device with several names is one.
+func devicesOf(h *host.Host, sel policy.Selection, found map[policy.DeviceSelector]policy.DeviceLookup) []resource.Unit {
+	var out []resource.Unit
+	seen := map[string]bool{}
+	for _, s := range sel.DeviceSelectors() {
+		for _, n := range found[s].Nodes {
+			if seen[n.Unit] || n.Unit == "" {
+				continue
+			}
+			seen[n.Unit] = true
+			u := resource.Unit{ID: n.Unit}
+			if numa := h.NUMANode(n); numa.OK {
+				u.NUMA = []int64{numa.Value}
+			}
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+// lacks says what keeps the node from giving a profile to any container, whether that
+// has a user namespace, and runs under the wrapper, or not.
+func lacks(pol *policy.Policy, r *runtimes.Runtime, node *Node, sel policy.Selection, o *resource.Offer, found map[policy.DeviceSelector]policy.DeviceLookup) string {
+	if !o.Exclusive {
+		if why := driverless(node.Host, found); why != "" {
+			return why
+		}
+	}
+	first := ""
+	for _, handler := range append(pol.Handlers(), "") {
+		for _, userns := range []bool{true, false} {
+			why := refusesAny(pol, r, node, sel, o, handler, userns)
+			if why == "" {
+				return ""
+			}
+			if first == "" {
+				first = why
+			}
+		}
+	}
+	return first
+}
+
+// refusesAny says why such a container would be refused; "" if it would not.
+func refusesAny(pol *policy.Policy, r *runtimes.Runtime, node *Node, sel policy.Selection, o *resource.Offer, handler string, userns bool) string {
+	req := policy.Request{Handler: handler, UserNamespace: policy.Is(userns),
+		Allotted: policy.Allotted{o.Profile: policy.Is([]string{o.Units[0].ID})}}
+	plan, err := decideSelected(pol, r, node.Host, &req, sel, anyContainer{r}, nil)
+	switch {
+	case err != nil:
+		return policy.Reasons(err)
+	case len(plan.Decision.Adjustment.ShadowNodes) > 0 && node.Shadows == nil:
+		return fmt.Sprintf("its devices cannot be made: %s", node.NoShadows)
+	}
+	if userns {
+		if err := host.NoUserNamespaces(); err != nil {
+			return err.Error()
+		}
+	}
+	return ""
+}
+
+// driverless names a device that is there, and that nothing is behind.
+func driverless(h *host.Host, found map[policy.DeviceSelector]policy.DeviceLookup) string {
+	for _, look := range found {
+		for _, n := range look.Nodes {
+			if d := h.Driver(n); d.OK && !d.Value.Loaded && d.Value.Module == "" {
+				return fmt.Sprintf("device %s has no driver: whoever opens it gets ENODEV or ENXIO", policy.QuotePath(n.Path))
+			}
+		}
+	}
+	return ""
+}
+
+// anyContainer is a container that nothing is special about.
+type anyContainer struct{ runtime *runtimes.Runtime }
+
+// IDMaps are those that the kubelet gives to the first pod with a user namespace.
+func (anyContainer) IDMaps() (uid, gid policy.Known[[]specs.LinuxIDMapping]) {
+	m := policy.Is([]specs.LinuxIDMapping{{HostID: 65536, Size: 65536}})
+	return m, m
+}
+
+func (anyContainer) Seccomp(*change.Adjustment) *specs.LinuxSeccomp { return nil }
+
+func (c anyContainer) Container(*policy.Host) policy.Container {
+	out := policy.Container{ID: "any", CgroupsPath: "/any", RuntimeShm: true,
+		HostNamespaces: policy.Is([]specs.LinuxNamespaceType{}), PIDNamespace: policy.Is(policy.OwnPID)}
+	if c.runtime.Has(change.TellsUser) {
+		out.User, out.Groups = policy.Is(policy.User{}), policy.Is([]uint32{})
+	}
+	return out
+}

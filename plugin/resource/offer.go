@@ -1,0 +1,68 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"slices"
+
+	kubelet "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
+)
+
+// Offer is a profile that is a resource, and what the node has of it now.
+type Offer struct {
+	Profile   string
+	Units     []Unit
+	Exclusive bool   // units are devices, which come and go
+	Lacks     string // why the node cannot give any of it; "" if it can
+}
+
+// Unit is what one container can have.
+type Unit struct {
+	ID   string
+	NUMA []int64 // the NUMA nodes that it is at; none if it does not matter
+}
+
+// maxGone bounds the devices that are remembered although they are not there.
+const maxGone = 256
+
+// devices is the offer as the kubelet is told of it. A device that was there before is
+// unhealthy, since it may come back.
+func (o *Offer) devices(before []*kubelet.Device) []*kubelet.Device {
+	health := kubelet.Healthy
+	if o.Lacks != "" {
+		health = kubelet.Unhealthy
+	}
+	out := make([]*kubelet.Device, 0, len(o.Units))
+	for _, u := range o.Units {
+		d := &kubelet.Device{ID: u.ID, Health: health}
+		for _, n := range u.NUMA {
+			d.Topology = &kubelet.TopologyInfo{Nodes: append(d.Topology.GetNodes(), &kubelet.NUMANode{ID: n})}
+		}
+		out = append(out, d)
+	}
+	if !o.Exclusive {
+		return out
+	}
+	gone := 0
+	for _, d := range before {
+		if gone < maxGone && !slices.ContainsFunc(out, func(have *kubelet.Device) bool { return have.ID == d.ID }) {
+			out = append(out, &kubelet.Device{ID: d.ID, Health: kubelet.Unhealthy, Topology: d.Topology})
+			gone++
+		}
+	}
+	return out
+}
+
+func sameDevices(a, b []*kubelet.Device) bool {
+	return slices.EqualFunc(a, b, func(a, b *kubelet.Device) bool { return a.ID == b.ID && a.Health == b.Health })
+}
+
+func healthy(devices []*kubelet.Device) (n int) {
+	for _, d := range devices {
+		if d.Health == kubelet.Healthy {
+			n++
+		}
+	}
+	return n
+}
