@@ -98,7 +98,6 @@ func TestAttackMarks(t *testing.T) {
 	for key, value := range map[string]string{
 		"nodegate.dev/nonce":                               strings.Repeat("0", 32),
 		"nodegate.dev/exempt":                              "true",
-		"resource.nodegate.dev/kvm":                        "/dev/kvm",
 		"profile.nodegate.dev/pod":                         "zero",
 		"io.kubernetes.cri.container-type":                 "sandbox",
 		"io.kubernetes.cri.sandbox-namespace":              "kube-system",
