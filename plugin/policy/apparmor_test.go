@@ -77,3 +77,17 @@ func TestSelectionAppArmor(t *testing.T) {
 		}
 	}
 }
+
+// What a profile includes counts as its own.
+func TestPolicyAppArmor(t *testing.T) {
+	p := compile(t, Source{Profiles: []Profile{{Name: "plain"}, {Name: "mounts", Capabilities: Capabilities{Add: []string{"CAP_SYS_ADMIN"}}},
+		{Name: "outer", Include: []string{"mounts"}, AppArmor: "web"}, {Name: "bare", Include: []string{"mounts"}}}})
+	for profile, want := range map[string]struct {
+		name    string
+		matters bool
+	}{"plain": {}, "none": {}, "mounts": {"", true}, "bare": {"", true}, "outer": {"web", true}} {
+		if name, matters := p.AppArmor(profile); name != want.name || matters != want.matters {
+			t.Errorf("%s: %q, %v", profile, name, matters)
+		}
+	}
+}

@@ -81,6 +81,17 @@ func (e *effects) mounts() bool {
 	})
 }
 
+// AppArmor says which AppArmor profile a profile's containers run under, "" for the
+// runtime's own, and whether that matters: it is named, or the profile gives mounts.
+func (p *Policy) AppArmor(profile string) (name string, matters bool) {
+	prof := p.profiles[profile]
+	if prof == nil {
+		return "", false
+	}
+	name = prof.effects.appArmor.value
+	return name, name != "" || prof.effects.mounts()
+}
+
 // MountsRemedy says what to do where AppArmor denies mounts.
 const MountsRemedy = "write apparmor = \"" + OwnAppArmor + "\" in the profile"
 

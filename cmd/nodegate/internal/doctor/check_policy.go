@@ -7,6 +7,9 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+
+	"github.com/nodegate/nodegate/plugin/change"
+	"github.com/nodegate/nodegate/plugin/policy"
 )
 
 func checkPolicy(f *Facts) []Finding {
@@ -75,6 +78,38 @@ func checkNodes(d Device, one *Finding) {
 		nodes = append(nodes, text)
 	}
 	one.Found = strings.Join(nodes, ", ")
+}
+
+// checkAppArmor says where AppArmor keeps a container from what a profile gives.
+func checkAppArmor(f *Facts) (out []Finding) {
+	for _, a := range f.Policy.AppArmor {
+		out = append(out, checkAppArmorOf(a))
+	}
+	return out
+}
+
+func checkAppArmorOf(a AppArmor) Finding {
+	one := Finding{Check: "apparmor", Subject: a.Profile, Status: OK}
+	node := a.Node.Value
+	switch {
+	case !a.Node.OK:
+		one.Status, one.Found = Unknown, "unknown: whether this node has AppArmor"
+	case !node.Enabled:
+		one.Found = "this node has no AppArmor"
+	case a.Wanted == "":
+		one.Status, one.Remedy = Warning, policy.MountsRemedy
+		one.Found = fmt.Sprintf("this node has AppArmor, and the runtime's own profile denies the mounts that %s gives", a.Profile)
+	case a.Wanted == change.Unconfined:
+		one.Found = "unconfined"
+	case !node.Loaded.OK:
+		one.Status, one.Found = Unknown, fmt.Sprintf("unknown: whether this node has loaded %q", a.Wanted)
+	case !node.Loaded.Value:
+		one.Status, one.Remedy = Problem, policy.LoadAppArmor(a.Wanted)
+		one.Found = fmt.Sprintf("this node has not loaded %q: containers that get %s are refused", a.Wanted, a.Profile)
+	default:
+		one.Found = fmt.Sprintf("%q is loaded", a.Wanted)
+	}
+	return one
 }
 
 func checkAgent(f *Facts) []Finding {

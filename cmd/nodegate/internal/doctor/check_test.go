@@ -58,6 +58,7 @@ func healthy() *Facts {
 			Devices: []Device{{Selector: policy.DeviceSelector{Path: "/dev/kvm"}, Profiles: []string{"kvm"}, Lookup: policy.DeviceLookup{
 				Nodes: []policy.HostDevice{{Path: "/dev/kvm", Type: "c", Major: 10, Minor: 232, Mode: 0o660}},
 			}, Drivers: []policy.Known[host.Driver]{policy.Is(host.Driver{Loaded: true})}}},
+			AppArmor: []AppArmor{{Profile: "nested", Wanted: "nodegate-mounts", Node: policy.Is(policy.AppArmor{Enabled: true, Loaded: policy.Is(true)})}},
 		},
 		Shadows:  told[error](nil),
 		Confined: told[*host.ConfinedError](nil),
@@ -277,6 +278,22 @@ var cases = []struct {
 		"device /dev/kvm", OK, "driver unknown", ""},
 	{"a file for a device", func(f *Facts) { f.Policy.Devices[0].Lookup = policy.DeviceLookup{Err: errors.New("a regular file")} },
 		"device /dev/kvm", Problem, "a regular file", "narrow"},
+	{"an AppArmor profile that is not loaded", func(f *Facts) { f.Policy.AppArmor[0].Node.Value.Loaded.Value = false },
+		"apparmor nested", Problem, `not loaded "nodegate-mounts": containers that get nested are refused`, "nodegate install"},
+	{"another that is not loaded", func(f *Facts) {
+		f.Policy.AppArmor[0].Wanted, f.Policy.AppArmor[0].Node.Value.Loaded.Value = "web", false
+	}, "apparmor nested", Problem, `not loaded "web"`, "apparmor_parser -r"},
+	{"mounts, and the runtime's AppArmor profile", func(f *Facts) { f.Policy.AppArmor[0].Wanted = "" },
+		"apparmor nested", Warning, "the runtime's own profile denies the mounts that nested gives", `apparmor = "nodegate-mounts"`},
+	{"mounts without AppArmor", func(f *Facts) { f.Policy.AppArmor[0] = AppArmor{Profile: "nested", Node: policy.Is(policy.AppArmor{})} },
+		"apparmor nested", OK, "no AppArmor", ""},
+	{"unconfined", func(f *Facts) {
+		f.Policy.AppArmor[0].Wanted, f.Policy.AppArmor[0].Node.Value.Loaded.Value = "unconfined", false
+	}, "apparmor nested", OK, "unconfined", ""},
+	{"loaded or not", func(f *Facts) { f.Policy.AppArmor[0].Node.Value.Loaded.OK = false },
+		"apparmor nested", Unknown, `whether this node has loaded "nodegate-mounts"`, ""},
+	{"AppArmor or not", func(f *Facts) { f.Policy.AppArmor[0].Node.OK = false },
+		"apparmor nested", Unknown, "whether this node has AppArmor", ""},
 	{"no agent", func(f *Facts) { f.Agent.Value.Err, f.Agent.Value.Ready = unix.ECONNREFUSED, false },
 		"agent", Problem, "connection refused: containers are created without", "systemctl start nodegate"},
 	{"an agent that is not ready", func(f *Facts) { f.Agent.Value = Agent{Says: "not registered"} }, "agent", Problem, "not registered", "journalctl"},

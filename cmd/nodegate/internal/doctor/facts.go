@@ -127,6 +127,7 @@ type Policy struct {
 	InContainer bool           // host_root is not "/": the agent's paths are not the node's
 	Kinds       []*change.Kind // of change, in granted profiles
 	Devices     []Device
+	AppArmor    []AppArmor
 }
 
 // Changes reports whether a granted profile has changes of a kind.
@@ -151,6 +152,13 @@ type Device struct {
 	Optional bool     // for all of them
 	Lookup   policy.DeviceLookup
 	Drivers  []policy.Known[host.Driver] // of each node that was found
+}
+
+// AppArmor is a granted profile that AppArmor can stand in the way of.
+type AppArmor struct {
+	Profile string
+	Wanted  string // the AppArmor profile that it names; "" if it gives mounts and names none
+	Node    policy.Known[policy.AppArmor]
 }
 
 // Agent is the agent as it answers at [server] listen.

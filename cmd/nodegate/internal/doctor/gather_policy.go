@@ -12,13 +12,15 @@ import (
 
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/config/lint"
+	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 	"github.com/nodegate/nodegate/plugin/serve"
 )
 
 // policy gathers what the policy wants of the node; problem is why it does not
 // load, or nil.
-func (g *gatherer) policy(problem error) Policy {
+func (g *gatherer) policy(problem error, runtime Told[Runtime]) Policy {
 	c := g.config
 	p := Policy{
 		Path: g.Policy, Err: problem, Hash: c.Hash, Audit: c.Policy.Audit(), Grants: len(c.Grants),
@@ -27,8 +29,9 @@ func (g *gatherer) policy(problem error) Policy {
 	if problem != nil {
 		return p
 	}
-	warned, _ := lint.Count(lint.Check(c))
+	warned, _ := lint.Count(lint.Check(c, runsOn(runtime)...))
 	p.Warnings = warned[lint.Warning]
+	p.AppArmor = g.appArmor()
 	devices := map[policy.DeviceSelector]*Device{}
 	for _, profile := range granted(c) {
 		for _, k := range profile.Kinds() {
@@ -57,6 +60,35 @@ func (g *gatherer) policy(problem error) Policy {
 		p.Devices = append(p.Devices, *d)
 	}
 	return p
+}
+
+// runsOn is this node's runtime, whose releases are known: what others cannot deliver is
+// no matter here.
+func runsOn(r Told[Runtime]) []runtimes.Runtime {
+	if !r.OK() || !r.Value.Known {
+		return nil
+	}
+	one, err := runtimes.Parse(r.Value.Name + "/" + r.Value.Version)
+	if err != nil {
+		return nil
+	}
+	return []runtimes.Runtime{one}
+}
+
+// appArmor finds the granted profiles that AppArmor has a part in.
+func (g *gatherer) appArmor() (out []AppArmor) {
+	seen := map[string]bool{}
+	for _, grant := range g.config.Grants {
+		for _, name := range grant.Profiles {
+			wanted, needed := g.config.Policy.AppArmor(name)
+			if !needed || seen[name] {
+				continue
+			}
+			seen[name] = true
+			out = append(out, AppArmor{Profile: name, Wanted: wanted, Node: host.AppArmor(wanted)})
+		}
+	}
+	return out
 }
 
 // granted returns the profiles that the grants name and those that these
