@@ -23,7 +23,7 @@ func granted(t *testing.T, args ...string) string {
 	found := map[string]string{}
 	for _, o := range render(t, args...) {
 		kind := fmt.Sprint(o["kind"])
-		if !strings.HasSuffix(kind, "AdmissionPolicy") || strings.HasSuffix(fmt.Sprint(o.in("metadata")["name"]), "-size") {
+		if !strings.HasSuffix(kind, "AdmissionPolicy") || regexp.MustCompile("-(size|misspelt)$").MatchString(fmt.Sprint(o.in("metadata")["name"])) {
 			continue
 		}
 		conditions := o.in("spec").list("matchConditions")

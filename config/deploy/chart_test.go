@@ -102,7 +102,7 @@ func TestChartRefuses(t *testing.T) {
 		{file: policy("version = 1\n[state]\ndir = \"/x\"\n"), want: `policy has [state], which the chart writes: leave it out, the chart's paths are fixed`},
 		{file: policy("version = 1\n[log]\nlevel = \"debug\"\n"), want: `policy has [log], which the chart writes: leave it out, and set the values log.* instead`},
 		{file: policy("version = 1\n[runtime]\nhandlers = []\n"), set: defaultRuntime,
-			want: `policy has [runtime], which the chart writes with nri.runtime.defaultRuntime: leave it out`},
+			want: `policy has [runtime], which the chart writes with nri.runtime.defaultRuntime or nri.runtime.wrap: leave it out`},
 		{file: policy("version = 1\n[[grants]]\nprofiles = [\"fuse\"]\nnamespaces = [\"a'b\"]\n"), want: `namespaces has "a'b", which is no glob on names of namespaces: `},
 		{set: "policyConfigMap=mine,admission.namespaces={ci-[a}", want: `namespaces has "ci-[a", which is no glob `},
 	} {

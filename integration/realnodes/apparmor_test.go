@@ -60,6 +60,12 @@ func TestAppArmor(t *testing.T) {
 		t.Errorf("profiles loaded: %s", got)
 	}
 	m.inside("pods")
+	// As an init container of the chart does it, which sees the node's root at a folder.
+	m.sh("apparmor_parser -R /etc/apparmor.d/nodegate-mounts && rm /etc/apparmor.d/nodegate-mounts && mkdir /host && mount --rbind / /host")
+	if got := m.sh("nodegate install --root /host --no-agent >/dev/null && grep -c nodegate-mounts /sys/kernel/security/apparmor/profiles; systemctl is-failed nodegate-apparmor || true"); got != "1\ninactive" {
+		t.Errorf("from a folder: %s", got)
+	}
+	m.sh("umount -l /host && rmdir /host")
 	m.sh("nodegate uninstall --purge --restart")
 	if got := m.sh("grep -c nodegate-mounts /sys/kernel/security/apparmor/profiles || true; ls /etc/apparmor.d/nodegate-mounts 2>&1 | grep -c 'No such'"); got != "0\n1" {
 		t.Errorf("after uninstall: %s", got)

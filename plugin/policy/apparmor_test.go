@@ -33,7 +33,7 @@ func TestDecideAppArmor(t *testing.T) {
 		{name: "not loaded", profiles: []Profile{named("a", "web")}, facts: node(absent), code: Unmet,
 			refusal: `would get the AppArmor profile "web" by profile "a", which this node has not loaded: load it there with apparmor_parser -r`},
 		{name: "our own, not loaded", profiles: []Profile{named("a", "nodegate-mounts")}, facts: node(absent), code: Unmet,
-			refusal: `would get the AppArmor profile "nodegate-mounts" by profile "a", which this node has not loaded: run "nodegate install" on the node, or "nodegate render apparmor | apparmor_parser -r"`},
+			refusal: `would get the AppArmor profile "nodegate-mounts" by profile "a", which this node has not loaded: run "nodegate install" on the node (the chart does, with nri.runtime.patchConfig), or "nodegate render apparmor | apparmor_parser -r"`},
 		{name: "loaded or not is unknown", profiles: []Profile{named("a", "web")}, facts: node(AppArmor{Enabled: true}), code: UnknownFact,
 			refusal: `would get the AppArmor profile "web" by profile "a", and it could not be told whether this node has loaded it`},
 		{name: "all is unknown", profiles: []Profile{named("a", "unconfined")}, code: UnknownFact,

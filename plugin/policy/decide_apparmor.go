@@ -102,7 +102,7 @@ const OwnAppArmor = "nodegate-mounts"
 // LoadAppArmor says how a node loads a profile.
 func LoadAppArmor(name string) string {
 	if name == OwnAppArmor {
-		return `run "nodegate install" on the node, or "nodegate render apparmor | apparmor_parser -r"`
+		return `run "nodegate install" on the node (the chart does, with nri.runtime.patchConfig), or "nodegate render apparmor | apparmor_parser -r"`
 	}
 	return "load it there with apparmor_parser -r"
 }

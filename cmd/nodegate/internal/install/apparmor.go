@@ -6,7 +6,10 @@ package install
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"strings"
 
 	"github.com/nodegate/nodegate/config/deploy"
 )
@@ -39,6 +42,16 @@ func (p *Plan) ChangesAppArmor() bool {
 		}
 	}
 	return false
+}
+
+// AppArmorParser is the host's program that loads profiles, as the host sees it.
+func (t Tree) AppArmorParser() (string, error) {
+	for _, name := range appArmorParsers {
+		if _, err := t.program(name); !errors.Is(err, fs.ErrNotExist) {
+			return name, err
+		}
+	}
+	return "", &fs.PathError{Op: "find", Path: strings.Join(appArmorParsers, ", "), Err: fs.ErrNotExist}
 }
 
 // ParseAppArmor has the kernel take the profile in (-r) or out (-R).

@@ -30,3 +30,12 @@ matchConditions:
   - name: granted
     expression: request.namespace.matches(r'{{ include "nodegate.grantedRegexp" . }}')
 {{- end -}}
+
+{{/* What differs from a word in one place: two letters are up to three others there. */}}
+{{- define "nodegate.nearly" -}}
+{{- $parts := list -}}
+{{- range $i := until (int (sub (len .) 1)) -}}
+{{- $parts = append $parts (printf "%s[^/]{0,3}%s" (regexQuoteMeta (substr 0 $i $)) (regexQuoteMeta (substr (int (add $i 2)) (len $) $))) -}}
+{{- end -}}
+{{ join "|" $parts }}
+{{- end -}}

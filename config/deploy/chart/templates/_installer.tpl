@@ -18,6 +18,9 @@
     {{- with .config }}
     - --config={{ . }}
     {{- end }}
+    {{- range .wrap }}
+    - --wrap-runtime={{ . }}
+    {{- end }}
     {{- if .editManaged }}
     - --edit-managed
     {{- end }}

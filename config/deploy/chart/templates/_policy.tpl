@@ -15,10 +15,10 @@ version = 1
 [nri]
 socket = {{ .Values.nri.socket | quote }}
 index = {{ printf "%02d" (int .Values.nri.plugin.index) | quote }}
-{{- if .Values.nri.runtime.defaultRuntime }}
+{{- with include "nodegate.handlers" . }}
 
 [runtime]
-handlers = ["", "nodegate"]
+handlers = {{ . }}
 {{- end }}
 
 [state]
@@ -39,6 +39,19 @@ audit = {{ .Values.log.audit | quote }}
 # nodegate:accept open_server the address is the pod's own, in the cluster's network
 {{- end }}
 listen = ["unix:///run/nodegate/nodegate.sock", "{{ include "nodegate.probed" . }}"{{ if .Values.metrics.enabled }}, "tcp://0.0.0.0:{{ .Values.metrics.port }}"{{ end }}]
+{{- end -}}
+
+{{/* The handlers that run the wrapper, as a JSON list; "" where they are the default. */}}
+{{- define "nodegate.handlers" -}}
+{{- with .Values.nri.runtime -}}
+{{- if or .defaultRuntime .wrap -}}
+{{- $handlers := ternary (list "" "nodegate") (list "nodegate") .defaultRuntime -}}
+{{- range .wrap -}}
+{{- $handlers = append $handlers (printf "nodegate-%s" .) -}}
+{{- end -}}
+{{ toJson $handlers }}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Where an agent answers its own pod alone. */}}
@@ -62,8 +75,8 @@ The agent alone reads it strictly.
 {{- fail (printf "policy has [%s], which the chart writes: leave it out%s" $table (ternary (printf ", and set the values %s instead" $values) ", the chart's paths are fixed" (ne $values ""))) -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.nri.runtime.defaultRuntime (hasKey $policy "runtime") -}}
-{{- fail "policy has [runtime], which the chart writes with nri.runtime.defaultRuntime: leave it out" -}}
+{{- if and (include "nodegate.handlers" .) (hasKey $policy "runtime") -}}
+{{- fail "policy has [runtime], which the chart writes with nri.runtime.defaultRuntime or nri.runtime.wrap: leave it out" -}}
 {{- end -}}
 {{- end -}}
 {{ toJson $policy }}
