@@ -45,7 +45,8 @@ line or on the line above:
   # nodegate:accept CODE REASON
 
 Rules are checked for every supported runtime, or for those of --runtime.
---pods also finds annotations in manifests that nobody reads. PATH is a policy
+--pods also finds pods that would be refused for the processes that they share,
+and annotations that nobody reads. PATH is a policy
 file, or a directory with config.toml.
 
 Exits with 0 if there are no errors and with 1 if there are; with --strict,
@@ -123,7 +124,7 @@ func (o *checkOptions) check(path string) checked {
 	default:
 		p.Hash = c.Hash
 		p.Findings = append(p.Findings, lint.Check(c, o.runtimes...)...)
-		p.Findings = append(p.Findings, o.unread(c)...)
+		p.Findings = append(p.Findings, o.misfits(c)...)
 		if install.At("/").Forgets(path, c.Runtime.Handlers) {
 			p.Findings = append(p.Findings, forgotten(c))
 		}

@@ -56,6 +56,13 @@ func TestAttackDenialThroughAnotherProcess(t *testing.T) {
 			tc.facts(f)
 			_, refusal := decide(t, p, f)
 			checkRefusal(t, refusal, tc.code, tc.refusal)
+			sel, err := p.Select(&f.Request)
+			if err == nil {
+				err = p.CheckProcesses(sel, f)
+			}
+			if (err == nil) != (refusal == nil) || err != nil && err.Error() != refusal.Error() {
+				t.Errorf("checked by itself: %v", err)
+			}
 		})
 	}
 }

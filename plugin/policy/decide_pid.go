@@ -67,6 +67,19 @@ func (d *decider) processes() error {
 	return nil
 }
 
+// CheckProcesses returns the refusal of a container for the processes that it
+// shares its PID namespace with, or nil. Decide asks the same, beside all else.
+func (p *Policy) CheckProcesses(s Selection, f *Facts) error {
+	d := decider{policy: p, facts: f, profiles: s.Profiles()}
+	for _, k := range s.picks {
+		if conflict := d.effects.merge(&k.profile.effects, k.asked()); conflict != nil {
+			return nil // it is refused for that
+		}
+	}
+	d.out.Capabilities, d.out.Seccomp = d.effects.capabilities, d.effects.seccompRules()
+	return d.processes()
+}
+
 // Denied names the capabilities and system calls that an adjustment takes away,
 // except what the kernel denies to a whole pod with a user namespace as well.
 func Denied(a *Adjustment, userNamespace bool) []string {

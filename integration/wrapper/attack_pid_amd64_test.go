@@ -15,7 +15,8 @@ import (
 
 // The process of a pod's sandbox is denied nothing: a container that may trace it can
 // have it do what it is denied itself. So no container that is denied something gets
-// there, nor to the processes of the node or of another container.
+// there, nor to the processes of the node or of another container. The probe's part of it
+// (mknod-by) is written for amd64, and so is the test.
 func TestAttackDenialThroughPause(t *testing.T) {
 	for _, version := range []string{node.DefaultContainerd, "1.7.35"} {
 		t.Run(version, func(t *testing.T) { testDenialThroughPause(t, version) })
@@ -50,12 +51,17 @@ cgroup = "writable"
 		t.Errorf("the attack makes %+v", got)
 	}
 
-	apart := pod("team-a", node.PodConfig{})
+	apart := pod("team-a", node.PodConfig{Privileged: true})
 	target := it.RunContainer(t, apart, node.ContainerConfig{Name: "target"})
 	it.ExpectEach(t, target, []it.QA{{"mknod b /tmp/own 7 0", "EPERM"}, {"mknod-by 1 b /tmp/evil 7 0", "EPERM"}})
-	joining := func(c *runtimeapi.ContainerConfig) {
-		c.Linux.SecurityContext.NamespaceOptions.Pid = runtimeapi.NamespaceMode_TARGET
-		c.Linux.SecurityContext.NamespaceOptions.TargetId = target.ID
+	// Nor does it matter whose processes those are: of a target the runtime tells the
+	// process, and not what that is denied. This one has every device of the node.
+	privileged := it.RunContainer(t, apart, node.ContainerConfig{Name: "privileged", Privileged: true})
+	into := func(target *node.Container) func(*runtimeapi.ContainerConfig) {
+		return func(c *runtimeapi.ContainerConfig) {
+			c.Linux.SecurityContext.NamespaceOptions.Pid = runtimeapi.NamespaceMode_TARGET
+			c.Linux.SecurityContext.NamespaceOptions.TargetId = target.ID
+		}
 	}
 	for name, tc := range map[string]struct {
 		pod       *node.Pod
@@ -68,7 +74,8 @@ cgroup = "writable"
 			node.ContainerConfig{NoNewPrivs: true, DropCapabilities: []string{"ALL"}}, "leave shareProcessNamespace out"},
 		"the node's": {pod("team-a", node.PodConfig{HostPID: true}), node.ContainerConfig{},
 			"shares the node's PID namespace, where a process that is not denied it can be made to do it: leave hostPID out"},
-		"another container's": {apart, node.ContainerConfig{Name: "debugger", Customize: joining}, "targetContainerName"},
+		"another container's":      {apart, node.ContainerConfig{Name: "debugger", Customize: into(target)}, "targetContainerName"},
+		"a privileged container's": {apart, node.ContainerConfig{Name: "debugger", Customize: into(privileged)}, "targetContainerName"},
 		"the node's, for its cgroups": {pod("managed", node.PodConfig{HostPID: true}), node.ContainerConfig{DropCapabilities: []string{"ALL"}},
 			"into which it could move the node's processes on cgroup v1, since it shares their PID namespace: leave hostPID out"},
 	} {
