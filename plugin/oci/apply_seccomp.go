@@ -89,7 +89,7 @@ func replaceRules(list *node, current, merged []specs.LinuxSyscall) error {
 		switch {
 		case len(merged) > 0 && sameRule(old, merged[0]):
 		case len(merged) > 0 && sameButNames(old, merged[0]) && isWithin(merged[0].Names, old.Names):
-			if err := keepNames(list.kids[at].value, merged[0].Names); err != nil {
+			if err := keepNames(list.kids[at].value, old.Names, merged[0].Names); err != nil {
 				return err
 			}
 		default:
@@ -115,14 +115,13 @@ func isWithin(some, all []string) bool {
 	return len(some) == 0
 }
 
-// keepNames takes the other names out of a rule.
-func keepNames(rule *node, keep []string) error {
+// keepNames takes the other names out of a rule, which has these.
+func keepNames(rule *node, have, keep []string) error {
 	names, err := rule.member("names")
 	if names == nil || err != nil {
 		return err
 	}
-	have, err := names.texts()
-	if err != nil {
+	if err := names.open('['); err != nil {
 		return err
 	}
 	at := 0
