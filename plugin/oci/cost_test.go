@@ -89,7 +89,9 @@ func BenchmarkCost(b *testing.B) {
 		strings.Repeat(`some_system_call","`, 400) + `mknod"],"action":"SCMP_ACT_ALLOW"}]}}`
 	spec := n.spec(1000, annotations, linux)
 	create := func(program string) func() {
-		return func() { runQuiet(b, program, []string{"TARGET=/bin/true"}, "--log", n.log, "create", "--bundle", n.bundle, "c1") }
+		return func() {
+			runQuiet(b, program, []string{"TARGET=/bin/true"}, "--log", n.log, "create", "--bundle", n.bundle, "c1")
+		}
 	}
 	fresh := func() { n.write("bundle/config.json", spec, 0o600) }
 	within(b, "a create with a change takes more than 1.5 ms more than a program that only execs", func() bool {
