@@ -20,6 +20,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/nodegate/nodegate/integration/node"
+	"github.com/nodegate/nodegate/plugin"
 )
 
 // TestRegisterAmongThousand: an agent that comes to a node with a thousand containers,
@@ -52,6 +53,29 @@ func TestRegisterAmongThousand(t *testing.T) {
 	// At the first try where the machine is not busy.
 	if containers <= 1000 && len(tries) > 3 {
 		t.Errorf("registered at try %d", len(tries))
+	}
+}
+
+// TestAttackLargestPods: among 2,000 pods that are each as large as there is room for, an
+// agent registers, and does not keep them. So many are 62 MiB.
+func TestAttackLargestPods(t *testing.T) {
+	node.Require(t, node.Options{})
+	const count = 2000
+	var pods []*api.PodSandbox
+	var ctrs []*api.Container
+	for i := range count {
+		pod, ctr := roundTripPod(fmt.Sprintf("c%08d", i), "default", "", false, 1)
+		pod.Labels = map[string]string{"large": strings.Repeat("x", plugin.OrdinaryBytes-proto.Size(pod)-100)}
+		ctr.PodSandboxId = pod.Id
+		ctr.Env = append(ctr.Env, "LARGE="+strings.Repeat("x", plugin.ShareBytes-proto.Size(pod)-proto.Size(ctr)-100))
+		pods, ctrs = append(pods, pod), append(ctrs, ctr)
+	}
+	gate, tries := startRuntimeAmong(t, pods, ctrs, nodegatePlugin)
+	now, most := gate.memory(t, "VmRSS:"), gate.memory(t, "VmHWM:")
+	t.Logf("%d pods, %d MiB: registered by tries of %v; the agent holds %d KiB, at most %d KiB", count,
+		proto.Size(&api.SynchronizeRequest{Pods: pods, Containers: ctrs})>>20, tries, now, most)
+	if len(tries) > 3 || most > 128<<10 {
+		t.Errorf("registered at try %d, with %d KiB", len(tries), most)
 	}
 }
 

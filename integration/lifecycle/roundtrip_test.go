@@ -220,14 +220,16 @@ func startSandbox(t testing.TB) int {
 	return cmd.Process.Pid
 }
 
-func (r *nriRuntime) rss(t testing.TB) int {
+func (r *nriRuntime) rss(t testing.TB) int { return r.memory(t, "VmRSS:") }
+
+func (r *nriRuntime) memory(t testing.TB, field string) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.plugin.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, field); ok {
 			kib, err := strconv.Atoi(strings.Fields(rest)[0])
 			if err != nil {
 				t.Fatal(err)
@@ -235,7 +237,7 @@ func (r *nriRuntime) rss(t testing.TB) int {
 			return kib
 		}
 	}
-	t.Fatal("no VmRSS")
+	t.Fatal("no " + field)
 	return 0
 }
 

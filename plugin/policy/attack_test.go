@@ -119,20 +119,22 @@ func TestAttackVolumeUnderADevice(t *testing.T) {
 	p := compile(t, Source{ShadowDir: "/dev/.udev/nodegate", Profiles: []Profile{withDevices("tun", DeviceRule{Path: "/dev/kvm", ContainerPath: "/dev/net/tun", Access: "rw"})},
 		Grants: []Grant{{Profiles: []string{"tun"}, Namespaces: []string{"*"}, Always: true}}})
 	for _, at := range []string{"/dev/net/tun", "/dev/net", "/dev", "/", "/dev/net/", "//dev//net", "/dev/./net", "/dev/x/../net", "/../dev/net", "dev/net", "./dev/net", "dev/net/tun", "../dev", ".", ""} {
-		for _, m := range []specs.Mount{
-			{Type: "bind"}, {Type: "", Options: []string{"rbind"}}, {Type: "none", Options: []string{"ro", "bind"}},
-		} {
-			for _, change := range []func(*Facts){func(*Facts) {}, inUserNamespace} {
-				m.Destination = at
-				f := facts()
-				usualNode(f)
-				change(f)
-				mounted(m)(f)
-				if d, refusal := decide(t, p, f); refusal == nil || refusal.Code != Occupied {
-					t.Errorf("a volume at %q: got %v, %s", at, refusal, dump(d.Adjustment))
+		t.Run(at, func(t *testing.T) {
+			for _, m := range []specs.Mount{
+				{Type: "bind"}, {Type: "", Options: []string{"rbind"}}, {Type: "none", Options: []string{"ro", "bind"}},
+			} {
+				for _, change := range []func(*Facts){func(*Facts) {}, inUserNamespace} {
+					m.Destination = at
+					f := facts()
+					usualNode(f)
+					change(f)
+					mounted(m)(f)
+					if d, refusal := decide(t, p, f); refusal == nil || refusal.Code != Occupied {
+						t.Errorf("a volume at %q: got %v, %s", at, refusal, dump(d.Adjustment))
+					}
 				}
 			}
-		}
+		})
 	}
 }
 
@@ -142,14 +144,16 @@ func TestAttackAnotherDeviceAtThePath(t *testing.T) {
 	p := compile(t, Source{ShadowDir: "/s", Profiles: []Profile{withDevices("kvm", DeviceRule{Path: "/dev/kvm", Access: "rw"})},
 		Grants: []Grant{{Profiles: []string{"kvm"}, Namespaces: []string{"*"}, Always: true}}})
 	for _, at := range []string{"/dev/kvm", "/dev//kvm", "/dev/x/../kvm/", "dev/kvm"} {
-		for _, change := range []func(*Facts){func(*Facts) {}, inUserNamespace} {
-			f := facts()
-			usualNode(f)
-			change(f)
-			podDevice(at, diskNode)(f)
-			_, refusal := decide(t, p, f)
-			checkRefusal(t, refusal, Occupied, `would get device "/dev/kvm" of profile "kvm", but has another device of its own at that path: give that another path`)
-		}
+		t.Run(at, func(t *testing.T) {
+			for _, change := range []func(*Facts){func(*Facts) {}, inUserNamespace} {
+				f := facts()
+				usualNode(f)
+				change(f)
+				podDevice(at, diskNode)(f)
+				_, refusal := decide(t, p, f)
+				checkRefusal(t, refusal, Occupied, `would get device "/dev/kvm" of profile "kvm", but has another device of its own at that path: give that another path`)
+			}
+		})
 	}
 }
 
@@ -190,18 +194,20 @@ func TestAttackUserOutsideTheMap(t *testing.T) {
 func TestAttackRefusalText(t *testing.T) {
 	p := denied(t)
 	for _, evil := range []string{"x\nnodegate: all is well", "x\r\x1b[2J", "x\x00y", "\u202ex", "\xff\xfe", strings.Repeat("\xff", 3000), strings.Repeat("\u202e", 1000), `" (granted there: kvm) "`} {
-		for _, key := range []string{AnnotationPod, AnnotationBare + "/" + evil} {
-			f := facts()
-			f.Request.Annotations = map[string]string{key: evil}
-			_, refusal := decide(t, p, f)
-			if refusal == nil {
-				t.Errorf("%q was taken", evil)
-				continue
+		t.Run(fmt.Sprintf("%.20q", evil), func(t *testing.T) {
+			for _, key := range []string{AnnotationPod, AnnotationBare + "/" + evil} {
+				f := facts()
+				f.Request.Annotations = map[string]string{key: evil}
+				_, refusal := decide(t, p, f)
+				if refusal == nil {
+					t.Errorf("%q was taken", evil)
+					continue
+				}
+				if strings.ContainsFunc(refusal.Text, func(r rune) bool { return r < ' ' || r == '\u202e' || r == '\uFFFD' }) || len(refusal.Text) > 1024 {
+					t.Errorf("%d bytes: %q", len(refusal.Text), refusal.Text)
+				}
 			}
-			if strings.ContainsFunc(refusal.Text, func(r rune) bool { return r < ' ' || r == '\u202e' || r == '\uFFFD' }) || len(refusal.Text) > 1024 {
-				t.Errorf("%d bytes: %q", len(refusal.Text), refusal.Text)
-			}
-		}
+		})
 	}
 }
 
