@@ -109,12 +109,12 @@ func refusesAny(pol *policy.Policy, r *runtimes.Runtime, node *Node, sel policy.
 	switch {
 	case err != nil:
 		return policy.Reasons(err)
-	case len(plan.Decision.Adjustment.ShadowNodes) > 0 && node.Shadows == nil:
+	case len(plan.Decision.Adjustment.ShadowNodes) > 0 && node.NoShadows != nil:
 		return fmt.Sprintf("its devices cannot be made: %s", node.NoShadows)
 	}
 	if userns {
-		if err := host.NoUserNamespaces(); err != nil {
-			return err.Error()
+		if makes, err := node.Host.UserNamespaces(); err == nil && !makes {
+			return "the kernel makes no user namespaces"
 		}
 	}
 	return ""

@@ -5,10 +5,8 @@ package host
 
 import (
 	"fmt"
-	"os"
 	"path"
 	"strconv"
-	"strings"
 
 	"github.com/nodegate/nodegate/plugin/policy"
 )
@@ -38,18 +36,4 @@ func (h *Host) NUMANode(d policy.HostDevice) (unknown policy.Known[int64]) {
 		}
 	}
 	return unknown
-}
-
-// NoUserNamespaces says why the kernel makes no user namespaces; nil if nothing speaks
-// against them.
-func NoUserNamespaces() error {
-	const file = "/proc/sys/user/max_user_namespaces"
-	text, err := os.ReadFile(file)
-	if err == nil && strings.TrimSpace(string(text)) == "0" {
-		return fmt.Errorf("%s is 0", file)
-	}
-	if _, err := os.Stat("/proc/self/ns/user"); err != nil {
-		return fmt.Errorf("this kernel has no user namespaces: %w", err)
-	}
-	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/resource"
 )
 
 const (
@@ -51,7 +52,8 @@ func healthy() *Facts {
 		Kernel: Kernel{
 			Release: "6.12.1", UserNamespaces: told(true),
 		},
-		Cgroup: Cgroup{Version: policy.Is(policy.CgroupV2), NSDelegate: told(true)},
+		Resources: told(Resources{Dir: "/var/lib/kubelet/device-plugins", Offers: []resource.Offer{{Profile: "kvm", Units: []resource.Unit{{ID: "slot-1"}}}}}),
+		Cgroup:    Cgroup{Version: policy.Is(policy.CgroupV2), NSDelegate: told(true)},
 		Policy: Policy{
 			Path: "/etc/nodegate/config.toml", Hash: "0123456789ab", Grants: 2, Handlers: []string{"nodegate"}, StateDir: "/run/nodegate",
 			Socket: "/run/nri/nri.sock", Kinds: []*change.Kind{change.KindSeccomp, change.KindSysctls, change.KindCgroup, change.KindCapabilities},
@@ -294,6 +296,15 @@ var cases = []struct {
 		"apparmor nested", Unknown, `whether this node has loaded "nodegate-mounts"`, ""},
 	{"AppArmor or not", func(f *Facts) { f.Policy.AppArmor[0].Node.OK = false },
 		"apparmor nested", Unknown, "whether this node has AppArmor", ""},
+	{"a resource that the node cannot give", func(f *Facts) { f.Resources.Value.Offers[0].Lacks = "no device /dev/kvm" },
+		"resource nodegate.dev/kvm", Problem, "not offered: no device /dev/kvm", "mend that"},
+	{"a resource without devices", func(f *Facts) { f.Resources.Value.Offers[0].Units = nil },
+		"resource nodegate.dev/kvm", Warning, "none of its devices", "plug one in"},
+	{"no kubelet", func(f *Facts) { f.Resources.Value.Absent = unix.ENOENT },
+		"resource nodegate.dev/kvm", Problem, "no kubelet listens in /var/lib/kubelet/device-plugins: no such file", "kubelet.plugin_dir"},
+	{"the kubelet is not to be told", func(f *Facts) { f.Resources.Value.Dir = "" },
+		"resource nodegate.dev/kvm", Problem, `kubelet.plugin_dir is ""`, "deviceResources.enabled"},
+	{"resources, not root", func(f *Facts) { f.Resources = unknown[Resources](needsRoot) }, "resource", Unknown, needsRoot, "as root"},
 	{"no agent", func(f *Facts) { f.Agent.Value.Err, f.Agent.Value.Ready = unix.ECONNREFUSED, false },
 		"agent", Problem, "connection refused: containers are created without", "systemctl start nodegate"},
 	{"an agent that is not ready", func(f *Facts) { f.Agent.Value = Agent{Says: "not registered"} }, "agent", Problem, "not registered", "journalctl"},
@@ -343,7 +354,8 @@ func TestChecks(t *testing.T) {
 func TestNothingKnown(t *testing.T) {
 	f := &Facts{
 		Runtime: unknown[Runtime](needsRoot), Containerd: unknown[Containerd](needsRoot), NRI: unknown[NRISocket](needsRoot),
-		Shadows: unknown[error](needsRoot), Confined: unknown[*host.ConfinedError](needsRoot), Agent: unknown[Agent](needsRoot),
+		Resources: unknown[Resources](needsRoot),
+		Shadows:   unknown[error](needsRoot), Confined: unknown[*host.ConfinedError](needsRoot), Agent: unknown[Agent](needsRoot),
 		OCIRuntime: unknown[OCIRuntime](needsRoot), Policy: Policy{Err: os.ErrPermission, Handlers: []string{"nodegate"}},
 		Kernel:  Kernel{UserNamespaces: unknown[bool](needsRoot)},
 		Cgroup:  Cgroup{NSDelegate: unknown[bool](needsRoot)},

@@ -11,6 +11,7 @@ import (
 	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
 // Told is a fact, or why it cannot be told.
@@ -44,6 +45,7 @@ type Facts struct {
 	Policy     Policy
 	Shadows    Told[error]               // what keeps shadow nodes from being made, or nil
 	Confined   Told[*host.ConfinedError] // what of the policy the node itself is denied, or nil
+	Resources  Told[Resources]
 	Agent      Told[Agent]
 	Wrapper    Wrapper
 	OCIRuntime Told[OCIRuntime] // the real one
@@ -58,6 +60,8 @@ type Runtime struct {
 	Known         bool   // what its releases do is known
 	DeliversAll   bool   // its NRI delivers all that any NRI does
 	cri.Status
+
+	does runtimes.Runtime // what its NRI does, as far as is known
 }
 
 // Handler is a runtime handler of containerd.

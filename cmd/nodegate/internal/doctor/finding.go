@@ -36,7 +36,7 @@ var checks = []func(*Facts) []Finding{
 	checkNRI, checkSocket, checkTimeouts, checkSizes, checkValidator, checkRequired,
 	checkHandlers, checkWrapper, checkWrapperConfig, checkOCIRuntime,
 	checkKernel, checkCgroup, checkUserNamespaces, checkMknod, checkConfined,
-	checkPolicy, checkDevices, checkAppArmor, checkAgent,
+	checkPolicy, checkDevices, checkAppArmor, checkResources, checkAgent,
 }
 
 // Examine checks the facts.

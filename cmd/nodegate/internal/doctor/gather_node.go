@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -29,13 +28,9 @@ func (g *gatherer) kernel() (k Kernel) {
 	if err := unix.Uname(&name); err == nil {
 		k.Release = unix.ByteSliceToString(name.Release[:])
 	}
-	most, err := g.node.ReadFile("/proc/sys/user/max_user_namespaces", 32)
-	switch {
-	case err == nil:
-		k.UserNamespaces = told(strings.TrimSpace(string(most)) != "0")
-	case errors.Is(err, fs.ErrNotExist):
-		k.UserNamespaces = told(false)
-	default:
+	makes, err := g.node.UserNamespaces()
+	k.UserNamespaces = told(makes)
+	if err != nil {
 		k.UserNamespaces = unknown[bool](why(err))
 	}
 	return k

@@ -64,12 +64,13 @@ func peer(ctx context.Context, socket string) (int, error) {
 }
 
 func ask(ctx context.Context, endpoint string, client *cri.Client) (r Runtime, err error) {
-	r.Endpoint = endpoint
+	r.Endpoint, r.does = endpoint, runtimes.Unknown()
 	if r.Name, r.Version, err = client.Version(ctx); err != nil {
 		return r, err
 	}
 	if known, err := runtimes.Parse(r.Name + "/" + r.Version); err == nil {
 		r.NRI, r.Known, r.DeliversAll = known.String(), runtimes.Rows(r.Name) != nil, known.Has(change.AllUses())
+		r.does = known
 	} else {
 		r.NRI = fmt.Sprintf("%s %s (NRI unknown)", r.Name, r.Version)
 	}

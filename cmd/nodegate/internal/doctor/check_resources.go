@@ -1,0 +1,69 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/plugin"
+	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/resource"
+)
+
+// Resources are the profiles that are resources, as the agent would offer them here.
+type Resources struct {
+	Dir    string // of the kubelet, as the agent sees it
+	Absent error  // no kubelet listens there, or nil
+	Offers []resource.Offer
+}
+
+// resources asks what the agent asks before it tells the kubelet.
+func (g *gatherer) resources(f *Facts) Told[Resources] {
+	r := Resources{Dir: g.config.Kubelet.PluginDir}
+	if len(g.config.Policy.Resources()) == 0 {
+		return told(r)
+	}
+	switch {
+	case !f.Runtime.OK():
+		return unknown[Resources](f.Runtime.Unknown)
+	case !f.Shadows.OK():
+		return unknown[Resources](f.Shadows.Unknown)
+	}
+	r.Offers = plugin.Offers(g.config.Policy, &f.Runtime.Value.does, &plugin.Node{Host: g.node, NoShadows: f.Shadows.Value}, "")
+	var st unix.Stat_t
+	if err := unix.Stat(filepath.Join(r.Dir, "kubelet.sock"), &st); err != nil {
+		r.Absent = err
+	}
+	return told(r)
+}
+
+func checkResources(f *Facts) (out []Finding) {
+	const check = "resource"
+	r := f.Resources.Value
+	if !f.Resources.OK() {
+		return cannotTell(check, f.Resources.Unknown)
+	}
+	for _, o := range r.Offers {
+		one := Finding{Check: check, Subject: policy.ResourceDomain + o.Profile, Status: OK, Found: fmt.Sprintf("units: %d", len(o.Units))}
+		switch {
+		case r.Dir == "":
+			one.Status, one.Found = Problem, `the kubelet is not told: kubelet.plugin_dir is ""`
+			one.Remedy = "write the kubelet's directory for device plugins, or take resource out of the profile; in the chart set deviceResources.enabled"
+		case r.Absent != nil:
+			one.Status, one.Found = Problem, fmt.Sprintf("no kubelet listens in %s: %s", r.Dir, r.Absent)
+			one.Remedy = "write in kubelet.plugin_dir where this node's kubelet has it, and start the kubelet"
+		case o.Lacks != "":
+			one.Status, one.Found = Problem, "not offered: "+o.Lacks
+			one.Remedy = "mend that, or take the profile from this node's policy; until then pods that ask for it go elsewhere"
+		case len(o.Units) == 0:
+			one.Status, one.Found = Warning, "none of its devices is on this node"
+			one.Remedy = "plug one in; until then pods that ask for it go elsewhere"
+		}
+		out = append(out, one)
+	}
+	return out
+}
