@@ -151,8 +151,10 @@ func (e *explainer) handlerOf(p *manifest.Pod, classes map[string]string) (handl
 // subjectOf describes a container of a manifest. given is what the containers
 // before it get for the whole pod.
 func (e *explainer) subjectOf(p *manifest.Pod, c *manifest.Container, handler string, given map[string]policy.GivenSysctl) *subject {
+	request := p.Request(c, e.options.namespace, handler)
+	e.allot(&request)
 	return &subject{
-		request: p.Request(c, e.options.namespace, handler),
+		request: request,
 		container: func(found *policy.Host) policy.Container {
 			out := p.Facts(c, e.runtime.Has(change.TellsUser))
 			out.PodSysctls = given
@@ -197,6 +199,9 @@ func (e *explainer) assume(r *podReport, p *manifest.Pod, c *manifest.Container,
 	}
 	for _, v := range c.Devices {
 		note("which disk block volume %q is, is not known yet: negative numbers stand for its own", v.Path)
+	}
+	for _, profile := range slices.Sorted(maps.Keys(c.Resources)) {
+		note("the kubelet allots container %q units of %s%s: %s", c.Name, policy.ResourceDomain, profile, e.units(profile))
 	}
 	if len(c.Extended) > 0 {
 		note("container %q has no devices of %s yet: a device plugin names them when the pod runs", c.Name, strings.Join(c.Extended, ", "))

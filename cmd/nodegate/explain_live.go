@@ -139,8 +139,13 @@ func (h *has) subject(e *explainer, c *cri.Container) *subject {
 		linux = &specs.Linux{}
 	}
 	userns := slices.ContainsFunc(linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.UserNamespace })
+	allotted := policy.Claims(h.parsed.Annotations)
+	for profile, units := range allotted {
+		units.OK = h.record != nil && slices.Equal(h.record.Units[profile], units.Value)
+		allotted[profile] = units
+	}
 	return &subject{
-		request: policy.Request{Namespace: c.Namespace, Pod: c.Pod, Labels: c.Labels, Annotations: c.Annotations,
+		request: policy.Request{Allotted: allotted, Namespace: c.Namespace, Pod: c.Pod, Labels: c.Labels, Annotations: c.Annotations,
 			Container: c.Name, Handler: c.Handler, UserNamespace: policy.Is(userns)},
 		container: func(*policy.Host) policy.Container { return h.container(e, c, linux) },
 		idMaps:    func() (uid, gid policy.Known[[]specs.LinuxIDMapping]) { return e.host.IDMaps(c.SandboxPID) },

@@ -5,6 +5,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/plugin"
@@ -20,4 +22,37 @@ func newResources(c *config.Config, node *plugin.Node) *resource.Server {
 		return s.Allotted(ctx, resource.Container{Namespace: r.Namespace, Pod: r.Pod, Name: r.Container}, profile, units)
 	}
 	return s
+}
+
+// allot stands for the kubelet: of a profile whose devices are its units, it has the
+// container get the first ones of this node.
+func (e *explainer) allot(r *policy.Request) {
+	if len(r.Allotted) == 0 {
+		return
+	}
+	for _, o := range e.offers() {
+		units := r.Allotted[o.Profile]
+		for i := range min(len(units.Value), len(o.Units)) {
+			units.Value[i] = o.Units[i].ID
+		}
+	}
+}
+
+func (e *explainer) offers() []resource.Offer {
+	return plugin.Offers(e.config.Policy, &e.runtime, &plugin.Node{Host: e.host}, "")
+}
+
+// units says how many units of a profile this node has.
+func (e *explainer) units(profile string) string {
+	offers := e.offers()
+	i := slices.IndexFunc(offers, func(o resource.Offer) bool { return o.Profile == profile })
+	switch {
+	case i < 0:
+		return "the policy has no such resource, so the pod stays pending"
+	case offers[i].Lacks != "":
+		return "this node has none, so the pod goes elsewhere"
+	case offers[i].Exclusive:
+		return fmt.Sprintf("which of this node's %d is its choice", len(offers[i].Units))
+	}
+	return fmt.Sprintf("this node has %d", len(offers[i].Units))
 }

@@ -4,6 +4,7 @@
 package manifest
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -36,7 +37,22 @@ func (p *Pod) Request(c *Container, namespace, handler string) policy.Request {
 		namespace = p.Namespace
 	}
 	return policy.Request{Namespace: namespace, Pod: p.Name, Labels: p.Labels, Annotations: p.Annotations,
-		Container: c.Name, Handler: handler, UserNamespace: policy.Is(p.UserNamespace)}
+		Container: c.Name, Handler: handler, Allotted: c.allotted(), UserNamespace: policy.Is(p.UserNamespace)}
+}
+
+// allotted stands for what the kubelet will allot; which units those are nobody knows yet.
+func (c *Container) allotted() (all policy.Allotted) {
+	for profile, n := range c.Resources {
+		var units []string
+		for i := range n {
+			units = append(units, fmt.Sprintf("unit-%d", i+1))
+		}
+		if all == nil {
+			all = policy.Allotted{}
+		}
+		all[profile] = policy.Is(units)
+	}
+	return all
 }
 
 // Facts is what the runtime would tell of the container. tells says whether it

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -55,7 +56,8 @@ type Container struct {
 	Env         []string
 	Mounts      []specs.Mount // its volumes
 	Devices     []BlockVolume
-	Extended    []string // resources that device plugins give
+	Extended    []string       // resources that other device plugins give
+	Resources   map[string]int // profiles that it asks for as resources, and how many units
 }
 
 // BlockVolume is a volume that comes as a device (volumeDevices).
@@ -269,13 +271,28 @@ func containerOf(kind string, c *container, pod *podSpec) Container {
 		}
 		out.Devices = append(out.Devices, block)
 	}
-	for name := range c.Resources.Limits {
-		if strings.Contains(string(name), "/") && !strings.Contains(string(name), "kubernetes.io/") {
+	for name, quantity := range c.Resources.Limits {
+		if profile, ok := strings.CutPrefix(string(name), policy.ResourceDomain); ok {
+			out.Resources = addUnits(out.Resources, profile, quantity)
+		} else if strings.Contains(string(name), "/") && !strings.Contains(string(name), "kubernetes.io/") {
 			out.Extended = append(out.Extended, string(name))
 		}
 	}
 	slices.Sort(out.Extended)
 	return out
+}
+
+// addUnits notes how many units a limit asks for. Kubernetes takes whole numbers.
+func addUnits(to map[string]int, profile string, quantity any) map[string]int {
+	n, err := strconv.Atoi(fmt.Sprint(quantity))
+	if err != nil || n < 1 || n > policy.MaxSlots {
+		return to
+	}
+	if to == nil {
+		to = map[string]int{}
+	}
+	to[profile] = n
+	return to
 }
 
 // isID reports whether Kubernetes would take the number for a uid or gid.
