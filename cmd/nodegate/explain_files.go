@@ -102,9 +102,7 @@ func (e *explainer) pod(p *manifest.Pod, classes map[string]string) (podReport, 
 	}
 	out.Handler, out.HandlerFrom = e.handlerOf(p, classes)
 	p.CgroupNamespace = e.cgroupV2()
-	if what, meant := (&policy.Request{Labels: p.Labels, Annotations: p.Annotations}).NearMiss(); what != "" {
-		out.Hints = append(slices.Clip(out.Hints), fmt.Sprintf("the %s asks for nothing: write %s", what, meant))
-	}
+	out.Hints = append(slices.Clip(out.Hints), misspelt(p.Labels, p.Annotations)...)
 	given := map[string]policy.GivenSysctl{}
 	for i := range p.Containers {
 		c := &p.Containers[i]
@@ -129,6 +127,15 @@ func (e *explainer) pod(p *manifest.Pod, classes map[string]string) (podReport, 
 		out.Containers = append(out.Containers, got.explained)
 	}
 	return out, nil
+}
+
+// misspelt says which request of a pod nobody reads.
+func misspelt(labels, annotations map[string]string) []string {
+	what, meant := (&policy.Request{Labels: labels, Annotations: annotations}).NearMiss()
+	if what == "" {
+		return nil
+	}
+	return []string{fmt.Sprintf("the %s asks for nothing: write %s", what, meant)}
 }
 
 // cgroupV2 reports whether the node has it: there the runtime gives each

@@ -44,7 +44,7 @@ func (e *explainer) live(ctx context.Context, report *explainReport) error {
 		return err
 	}
 	out := podReport{Kind: "Pod", Namespace: c.Namespace, Pod: c.Pod, Runtime: e.runtime.String(), RuntimeFrom: e.runtimeFrom,
-		Handler: c.Handler, HandlerFrom: "as the runtime says"}
+		Handler: c.Handler, HandlerFrom: "as the runtime says", Hints: misspelt(c.Labels, c.Annotations)}
 	got, err := e.decide(h.subject(e, c))
 	if err != nil {
 		return fmt.Errorf("container %s: %w", id, err)

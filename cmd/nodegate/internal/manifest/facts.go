@@ -102,5 +102,11 @@ func (p *Pod) mounts(c *Container) []specs.Mount {
 	for _, path := range []string{"/etc/hosts", "/dev/termination-log", "/etc/hostname", "/etc/resolv.conf", "/dev/shm"} {
 		mounts = append(mounts, specs.Mount{Destination: path, Type: "bind", Source: "kubelet", Options: []string{"rbind", "rprivate", "rw"}})
 	}
-	return append(mounts, c.Mounts...)
+	mounts = append(mounts, c.Mounts...)
+	for i := range mounts {
+		if m := &mounts[i]; m.Type == "bind" && p.UserNamespace {
+			m.UIDMappings, m.GIDMappings = IDMap(), IDMap() // by which the kubelet has root's files stay root's
+		}
+	}
+	return mounts
 }
