@@ -37,6 +37,7 @@ func (p *profile) devices() {
 		d.GID, d.GIDElse = t.id("gid")
 		d.Optional = t.boolean("optional")
 		t.deviceNumbers(&d)
+		t.live(&d, which)
 		t.finish()
 		if len(which) > 1 {
 			t.oneOf(&d)
@@ -79,6 +80,9 @@ func (p *profile) devicesTwice(places []string) {
 	seen := map[string]string{}
 	for i, d := range p.Devices {
 		target := cmp.Or(d.ContainerPath, d.Path, d.Selector().String())
+		if d.Live != "" {
+			target = d.Live + ": " + target
+		}
 		if first := seen[target]; first != "" && target != "" {
 			p.table.doc.bad(places[i], "is %q in the container, and so is %s on line %d: keep one, with the access of both, or give one another container_path",
 				target, first, p.table.doc.lines.line(first))

@@ -6,6 +6,7 @@ package plugin
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -41,6 +42,7 @@ type container struct {
 type given struct {
 	profiles, definitions []string
 	sysctls               map[string]string // they hold for all containers of the pod
+	devices               []policy.GivenDevice
 	// ended says that the container does not run. What it gave to its pod stays, and
 	// what it left on the node goes with the pod.
 	ended bool
@@ -51,7 +53,7 @@ func givenBy(r *record.Record) *given {
 	if len(r.Profiles) == 0 {
 		return nil
 	}
-	return &given{profiles: r.Profiles, definitions: r.Definitions, sysctls: r.Given.Sysctls}
+	return &given{profiles: r.Profiles, definitions: r.Definitions, sysctls: r.Given.Sysctls, devices: policy.GivenDevices(&r.Given)}
 }
 
 func (c *container) runs() bool { return c.given == nil || !c.given.ended }
@@ -147,15 +149,16 @@ func (t *containers) replace(all map[string]container) {
 
 // compare looks at every container with the policy's eyes and returns those
 // that were not known to lack something.
-func (t *containers) compare(current func() *policy.Policy) []*event.Event {
+func (t *containers) compare(current func() *policy.Policy, look func([]policy.DeviceSelector) map[policy.DeviceSelector]policy.DeviceLookup) []*event.Event {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	pol := current() // within the lock: the last one who looks sees the last policy
+	devices := look(t.selectors(pol))
 	var found []*event.Event
 	for id, c := range t.byID {
 		had := c.lacks
-		c.lacks = c.lacking(pol, id)
-		if c.lacks != nil && had != nil && slices.Equal(had.Profiles, c.lacks.Profiles) {
+		c.lacks = c.lacking(pol, id, devices)
+		if c.lacks != nil && had != nil && slices.Equal(had.Profiles, c.lacks.Profiles) && slices.Equal(had.Changes, c.lacks.Changes) {
 			c.lacks = had // has been said
 		} else if c.lacks != nil {
 			found = append(found, c.lacks)
@@ -170,7 +173,7 @@ func (t *containers) compare(current func() *policy.Policy) []*event.Event {
 
 // lacking says what the container would get and does not have, or that it would
 // be refused; nil for neither. In audit mode nothing is given, so none lacks it.
-func (c *container) lacking(pol *policy.Policy, id string) *event.Event {
+func (c *container) lacking(pol *policy.Policy, id string, devices map[policy.DeviceSelector]policy.DeviceLookup) *event.Event {
 	if pol.Audit() || !c.runs() {
 		return nil
 	}
@@ -186,7 +189,7 @@ func (c *container) lacking(pol *policy.Policy, id string) *event.Event {
 	case err != nil:
 		err = c.request.Refuse(policy.Unadjusted, "runs, and would be refused today: %s", policy.Reasons(err))
 	case len(missing) == 0:
-		return nil
+		return c.changed(pol, id, sel.ChangedDevices(has.devices, devices))
 	default:
 		err = c.request.Refuse(policy.Unadjusted, "runs without %s as today's policy would give it: delete the pod to have it recreated",
 			strings.Join(missing, ", "))
@@ -195,6 +198,35 @@ func (c *container) lacking(pol *policy.Policy, id string) *event.Event {
 	o.Fail(event.Outdated, err)
 	o.Profiles = missing
 	return o
+}
+
+// changed says that the container has devices which are others now; nil for none.
+func (c *container) changed(pol *policy.Policy, id string, devices []policy.ChangedDevice) *event.Event {
+	if len(devices) == 0 {
+		return nil
+	}
+	o := event.New(pol, &c.request, c.podID, id)
+	for _, d := range devices {
+		o.Changes = append(o.Changes, event.Shorten(d.String(), event.MaxName))
+	}
+	o.Fail(event.Outdated, c.request.Refuse(policy.DeviceChanged, "runs with what was plugged in when it was created: %s: delete the pod to have it recreated, or write live in the profile",
+		strings.Join(o.Changes, ", ")))
+	return o
+}
+
+// selectors are those of the devices that running containers were given.
+func (t *containers) selectors(pol *policy.Policy) []policy.DeviceSelector {
+	seen := map[policy.DeviceSelector]bool{}
+	for _, c := range t.byID {
+		if pol.Audit() || !c.runs() || c.given == nil || len(c.given.devices) == 0 {
+			continue
+		}
+		sel, _ := pol.Select(&c.request) // what is refused has nothing to compare
+		for _, s := range sel.DeviceSelectors() {
+			seen[s] = true
+		}
+	}
+	return slices.Collect(maps.Keys(seen))
 }
 
 // list returns how many containers run, how many of them were given
@@ -239,7 +271,7 @@ func (p *Plugin) compare(ctx context.Context) {
 			log.G(ctx).WithField("panic", r).Error("panic while comparing running containers with the policy")
 		}
 	}()
-	for _, o := range p.containers.compare(p.policy.Load) {
+	for _, o := range p.containers.compare(p.policy.Load, p.node.Host.LookupDevices) {
 		p.stats.Outdated.Add(1)
 		p.tell(ctx, o)
 	}

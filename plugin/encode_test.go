@@ -102,21 +102,22 @@ func TestDeviceAccessIsExact(t *testing.T) {
 func TestWhatAnOldRuntimeCannotCarryIsNamed(t *testing.T) {
 	mib := int64(188)
 	whole := policy.Adjustment{
-		Devices:      []policy.Device{device("c", "rw")},
-		DeviceRules:  []rspec.LinuxDeviceCgroup{{Allow: true, Type: "c", Major: &mib, Access: "rw"}},
-		CDIDevices:   []string{"vendor.com/modem=all"},
-		AdoptDevices: []string{"/dev/modem"},
-		Mounts:       []rspec.Mount{{Destination: "/run", Type: "tmpfs", Source: "tmpfs"}},
-		Capabilities: policy.Capabilities{Add: []string{"CAP_MKNOD"}, Drop: []string{"CAP_NET_RAW"}},
-		Seccomp:      []policy.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1, ErrnoName: "EPERM"}},
-		Sysctls:      map[string]string{"net.ipv4.ping_group_range": "0 65535"},
-		Env:          map[string]string{"container": "oci"},
-		Namespaces:   []rspec.LinuxNamespaceType{rspec.CgroupNamespace},
-		ProcUnmasked: true,
-		AppArmor:     "unconfined",
+		Devices:         []policy.Device{device("c", "rw")},
+		DeviceRules:     []rspec.LinuxDeviceCgroup{{Allow: true, Type: "c", Major: &mib, Access: "rw"}},
+		CDIDevices:      []string{"vendor.com/modem=all"},
+		AdoptDevices:    []string{"/dev/modem"},
+		Mounts:          []rspec.Mount{{Destination: "/run", Type: "tmpfs", Source: "tmpfs"}},
+		Capabilities:    policy.Capabilities{Add: []string{"CAP_MKNOD"}, Drop: []string{"CAP_NET_RAW"}},
+		Seccomp:         []policy.SeccompRule{{Syscalls: []string{"mknod"}, Errno: 1, ErrnoName: "EPERM"}},
+		Sysctls:         map[string]string{"net.ipv4.ping_group_range": "0 65535"},
+		Env:             map[string]string{"container": "oci"},
+		Namespaces:      []rspec.LinuxNamespaceType{rspec.CgroupNamespace},
+		ProcUnmasked:    true,
+		AppArmor:        "unconfined",
+		LiveDirectories: []policy.LiveDirectory{{Path: "/s/c1/live-0", ContainerPath: "/dev/serial/by-id"}},
 	}
 	always := []string{"the ownership of /dev/modem", "the capabilities CAP_MKNOD", "the drop of CAP_NET_RAW"}
-	last := []string{"an unmasked /proc", "the AppArmor profile unconfined"}
+	last := []string{"an unmasked /proc", "the AppArmor profile unconfined", "the live directory /dev/serial/by-id"}
 	namespace := []string{"a cgroup namespace of its own"}
 	sysctl := []string{"the sysctl net.ipv4.ping_group_range"}
 	for runtime, want := range map[string][][]string{

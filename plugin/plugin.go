@@ -60,6 +60,11 @@ type Plugin struct {
 
 	observers []event.Observer
 
+	live     *host.Live // nil without shadow nodes
+	watching sync.Mutex // guards what follows
+	watch    *host.Watch
+	liveSaid string // what was last wrong with live directories
+
 	again chan struct{} // asks for another registration
 
 	ready     chan struct{} // closed when first synchronized
@@ -74,6 +79,9 @@ type Plugin struct {
 func New(p *policy.Policy, node Node) *Plugin {
 	plugin := &Plugin{node: node, again: make(chan struct{}, 1), ready: make(chan struct{})}
 	plugin.policy.Store(p)
+	if node.Shadows != nil {
+		plugin.live = host.NewLive(node.Host, node.Shadows)
+	}
 	unknown := runtimes.Unknown()
 	plugin.runtime.Store(&unknown)
 	plugin.unregistered("it has not registered yet")
@@ -121,6 +129,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 	if ok && len(peer.Profiles) > 0 {
 		believe(&req, &peer)
 		p.containers.add(ctr.GetId(), container{request: pol.Compact(&req), podID: pod.GetId(), given: givenBy(&peer)})
+		p.keepPeers(ctx, &peer)
 		return nil, nil, nil
 	}
 	if what, meant := req.NearMiss(); what != "" {
@@ -211,6 +220,7 @@ func (p *Plugin) RemovePodSandbox(ctx context.Context, pod *api.PodSandbox) erro
 // cleanUp logs what cannot be removed; the next start sweeps it.
 func (p *Plugin) cleanUp(ctx context.Context, id string) {
 	if p.node.Shadows != nil {
+		p.live.Forget(id)
 		if err := p.node.Shadows.Remove(id); err != nil {
 			log.G(ctx).WithError(err).Warn("cannot remove a container's shadow nodes")
 		}

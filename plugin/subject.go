@@ -67,7 +67,7 @@ func decideSelected(pol *policy.Policy, r *runtimes.Runtime, h *host.Host, req *
 		wrong = policy.Together(wrong, err)
 	}
 	a := &plan.Decision.Adjustment
-	if len(a.ShadowNodes) > 0 && err == nil {
+	if len(a.ShadowNodes)+len(a.LiveDirectories) > 0 && err == nil {
 		if plan.shadowGroup, err = facts.RootGroup(); err != nil {
 			wrong = policy.Together(wrong, req.Refuse(policy.UnknownFact, "would get devices of its own, but %s", err))
 		}

@@ -46,6 +46,7 @@ func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox, ctrs [
 		log.G(ctx).WithError(err).Warn("cannot read records")
 	}
 	p.containers.replace(listed(p.policy.Load(), pods, ctrs, kept))
+	p.takeOver(ctx, kept)
 	p.registered()
 	p.stats.Synchronized.Add(1)
 	p.readyOnce.Do(func() { close(p.ready) })

@@ -65,7 +65,8 @@ func (p *Plugin) carryOut(ctx context.Context, pol *policy.Policy, w *work) (*ap
 	}
 	if w.plan.reply == nil {
 		w.plan.reply = &api.ContainerAdjustment{}
-	} else if err := p.createShadows(w); err != nil {
+	} else if err := p.createShadows(ctx, w); err != nil {
+		p.cleanUp(ctx, w.containerID)
 		return nil, w.request.Refuse(policy.Internal, "cannot be given its devices: %s", err)
 	}
 	if err := p.node.Records.Write(r); err != nil {
@@ -74,6 +75,7 @@ func (p *Plugin) carryOut(ctx context.Context, pol *policy.Policy, w *work) (*ap
 	}
 	known.given = givenBy(&r)
 	p.containers.add(w.containerID, known)
+	p.noticeDevices(ctx, known.given)
 	if err := ctx.Err(); err != nil { // a reply that is lost by now gave nothing
 		p.containers.end(w.containerID)
 		return nil, w.request.Refuse(policy.Internal, "was decided about too late: %s", err)
@@ -100,13 +102,16 @@ func (w *work) record() (record.Record, error) {
 	return r, err
 }
 
-func (p *Plugin) createShadows(w *work) error {
-	nodes := w.plan.Decision.Adjustment.ShadowNodes
+func (p *Plugin) createShadows(ctx context.Context, w *work) error {
+	a := &w.plan.Decision.Adjustment
 	switch {
-	case len(nodes) == 0:
+	case len(a.ShadowNodes)+len(a.LiveDirectories) == 0:
 		return nil
 	case p.node.Shadows == nil:
 		return p.node.NoShadows
 	}
-	return p.node.Shadows.Create(w.containerID, w.plan.shadowGroup, nodes)
+	if err := p.node.Shadows.Create(w.containerID, w.plan.shadowGroup, a.ShadowNodes, a.LiveDirectories...); err != nil {
+		return err
+	}
+	return p.keepLive(ctx, w.containerID, a.LiveDirectories)
 }

@@ -10,10 +10,11 @@ import "github.com/opencontainers/runtime-spec/specs-go"
 //
 // It is also the content of a decision record, hence the JSON names.
 type Adjustment struct {
-	Devices     []Device                  `json:"devices,omitempty"`
-	DeviceRules []specs.LinuxDeviceCgroup `json:"deviceRules,omitempty"`
-	ShadowNodes []ShadowNode              `json:"shadowNodes,omitempty"`
-	CDIDevices  []string                  `json:"cdiDevices,omitempty"`
+	Devices         []Device                  `json:"devices,omitempty"`
+	DeviceRules     []specs.LinuxDeviceCgroup `json:"deviceRules,omitempty"`
+	ShadowNodes     []ShadowNode              `json:"shadowNodes,omitempty"`
+	LiveDirectories []LiveDirectory           `json:"liveDirectories,omitempty"`
+	CDIDevices      []string                  `json:"cdiDevices,omitempty"`
 	// AdoptDevices are the container paths of devices which the pod has
 	// already, and which are to belong to the ids of its process. In a user
 	// namespace shadow nodes do that.

@@ -28,6 +28,7 @@ func everything() Adjustment {
 		AdoptDevices: []string{"/dev/ttyACM0"},
 		Mounts: []specs.Mount{
 			{Destination: "/dev/kvm", Type: "bind", Source: "/dev/.udev/nodegate/x/0", Options: []string{"bind"}},
+			{Destination: "/dev/serial/by-id", Type: "bind", Source: "/dev/.udev/nodegate/x/live-0", Options: []string{"bind", "ro"}},
 			{Destination: "/run", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev"}}},
 		Unmounts:     []string{"/dev/fuse"},
 		Capabilities: Capabilities{Add: []string{"CAP_NET_ADMIN"}, Drop: []string{"CAP_MKNOD"}},
@@ -40,6 +41,8 @@ func everything() Adjustment {
 		Cgroup:       &CgroupDelegation{Path: "/sys/fs/cgroup/k8s.io/x", UID: 65536, GID: 65536},
 		ProcUnmasked: true,
 		AppArmor:     "nodegate-mounts",
+		LiveDirectories: []LiveDirectory{{Path: "/dev/.udev/nodegate/x/live-0", ContainerPath: "/dev/serial/by-id", Devices: []LiveDevices{{
+			Select: DeviceSelector{USB: USB{Vendor: "10c4", Product: "ea60", Subsystem: "tty"}}, Majors: []int64{188}, UID: 65536, GID: 65536}}}},
 	}
 }
 
@@ -70,6 +73,9 @@ linux.namespaces + cgroup
 node = /sys/fs/cgroup/k8s.io/x owned by 65536:65536 before the start
 linux.maskedPaths - everything, linux.readonlyPaths too
 process.apparmorProfile = nodegate-mounts
+node + /dev/.udev/nodegate/x/live-0 live: usb 10c4:ea60 (tty)
+mounts + /dev/serial/by-id bound to /dev/.udev/nodegate/x/live-0, read-only
+root = no device opens on the root and the volumes, for /dev/serial/by-id
 `; got != want {
 		t.Errorf("got%swant%s", got, want)
 	}

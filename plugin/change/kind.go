@@ -49,6 +49,7 @@ const (
 var kinds = []*Kind{
 	KindDevices, KindShadowNodes, KindMounts, KindUnmounts, KindDeviceRules, KindCDIDevices, KindAdoptDevices,
 	KindCapabilities, KindSeccomp, KindSysctls, KindRlimits, KindEnv, KindNamespaces, KindCgroup, KindProc, KindAppArmor,
+	KindLive,
 }
 
 // Kinds returns all kinds of change.

@@ -40,9 +40,10 @@ var KindMounts = &Kind{
 	},
 }
 
-// otherMounts are those that bind no shadow node.
+// otherMounts are those that bind no shadow node and no live directory.
 func (a *Adjustment) otherMounts() []specs.Mount {
 	return slices.DeleteFunc(slices.Clone(a.Mounts), func(m specs.Mount) bool {
-		return slices.ContainsFunc(a.ShadowNodes, func(n ShadowNode) bool { return n.bound(m) })
+		return slices.ContainsFunc(a.ShadowNodes, func(n ShadowNode) bool { return n.bound(m) }) ||
+			slices.ContainsFunc(a.LiveDirectories, func(l LiveDirectory) bool { return l.bound(m) })
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -26,6 +27,9 @@ type Host struct {
 	shadowDir string // a path of the node
 
 	assumed []policy.HostDevice
+
+	watching sync.Mutex
+	watches  []*Watch // they end with the Host
 
 	uidMap, gidMap policy.Known[[]specs.LinuxIDMapping] // see NodeIDMaps
 }
@@ -56,6 +60,11 @@ func New(root, shadowDir string) (*Host, error) {
 
 // Close lets go of host_root. The Host is of no use afterwards.
 func (h *Host) Close() error {
+	h.watching.Lock()
+	defer h.watching.Unlock()
+	for _, w := range h.watches {
+		w.Close()
+	}
 	if h.sysRoot != h.root {
 		closeFD(h.sysRoot)
 	}

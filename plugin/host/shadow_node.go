@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -107,11 +108,15 @@ func removeTree(parent int, name string) error {
 	return errors.Join(removeEntries(fd), ignoreGone(unix.Unlinkat(parent, name, unix.AT_REMOVEDIR)))
 }
 
-// removeEntries empties an open directory of nodes.
+// removeEntries empties an open directory of nodes and live directories.
 func removeEntries(dir int) error {
 	names, err := namesIn(dir)
 	for _, name := range names {
-		if gone := ignoreGone(unix.Unlinkat(dir, name, 0)); gone != nil {
+		gone := ignoreGone(unix.Unlinkat(dir, name, 0))
+		if errors.Is(gone, unix.EISDIR) && strings.HasPrefix(name, livePrefix) {
+			gone = removeTree(dir, name)
+		}
+		if gone != nil {
 			err = errors.Join(err, fmt.Errorf("removing %q: %w", name, gone))
 		}
 	}

@@ -57,8 +57,9 @@ func NewShadows(root, dir string) (*Shadows, error) {
 // left from another attempt for the same container is replaced. group is the
 // host's gid of the container's root: nobody else passes to the nodes, whatever
 // their mode becomes in the container.
-func (s *Shadows) Create(containerID string, group uint32, nodes []policy.ShadowNode) error {
-	if len(nodes) == 0 {
+// live are its live directories, which are made empty.
+func (s *Shadows) Create(containerID string, group uint32, nodes []policy.ShadowNode, live ...policy.LiveDirectory) error {
+	if len(nodes)+len(live) == 0 {
 		return nil
 	}
 	if err := checkID(containerID); err != nil {
@@ -72,9 +73,14 @@ func (s *Shadows) Create(containerID string, group uint32, nodes []policy.Shadow
 			return fmt.Errorf("making shadow node %q: %w", nodes[i].Path, err)
 		}
 	}
+	for i := range live {
+		if name := path.Base(live[i].Path); live[i].Path != s.dir+"/"+containerID+"/"+name || checkID(name) != nil || !strings.HasPrefix(name, livePrefix) {
+			return fmt.Errorf("making live directory %q: it is not in %q", live[i].Path, s.dir+"/"+containerID)
+		}
+	}
 	var err error
 	for range maxTries {
-		if err = s.create(containerID, group, nodes); !raced(err) {
+		if err = s.create(containerID, group, nodes, live); !raced(err) {
 			break
 		}
 	}
@@ -91,7 +97,7 @@ func raced(err error) bool {
 	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENOTEMPTY)
 }
 
-func (s *Shadows) create(id string, group uint32, nodes []policy.ShadowNode) (err error) {
+func (s *Shadows) create(id string, group uint32, nodes []policy.ShadowNode, live []policy.LiveDirectory) (err error) {
 	parent, err := s.open(len(s.levels), true)
 	if err != nil {
 		return err
@@ -106,10 +112,14 @@ func (s *Shadows) create(id string, group uint32, nodes []policy.ShadowNode) (er
 	}
 	defer closeFD(dir)
 	for i := range nodes {
-		if err := makeNode(dir, &nodes[i], s.label); err != nil {
-			// By descriptor, so that only what was made here goes.
-			return errors.Join(err, removeEntries(dir), ignoreGone(unix.Unlinkat(parent, id, unix.AT_REMOVEDIR)))
-		}
+		err = errors.Join(err, makeNode(dir, &nodes[i], s.label))
+	}
+	for i := range live {
+		err = errors.Join(err, s.makeLive(dir, path.Base(live[i].Path)))
+	}
+	if err != nil {
+		// By descriptor, so that only what was made here goes.
+		return errors.Join(err, removeEntries(dir), ignoreGone(unix.Unlinkat(parent, id, unix.AT_REMOVEDIR)))
 	}
 	return nil
 }

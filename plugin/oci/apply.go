@@ -45,6 +45,7 @@ var appliers = map[*change.Kind]func(spec *node, a *change.Adjustment) error{
 	change.KindNamespaces:   applyNamespaces,
 	change.KindProc:         applyProc,
 	change.KindAppArmor:     applyAppArmor,
+	change.KindLive:         applyLive,
 }
 
 func apply(spec *node, a *change.Adjustment) error {

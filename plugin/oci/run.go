@@ -121,6 +121,9 @@ func create(config *Settings, configPath string, call Call) error {
 	if err := ownShadowNodes(b.spec, found.Adjustment.ShadowNodes); err != nil {
 		return fmt.Errorf("%s: %w", who, err)
 	}
+	if err := closeRoot(b, &found.Adjustment); err != nil {
+		return fmt.Errorf("%s: %w", who, err)
+	}
 	if err := b.save(call.ID, processChangeOf(&found.Adjustment)); err != nil {
 		return err
 	}

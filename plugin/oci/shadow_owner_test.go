@@ -22,13 +22,7 @@ const ownerSpec = `{"process":{"user":{"uid":1000,"gid":7}},"linux":{
 // The agent is not told a container's user before containerd 2.3; the wrapper
 // finds it in the spec and hands the shadow node over.
 func TestOwnShadowNodes(t *testing.T) {
-	switch {
-	case os.Geteuid() == 0:
-	case os.Getenv("CI") != "" || os.Getenv("NODEGATE_REQUIRE") != "":
-		t.Fatal("only root can make device nodes: run the tests as root")
-	default:
-		t.Skip("only root can make device nodes: run the tests as root")
-	}
+	needRoot(t)
 	dir := t.TempDir()
 	node := filepath.Join(dir, "0")
 	if err := unix.Mknod(node, unix.S_IFCHR|0o660, int(unix.Mkdev(1, 3))); err != nil {
@@ -70,5 +64,17 @@ func TestOwnShadowNodes(t *testing.T) {
 				t.Errorf("the node belongs to %s, want %s", owner, tc.owner)
 			}
 		})
+	}
+}
+
+// needRoot ends a test that makes device nodes or mounts where it may not.
+func needRoot(t *testing.T) {
+	t.Helper()
+	switch {
+	case os.Geteuid() == 0:
+	case os.Getenv("CI") != "" || os.Getenv("NODEGATE_REQUIRE") != "":
+		t.Fatal("only root can make device nodes and mounts: run the tests as root")
+	default:
+		t.Skip("only root can make device nodes and mounts: run the tests as root")
 	}
 }

@@ -18,6 +18,10 @@ type (
 	Process = change.Process
 	// ShadowNode is a node that the agent makes on the host.
 	ShadowNode = change.ShadowNode
+	// LiveDirectory is a directory that the agent keeps.
+	LiveDirectory = change.LiveDirectory
+	// LiveDevices are the devices of one selector in it.
+	LiveDevices = change.LiveDevices
 	// Capabilities are those that a container gets and loses.
 	Capabilities = change.Capabilities
 	// SeccompRule allows or denies system calls.

@@ -201,23 +201,31 @@ func (d *decider) place(n node) error {
 
 // placeShadow adds a shadow node, which must show the ids in s, and its mount.
 func (d *decider) placeShadow(profile string, s ShadowNode) error {
-	id := d.facts.Container.ID
-	if id == "" || id == "." || id == ".." || strings.Contains(id, "/") {
-		return d.refuse(Internal, "would get device %q of profile %q, but its id %q can name no directory of shadow nodes",
-			s.ContainerPath, profile, clip(id, maxName))
+	home, err := d.shadowHome(profile, s.ContainerPath)
+	if err != nil {
+		return err
 	}
-	var err error
 	if s.UID, err = d.hostID(d.facts.Host.UIDMap, s.UID); err != nil {
 		return d.refuse(idCode(err), "would get device %s of profile %q, but its uid %s", QuotePath(s.ContainerPath), profile, err)
 	}
 	if s.GID, err = d.hostID(d.facts.Host.GIDMap, s.GID); err != nil {
 		return d.refuse(idCode(err), "would get device %s of profile %q, but its gid %s", QuotePath(s.ContainerPath), profile, err)
 	}
-	s.Path = path.Join(d.policy.shadowDir, id, strconv.Itoa(len(d.out.ShadowNodes)))
+	s.Path = path.Join(home, strconv.Itoa(len(d.out.ShadowNodes)))
 	d.out.ShadowNodes = append(d.out.ShadowNodes, s)
 	d.out.Mounts = append(d.out.Mounts, specs.Mount{Destination: s.ContainerPath, Type: "bind", Source: s.Path,
 		Options: []string{"bind", "rw", "rprivate", "nosuid", "noexec"}})
 	return nil
+}
+
+// shadowHome is the container's directory of what the agent keeps for it on the node.
+func (d *decider) shadowHome(profile, at string) (string, error) {
+	id := d.facts.Container.ID
+	if id == "" || id == "." || id == ".." || strings.Contains(id, "/") {
+		return "", d.refuse(Internal, "would get device %q of profile %q, but its id %q can name no directory of shadow nodes",
+			at, profile, clip(id, maxName))
+	}
+	return path.Join(d.policy.shadowDir, id), nil
 }
 
 // deviceAt returns what the pod has as a device at the path, or nil.

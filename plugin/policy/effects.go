@@ -19,6 +19,7 @@ type effects struct {
 	requires         Requires
 	requiredBy       map[string]string // "user_namespace", "cgroup" → profile
 	devices          []sourcedDevice
+	live             []sourcedDevice
 	oneOf            []sourcedOneOf
 	deviceRules      []specs.LinuxDeviceCgroup
 	cdiDevices       []string

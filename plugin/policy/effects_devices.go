@@ -14,6 +14,9 @@ import (
 var devicesKind = kind{
 	own: func(e *effects, p *Profile) {
 		for _, d := range p.Devices {
+			if d.Live != "" {
+				continue
+			}
 			e.devices = append(e.devices, sourcedDevice{rule: d, profile: p.Name})
 		}
 		for _, list := range p.OneOf {
@@ -34,6 +37,9 @@ var devicesKind = kind{
 	decide: (*decider).devices,
 	outline: func(a *Adjustment, p *Profile) {
 		for i := range p.Devices {
+			if p.Devices[i].Live != "" {
+				continue
+			}
 			d := Device{Access: p.Devices[i].Access}
 			d.Path = p.Devices[i].target()
 			a.Devices = append(a.Devices, d)

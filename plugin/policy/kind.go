@@ -28,7 +28,7 @@ type kind struct {
 // they are decided about.
 var kinds = []kind{
 	capabilitiesKind, procKind, envKind, devicesKind, deviceRulesKind, adoptKind, cdiKind,
-	sysctlsKind, rlimitsKind, tmpfsKind, cgroupKind, seccompKind, appArmorKind,
+	sysctlsKind, rlimitsKind, liveKind, tmpfsKind, cgroupKind, seccompKind, appArmorKind,
 }
 
 // Outline is what a profile changes by itself, without its includes, as far as

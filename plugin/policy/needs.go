@@ -19,7 +19,7 @@ func (p *Policy) Needs() Needs {
 	for _, g := range p.grants {
 		for _, name := range g.Profiles {
 			e := &p.profiles[name].effects
-			for _, d := range e.devices {
+			for _, d := range e.allDevices() {
 				sum.addDevice(d.rule)
 			}
 			sum.DeviceRules = union(sum.DeviceRules, e.deviceRules, sameRule)

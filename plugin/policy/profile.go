@@ -57,6 +57,7 @@ type DeviceRule struct {
 	Path          string // absolute path or glob on the host, under /dev; "" for USB
 	USB           USB    `json:",omitzero"`
 	ContainerPath string // "" for the host's own path
+	Live          string `json:",omitempty"` // the container's directory, for devices that come and go
 	Access        string // of "rwm", in that order, not empty
 	Mode          Known[fs.FileMode]
 	UID, GID      ID

@@ -31,6 +31,7 @@ const (
 	TooLarge       Code = "too_large"       // its description is more than a plugin can be told
 	NotAllotted    Code = "not_allotted"    // a resource is claimed that the kubelet did not allot
 	Internal       Code = "internal"        // the node failed at its part
+	DeviceChanged  Code = "device_changed"  // it runs, with a device that has another number now
 	Unadjusted     Code = "unadjusted"      // no agent's answer reached the container when it was created
 
 	// In a decision's trail.

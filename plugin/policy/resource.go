@@ -178,6 +178,9 @@ func (c *compiler) checkResource(p *profile) {
 	if len(p.effects.deviceRules) > 0 {
 		c.bad(p.Name, "resource.exclusive", "gives each device to one container, and device_cgroup_rules reach others: leave them out, or write slots = 110 instead")
 	}
+	if len(p.effects.live) > 0 {
+		c.bad(p.Name, "resource.exclusive", "gives each device to one container, and a live directory has all that match: leave live out, or write slots = 110 instead")
+	}
 	for i := range p.effects.devices {
 		p.effects.devices[i].exclusive, p.effects.devices[i].profile = true, p.Name
 	}

@@ -74,7 +74,7 @@ func (s Selection) Missing(profiles, definitions []string) []string {
 func (s Selection) DeviceSelectors() []DeviceSelector {
 	var out []DeviceSelector
 	for _, k := range s.picks {
-		for _, d := range k.profile.effects.devices {
+		for _, d := range k.profile.effects.allDevices() {
 			if sel := d.rule.Selector(); !slices.Contains(out, sel) {
 				out = append(out, sel)
 			}

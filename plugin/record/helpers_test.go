@@ -64,7 +64,11 @@ func full(t testing.TB, id string) Record {
 		Namespaces:   []specs.LinuxNamespaceType{specs.CgroupNamespace},
 		ProcUnmasked: true,
 		AppArmor:     "nodegate-mounts",
-		Cgroup:       &change.CgroupDelegation{Path: "/sys/fs/cgroup/x", UID: 100000},
+		LiveDirectories: []change.LiveDirectory{{Path: "/dev/.udev/nodegate/x/live-0", ContainerPath: "/dev/serial/by-id", Devices: []change.LiveDevices{
+			{Select: change.DeviceSelector{Path: "/dev/ttyUSB*"}, Majors: []int64{188}, Mode: &mode, UID: 100000, GID: 100000},
+			{Select: change.DeviceSelector{USB: change.USB{Vendor: "10c4", Product: "ea60", Serial: "1", Subsystem: "tty"}}, Majors: []int64{188}, Mode: &mode, UID: 100000, GID: 100000},
+		}}},
+		Cgroup: &change.CgroupDelegation{Path: "/sys/fs/cgroup/x", UID: 100000},
 	}
 	return r
 }
