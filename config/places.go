@@ -5,7 +5,6 @@ package config
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -17,8 +16,6 @@ type Place struct {
 	File string
 	Line int // from 1
 }
-
-func (p Place) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
 
 // places remembers where the parts of a policy are written.
 type places struct {

@@ -42,7 +42,7 @@ namespaces = ["x"]
 		{c.SettingPlace("mode"), 2},
 	} {
 		if at.got.Line != at.want {
-			t.Errorf("%s, want line %d", at.got, at.want)
+			t.Errorf("%v, want line %d", at.got, at.want)
 		}
 	}
 	var got []string

@@ -67,11 +67,7 @@ func (e *encoder) encode(a *change.Adjustment) error {
 	return nil
 }
 
-// names says for a refusal what the remainder is.
-func (e *encoder) names() []string {
-	return e.namesIf(func(*change.Kind) bool { return true })
-}
-
+// namesIf says for a refusal what the remainder is, of the kinds that count.
 func (e *encoder) namesIf(counts func(*change.Kind) bool) []string {
 	var out []string
 	for _, k := range change.Kinds() {

@@ -183,3 +183,8 @@ func TestDefaultErrnoIsNotLost(t *testing.T) {
 		t.Errorf("seccomp %+v", got)
 	}
 }
+
+// names is the whole of the remainder.
+func (e *encoder) names() []string {
+	return e.namesIf(func(*change.Kind) bool { return true })
+}

@@ -72,21 +72,13 @@ var (
 	typeOf = regexp.MustCompile("^cannot unmarshal !!(\\w+)(?: `(.*)`)? into (.*)$")
 )
 
-// unreadable reports why a document cannot be read, in the words of who wrote
-// it: templates and tabs are the usual reasons.
+// unreadable reports why a document cannot be read, in the words of who wrote it: a
+// template is the usual reason.
 func (d *document) unreadable(err error) {
 	if at := bytes.Index(d.text, []byte("{{")); at >= 0 {
 		d.bad(d.line(1+bytes.Count(d.text[:at], []byte("\n"))),
 			"{{ … }} is a template: render it first, as helm template does, and explain what comes out")
 		return
-	}
-	n := 0
-	for line := range bytes.Lines(d.text) {
-		n++
-		if indent := line[:len(line)-len(bytes.TrimLeft(line, " \t"))]; bytes.ContainsRune(indent, '\t') && len(bytes.TrimSpace(line)) > 0 {
-			d.bad(d.line(n), "is indented by a tab: YAML takes spaces")
-			return
-		}
 	}
 	messages := []string{err.Error()}
 	var mistyped *yaml.TypeError

@@ -6,6 +6,7 @@ package manifest
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -148,30 +149,14 @@ func (d *document) holder(n *yaml.Node, kind string) {
 
 // other leaves an object alone that holds no pod.
 func (d *document) other(kind string) {
-	near := nearKind(kind)
-	switch {
-	case d.inner: // a part of something else, such as a claim
-	case near != "":
-		d.bad(0, "there is no kind %s: write %s", kind, near)
-	default:
+	if !d.inner { // else it is a part of something else, such as a claim
 		d.out.Notes = append(d.out.Notes, d.problem(0, "kind %s holds no pod: explain takes a Pod, or a %s that holds one", kind, workloads))
 	}
 }
 
 var kinds = []string{"Pod", "Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "ReplicationController", "Job", "CronJob", "PodTemplate"}
 
-func holdsPods(kind string) bool { return nearKind(kind) == kind && kind != "" }
-
-// nearKind returns the kind that was meant: Kubernetes' are in CamelCase and
-// in the singular.
-func nearKind(kind string) string {
-	for _, k := range kinds {
-		if strings.EqualFold(k, kind) || strings.EqualFold(k+"s", kind) {
-			return k
-		}
-	}
-	return ""
-}
+func holdsPods(kind string) bool { return slices.Contains(kinds, kind) }
 
 func templatePath(kind string) string {
 	if kind == "CronJob" {

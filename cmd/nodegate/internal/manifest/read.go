@@ -65,10 +65,6 @@ func Read(name string, from io.Reader) File {
 		return out
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
-		bad(0, "is UTF-16: save it as UTF-8")
-		return out
-	}
 	for at, doc := range split(data) {
 		left := maxAliased
 		d := document{place: Place{File: name, Document: at + 1, Line: doc.line}, first: doc.line, text: doc.text, left: &left, out: &out}
