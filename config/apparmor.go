@@ -27,7 +27,7 @@ func (p *profile) apparmor() {
 	case strings.EqualFold(name, change.Unconfined) && name != change.Unconfined:
 		p.table.bad("apparmor", "is %q: write %q", name, change.Unconfined)
 	case !appArmorName.MatchString(name) || strings.Contains(name, "//"):
-		p.table.bad("apparmor", `is %q, which is no name of a profile: write "unconfined" or a name that aa-status lists, in letters, digits and . _ - @ + /`, name)
+		p.table.bad("apparmor", `is %q, which is not the name of a profile: write "unconfined" or a name that aa-status lists, in letters, digits and . _ - @ + /`, name)
 	}
 	p.AppArmor = name
 }

@@ -56,7 +56,7 @@ func (g *grant) accept() {
 		if !slices.Contains(known, it.value) {
 			// The form for one container or for the pod is the pod's to choose.
 			name, _, _ := strings.Cut(it.value, "/")
-			g.table.doc.bad(it.path, "is %q, which is no annotation that nodegate reads: %s", it.value, suggest(name, known))
+			g.table.doc.bad(it.path, "is %q, which is not an annotation that nodegate reads: %s", it.value, suggest(name, known))
 			continue
 		}
 		g.Accept = append(g.Accept, policy.Family(it.value))
@@ -72,7 +72,7 @@ func (g *grant) pods() {
 	}
 	s, err := parseSelector(text)
 	if err != nil {
-		g.table.bad("pods", `is %q, which is no label selector (%s): write it as kubectl's -l takes it, as in "app in (gw, edge), tier != test"`, text, selectorWords(err))
+		g.table.bad("pods", `is %q, which is not a label selector (%s): write it as kubectl's -l takes it, as in "app in (gw, edge), tier != test"`, text, selectorWords(err))
 	} else if s != nil {
 		g.Pods = s
 	}

@@ -35,9 +35,9 @@ func (p *profile) rlimits() {
 			remedy := err.Error()
 			short := strings.TrimPrefix(strings.ToLower(name), "rlimit_")
 			if near := policy.Nearest(short, change.RlimitNames()); slices.Contains(change.RlimitNames(), short) {
-				remedy = fmt.Sprintf("is no limit's name: write %s", short)
+				remedy = fmt.Sprintf("is not the name of a limit: write %s", short)
 			} else if near != "" && near != name {
-				remedy = fmt.Sprintf("is no limit of Linux: did you mean %q?", near)
+				remedy = fmt.Sprintf("is not a limit of Linux: did you mean %q?", near)
 			}
 			if slices.Contains(change.RlimitNames(), name) {
 				remedy = err.Error()

@@ -31,7 +31,7 @@ func (b *builder) readProfiles(top *table) {
 		b.addProfile(p)
 		before := len(t.doc.errors)
 		if !profileName.MatchString(name) {
-			t.doc.bad(t.path, "is no name for a profile: write up to 63 lower-case letters, digits, - . and _, with a letter or digit at both ends")
+			t.doc.bad(t.path, "is not a name for a profile: write up to 63 lower-case letters, digits, - . and _, with a letter or digit at both ends")
 		}
 		p.read()
 		p.broken = len(t.doc.errors) > before

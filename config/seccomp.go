@@ -57,7 +57,7 @@ func (t *table) action(r *policy.SeccompRule) {
 		return
 	}
 	if r.Errno = errnoNumber(name); r.Errno == 0 {
-		t.bad("errno", "is %q, which is no error of Linux: write a name from errno(3), such as \"EPERM\"", name)
+		t.bad("errno", "is %q, which is not an error of Linux: write a name from errno(3), such as \"EPERM\"", name)
 	}
 	r.ErrnoName = name
 }
@@ -96,7 +96,7 @@ func (t *table) conditions() []specs.LinuxSeccompArg {
 		masked := c.Op == specs.OpMaskedEqual
 		switch {
 		case masked && !two:
-			a.missing("value_two", "N, what the argument is to be under the mask in value")
+			a.missing("value_two", "N, what the argument has to be under the mask in value")
 		case masked && c.ValueTwo&^c.Value != 0:
 			a.bad("value_two", "is %#o, which has bits that the mask in value (%#o) takes away, so nothing would match: write a mask that covers it", c.ValueTwo, c.Value)
 		case two && !masked && c.Op != "":

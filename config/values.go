@@ -64,7 +64,7 @@ func (t *table) capabilities(key string) []string {
 			if near := policy.Nearest(name, known); near != "" {
 				remedy = fmt.Sprintf("did you mean %q?", strings.TrimPrefix(near, "CAP_"))
 			}
-			t.doc.bad(it.path, "is %q, which is no capability: %s", it.value, remedy)
+			t.doc.bad(it.path, "is %q, which is not a capability: %s", it.value, remedy)
 		case slices.Contains(out, name):
 			t.doc.bad(it.path, "is %q, which is listed already: list it once", it.value)
 		default:
@@ -85,7 +85,7 @@ func (p *profile) env() {
 		switch {
 		case !ok:
 		case !envName.MatchString(name):
-			t.bad(name, "is no name for an environment variable: write letters, digits, _ - and . with no digit or - first")
+			t.bad(name, "is not a name for an environment variable: write letters, digits, _ - and . with no digit or - first")
 		case strings.ContainsRune(v, 0):
 			t.bad(name, "holds a NUL, at which it would end: leave it out")
 		}
@@ -139,7 +139,7 @@ func sysctl(name, value string) string {
 	case strings.Contains(name, "/"):
 		return fmt.Sprintf("has slashes: write it with dots, %q", strings.ReplaceAll(name, "/", "."))
 	case !sysctlName.MatchString(name):
-		return `is no name of a sysctl: write it as sysctl(8) does, as in "net.ipv4.ip_forward"`
+		return `is not the name of a sysctl: write it as sysctl(8) does, as in "net.ipv4.ip_forward"`
 	case !namespaced:
 		return "belongs to the whole node, so no container may set it: set it on the node, or write one of net.*, fs.mqueue.*, kernel.shm*, kernel.msg*, kernel.sem, kernel.domainname"
 	case strings.TrimSpace(value) == "":

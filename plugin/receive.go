@@ -183,7 +183,7 @@ func only(raw []byte, wanted func(protowire.Number) bool) ([]byte, error) {
 }
 
 // eachField calls do with each field of a message: its number, all of it, and what
-// it holds, nil if that is no string, bytes or message.
+// it holds, nil if that is not a string, bytes or message.
 func eachField(raw []byte, do func(num protowire.Number, field, value []byte) error) error {
 	for len(raw) > 0 {
 		num, typ, n := protowire.ConsumeField(raw)

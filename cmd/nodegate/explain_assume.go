@@ -67,7 +67,7 @@ func parseAssumed(text string, before int) (assumption, error) {
 	at, rest, given := strings.Cut(text, "=")
 	a := usually(at, before)
 	if !strings.HasPrefix(at, "/dev/") || path.Clean(at) != at {
-		return a, fmt.Errorf("%q is no path of a device: write it as in /dev/kvm", at)
+		return a, fmt.Errorf("%q is not the path of a device: write it as in /dev/kvm", at)
 	}
 	if !given {
 		return a, nil
@@ -85,7 +85,7 @@ func parseAssumed(text string, before int) (assumption, error) {
 	uid, wrong4 := number(4, 10, 32)
 	gid, wrong5 := number(5, 10, 32)
 	if !slices.Contains([]int{3, 4, 6}, len(fields)) || fields[0] != "c" && fields[0] != "b" || errors.Join(wrong1, wrong2, wrong3, wrong4, wrong5) != nil {
-		return a, fmt.Errorf("%q is no device: write %s, as in /dev/ttyUSB0=c:188:0:0660:0:20", text, assumedForm)
+		return a, fmt.Errorf("%q is not a device: write %s, as in /dev/ttyUSB0=c:188:0:0660:0:20", text, assumedForm)
 	}
 	a.from = ""
 	a.device.Type, a.device.Major, a.device.Minor = fields[0], int64(major), int64(minor)

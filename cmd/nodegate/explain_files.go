@@ -202,7 +202,7 @@ func (e *explainer) assume(r *podReport, p *manifest.Pod, c *manifest.Container,
 		note("the runtime's seccomp profile lets run what is denied here")
 	}
 	if c.Unnamed() {
-		note("whoever makes the pod names its containers that have no name: grants and annotations for containers by name may fit them then")
+		note("containers without a name get one from the controller that creates the pod: grants and annotations by container name may match them then")
 	}
 	for _, v := range c.Devices {
 		note("which disk block volume %q is, is not known yet: negative numbers stand for its own", v.Path)

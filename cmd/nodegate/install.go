@@ -181,7 +181,7 @@ func startAgent(ctx context.Context, s *systemd, plan *install.Plan, o install.O
 		fmt.Fprintf(s.w, "Then start the agent: systemctl restart nodegate. One that runs refuses every pod until %s is restarted.\n", plan.Runtime())
 	case o.Unit:
 		s.start(ctx, "nodegate")
-		fmt.Fprintln(s.w, "An agent that ran before goes on as it is until: systemctl restart nodegate")
+		fmt.Fprintln(s.w, "An agent that ran before is still the old one until: systemctl restart nodegate")
 	}
 }
 

@@ -112,7 +112,7 @@ func (o *statusOptions) where() (string, error) {
 	if len(all) > 0 {
 		return all[0], nil // which says why it is of no use
 	}
-	return "", errors.New("the policy's server.listen is empty, so nobody can ask the agent: write server.listen = \"unix:///run/nodegate/nodegate.sock\"")
+	return "", errors.New("the policy's server.listen is empty, so the agent cannot be asked: write server.listen = \"unix:///run/nodegate/nodegate.sock\"")
 }
 
 // ready is for a probe, whose words end up in the events of the agent's pod. That a

@@ -26,7 +26,7 @@ func (l *linter) accept() {
 		what := fmt.Sprintf("the comment accepts %q", code)
 		switch {
 		case !known:
-			l.add("bad_accept", c.Place, what+", which is no code", "write a code as nodegate check shows it, and a reason")
+			l.add("bad_accept", c.Place, what+", which is not a code", "write a code as nodegate check shows it, and a reason")
 			continue
 		case strings.TrimSpace(reason) == "":
 			l.add("bad_accept", c.Place, what+" without a reason", fmt.Sprintf("write # %s %s and why that is well", acceptance, code))

@@ -51,7 +51,7 @@ func isVolume(p string) bool {
 }
 
 // isOne reports whether a path is one of a family, a directory that such are in, or a
-// glob that may match one. The control node of the device mapper is no disk.
+// glob that may match one. The control node of the device mapper is not a disk.
 func isOne(pattern string, family, names []string) bool {
 	like := func(name string) bool {
 		return slices.ContainsFunc(family, func(f string) bool {
@@ -89,7 +89,7 @@ func (l *linter) devices(p *config.Profile, at at) {
 		}
 		switch {
 		case isOne(d.Path, disks, diskNames), isVolume(d.Path) && !isOne(d.Path, memory, memoryNames):
-			l.add("disk", at(key("path")), what+", with access "+d.Access, "give a volume, or name a device that is no disk")
+			l.add("disk", at(key("path")), what+", with access "+d.Access, "give a volume, or name a device that is not a disk")
 		case isOne(d.Path, memory, memoryNames):
 			l.add("kernel_memory", at(key("path")), what, "name the device that the software is after")
 		case isOne(d.Path, consoles, consoleName):

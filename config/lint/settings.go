@@ -21,7 +21,7 @@ func (l *linter) settings() {
 		address, _ := strings.CutPrefix(listen, "tcp://")
 		host, _, _ := net.SplitHostPort(address) // the loader knows it to parse
 		if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
-			l.add("open_server", l.config.SettingPlace("server.listen"), fmt.Sprintf("server.listen is %q", listen), "write the address at which it is to be reached")
+			l.add("open_server", l.config.SettingPlace("server.listen"), fmt.Sprintf("server.listen is %q", listen), "write the address to listen at")
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/nodegate/nodegate/integration/node"
 )
 
-// What the administrator's path or glob catches and is no device of /dev's own is
+// What the administrator's path or glob catches and is not a device of /dev's own is
 // refused with the reason, wherever a link leads. A pod can write to /dev/shm when it
 // shares the node's, so that what is there is nobody's choice.
 func TestHostLinks(t *testing.T) {

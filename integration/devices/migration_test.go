@@ -75,7 +75,7 @@ func TestMigratedRefusals(t *testing.T) {
 			{"devices.gke.io/container.main", "- path: /dev/mem", `asks by its annotation "devices.gke.io/container.main" for device "/dev/mem", which no profile offers that is granted in namespace "moved" to such annotations (offered there: /dev/fuse, /dev/kvm)`},
 			{"devices.nri.io", "- path: /dev/../dev/fuse", `asks by its annotation "devices.nri.io" for device "/dev/../dev/fuse": write its path from the root and in its shortest form, as in "/dev/fuse"`},
 			{"devices.noderesource.dev/pod", "- {path: /dev/fuse, type: c, major: 1, minor: 1}", `asks by its annotation "devices.noderesource.dev/pod" for device "/dev/fuse" as c 1:1, which is c 10:229 on this node: correct its type, major and minor, or leave them out`},
-			{"devices.nri.io", "/dev/fuse", `has an annotation "devices.nri.io" that is no list of devices: write a YAML list as in "- path: /dev/fuse"`},
+			{"devices.nri.io", "/dev/fuse", `has an annotation "devices.nri.io" that is not a list of devices: write a YAML list as in "- path: /dev/fuse"`},
 			{"devices.nri.io/main", "[]", `has the annotation "devices.nri.io/main", which means nothing: write "devices.nri.io/pod", or "devices.nri.io/container." and the container's name`},
 			{"writable-cgroups.noderesource.dev", "yes", `has "yes" in its annotation "writable-cgroups.noderesource.dev": write "true" or "false"`},
 		} {

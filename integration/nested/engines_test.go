@@ -29,7 +29,7 @@ func (engine) settings(v2 bool) string {
 }
 
 // What an inner container answers: the directory that the build made, the one file of
-// /nodes that is no device node, and what its root is.
+// /nodes that is not a device node, and what its root is.
 const inner = `/probe each "stat /built" "ls /nodes" "cat /proc/self/mounts"`
 
 const (

@@ -60,7 +60,7 @@ func RlimitNames() []string {
 // a value. Bytes, seconds and numbers are as getrlimit(2) counts them.
 func ParseRlimit(name, text string) (specs.POSIXRlimit, error) {
 	if !slices.Contains(RlimitNames(), name) {
-		return specs.POSIXRlimit{}, fmt.Errorf("is no limit of Linux: write one of %s", strings.Join(RlimitNames(), ", "))
+		return specs.POSIXRlimit{}, fmt.Errorf("is not a limit of Linux: write one of %s", strings.Join(RlimitNames(), ", "))
 	}
 	soft, hard, both := strings.Cut(text, ":")
 	if !both {

@@ -128,7 +128,7 @@ func set(device *policy.AskedDevice, key string, value *yaml.Node) (err error) {
 	switch key {
 	case "path", "type":
 		if value.Kind != yaml.ScalarNode || value.ShortTag() != "!!str" {
-			return fmt.Errorf("%s is no text: write it as in %s", key, map[string]string{"path": "path: /dev/fuse", "type": "type: c"}[key])
+			return fmt.Errorf("%s is not text: write it as in %s", key, map[string]string{"path": "path: /dev/fuse", "type": "type: c"}[key])
 		}
 		if key == "path" {
 			device.Path = value.Value
@@ -154,7 +154,7 @@ func set(device *policy.AskedDevice, key string, value *yaml.Node) (err error) {
 		n, err = number(key, value, math.MaxUint32-1)
 		device.GID = policy.Is(uint32(n))
 	default:
-		return fmt.Errorf("%q is no key of a device: write path, type, major, minor, file_mode, uid, gid", shown(key, maxShown))
+		return fmt.Errorf("%q is not a key of a device: write path, type, major, minor, file_mode, uid, gid", shown(key, maxShown))
 	}
 	return err
 }

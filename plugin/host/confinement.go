@@ -157,6 +157,6 @@ func ends(rule specs.LinuxDeviceCgroup) []uint64 {
 		}
 		return unix.Mkdev(wildMajor, wildMinor)
 	}
-	// 0:0 is no device: the kernel asks no cgroup about it.
+	// 0:0 is not a device: the kernel asks no cgroup about it.
 	return slices.Compact([]uint64{number(1, 0), number(1<<12-1, 1<<20-1)})
 }

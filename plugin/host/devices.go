@@ -133,7 +133,7 @@ func (h *Host) device(dev uint64, name string) (node policy.HostDevice, ok bool,
 	}, true, nil
 }
 
-// noDeviceError says that a file is there and is no device.
+// noDeviceError says that a file is there and is not a device.
 type noDeviceError struct {
 	name, resolved string
 	mode           uint32

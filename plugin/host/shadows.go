@@ -66,7 +66,7 @@ func (s *Shadows) Create(containerID string, group uint32, nodes []policy.Shadow
 		return fmt.Errorf("making shadow nodes: %w", err)
 	}
 	if group == math.MaxUint32 {
-		return errors.New("making shadow nodes: gid 4294967295 is nobody's")
+		return errors.New("making shadow nodes: gid 4294967295 is not a valid id")
 	}
 	for i := range nodes {
 		if err := s.checkNode(containerID, &nodes[i]); err != nil {
@@ -157,7 +157,7 @@ func (s *Shadows) checkNode(id string, n *policy.ShadowNode) error {
 	case n.Mode&^fs.ModePerm != 0:
 		return fmt.Errorf("mode %v has more than permission bits", n.Mode)
 	case n.UID == math.MaxUint32 || n.GID == math.MaxUint32:
-		return errors.New("id 4294967295 is nobody: chown(2) would leave the node root's")
+		return errors.New("id 4294967295 is not a valid id: chown(2) would leave root as the owner")
 	}
 	return nil
 }
@@ -170,11 +170,11 @@ func checkID(id string) error {
 		case r >= '0' && r <= '9', r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z':
 		case i > 0 && (r == '.' || r == '_' || r == '-'):
 		default:
-			return fmt.Errorf("%q is no container id", id)
+			return fmt.Errorf("%q is not a container id", id)
 		}
 	}
 	if id == "" || len(id) > 200 {
-		return fmt.Errorf("%q is no container id", id)
+		return fmt.Errorf("%q is not a container id", id)
 	}
 	return nil
 }

@@ -233,14 +233,14 @@ func TestCreateRefuses(t *testing.T) {
 		node policy.ShadowNode
 		want string
 	}{
-		{"", shadow(testDir, "", 0), "no container id"},
-		{".", shadow(testDir, ".", 0), "no container id"},
-		{"..", shadow(testDir, "..", 0), "no container id"},
-		{"a/b", shadow(testDir, "a/b", 0), "no container id"},
-		{"../x", shadow(testDir, "../x", 0), "no container id"},
-		{".probe-1", shadow(testDir, ".probe-1", 0), "no container id"},
-		{"a\x00", shadow(testDir, "a\x00", 0), "no container id"},
-		{strings.Repeat("a", 201), shadow(testDir, strings.Repeat("a", 201), 0), "no container id"},
+		{"", shadow(testDir, "", 0), "not a container id"},
+		{".", shadow(testDir, ".", 0), "not a container id"},
+		{"..", shadow(testDir, "..", 0), "not a container id"},
+		{"a/b", shadow(testDir, "a/b", 0), "not a container id"},
+		{"../x", shadow(testDir, "../x", 0), "not a container id"},
+		{".probe-1", shadow(testDir, ".probe-1", 0), "not a container id"},
+		{"a\x00", shadow(testDir, "a\x00", 0), "not a container id"},
+		{strings.Repeat("a", 201), shadow(testDir, strings.Repeat("a", 201), 0), "not a container id"},
 		{"abc", shadow("/dev/.udev", "abc", 0), "it is not in"},
 		{"abc", shadow(testDir, "other", 0), "it is not in"},
 		{"abc", change(func(n *policy.ShadowNode) { n.Path = testDir + "/abc" }), "it is not in"},
@@ -253,13 +253,13 @@ func TestCreateRefuses(t *testing.T) {
 		{"abc", change(func(n *policy.ShadowNode) { n.Minor = 1<<32 + 3 }), "out of range"},
 		{"abc", change(func(n *policy.ShadowNode) { n.Minor = -1 }), "out of range"},
 		{"abc", change(func(n *policy.ShadowNode) { n.Mode = fs.ModeSetuid | 0o755 }), "permission bits"},
-		{"abc", change(func(n *policy.ShadowNode) { n.UID = math.MaxUint32 }), "is nobody"},
-		{"abc", change(func(n *policy.ShadowNode) { n.GID = math.MaxUint32 }), "is nobody"},
+		{"abc", change(func(n *policy.ShadowNode) { n.UID = math.MaxUint32 }), "is not a valid id"},
+		{"abc", change(func(n *policy.ShadowNode) { n.GID = math.MaxUint32 }), "is not a valid id"},
 	} {
 		if err := s.Create(c.id, 100000, []policy.ShadowNode{c.node}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q %+v: got %v, want %q", c.id, c.node, err, c.want)
 		}
-		if c.want == "no container id" && s.Remove(c.id) == nil {
+		if c.want == "not a container id" && s.Remove(c.id) == nil {
 			t.Errorf("%q can be removed", c.id)
 		}
 	}

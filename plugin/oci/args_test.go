@@ -85,7 +85,7 @@ func TestParseArgsRefuses(t *testing.T) {
 		"create -b/b c1":               "is not known",
 		"exec -td -p /p c1":            "is not known",
 		"exec -p/f c1":                 "is not known",
-		"create ---bundle /b c1":       "is no option",
+		"create ---bundle /b c1":       "is not an option",
 
 		// Whether the next word is its value cannot be told.
 		"--future create c1":                  "\"--future\" is not known",

@@ -86,7 +86,7 @@ func (s *Settings) check(file string) error {
 	}
 	for _, name := range s.Exempt {
 		if name == "" || strings.ContainsAny(name, "*?[\\/ ") {
-			return fmt.Errorf("%s: exempt_namespaces: %q is no namespace: write names, one by one; globs have no meaning here", file, name)
+			return fmt.Errorf("%s: exempt_namespaces: %q is not a namespace: write names; globs are not supported here", file, name)
 		}
 	}
 	return nil

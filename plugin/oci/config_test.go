@@ -29,7 +29,7 @@ func TestParseSettingsRefuses(t *testing.T) {
 		"version = 1\npath = \"\"":                 "write the name of the OCI runtime",
 		"version = 1\npath = \"bin/runc\"":         "its absolute path",
 		"version = 1\nstate_dir = \"run\"":         "write an absolute path",
-		"version = 1\nexempt_namespaces=[\"*\"]":   "globs have no meaning",
+		"version = 1\nexempt_namespaces=[\"*\"]":   "globs are not supported",
 		"version = 1\nversion = 1":                 "runc.toml",
 		"version = 1\nruntimes = 1":                "runc.toml:2: runtimes",
 		"version = 1\n[runtimes]\nx = 1":           "runc.toml:3: ",

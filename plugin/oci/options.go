@@ -12,7 +12,7 @@ import (
 // options is what may stand at one place of a command line.
 type options struct {
 	known   []optionKind
-	inOrder bool // the first word that is no option ends them
+	inOrder bool // the first word that is not an option ends them
 }
 
 type optionKind struct {
@@ -82,7 +82,7 @@ func (t *options) read(args []string) (option, error) {
 	}
 	name, value, has := strings.Cut(args[0][dashes:], "=")
 	if name == "" || name[0] == '-' {
-		return option{}, fmt.Errorf("%q is no option", args[0])
+		return option{}, fmt.Errorf("%q is not an option", args[0])
 	}
 	known, ok := t.find(name)
 	switch {

@@ -18,7 +18,7 @@ import (
 
 // Runner is a run of nodegate-runc.
 type Runner struct {
-	// ConfigPath is where runc.toml is. It is no option and no variable of
+	// ConfigPath is where runc.toml is. It is not an option and no variable of
 	// the environment: who starts a container must not choose it.
 	ConfigPath string
 	Stderr     *os.File

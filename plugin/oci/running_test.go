@@ -132,5 +132,5 @@ func TestExecRefusesWhatItCannotFind(t *testing.T) {
 	refused("is a symbolic link")
 	got := n.run("--root", n.path("root/c1"), "exec", "--process", n.path("process.json"), "../c1")
 	got.logged = got.stderr
-	n.wantRefused(got, `"../c1" is no container id`)
+	n.wantRefused(got, `"../c1" is not a container id`)
 }

@@ -23,7 +23,7 @@ var stateFiles = []string{"state.json", "status"}
 // remembers it. CRI-O's exec does not say it in any other way.
 func runningBundle(root, id string) (string, error) {
 	if id == "." || id == ".." || strings.Contains(id, "/") {
-		return "", fmt.Errorf("%q is no container id", id)
+		return "", fmt.Errorf("%q is not a container id", id)
 	}
 	roots := []string{root}
 	if root == "" {

@@ -51,7 +51,7 @@ func cgroupBelow(cgroupsPath, containerID string) (string, error) {
 		at = strings.TrimSuffix(parent, "/") + "/" + parts[1] + "-" + parts[2] + ".scope"
 	}
 	if !path.IsAbs(at) || path.Clean(at) != at {
-		return "", fmt.Errorf("%q is no path of a cgroup", clip(cgroupsPath, maxName))
+		return "", fmt.Errorf("%q is not the path of a cgroup", clip(cgroupsPath, maxName))
 	}
 	if containerID == "" || !strings.Contains(path.Base(at), containerID) {
 		return "", fmt.Errorf("%q does not name the container %s", clip(cgroupsPath, maxName), containerID)
@@ -70,12 +70,12 @@ func sliceBelow(slice string) (string, error) {
 	}
 	at := "/"
 	if !ok || strings.Contains(name, "/") {
-		return "", fmt.Errorf("%q is no slice of systemd", clip(slice, maxName))
+		return "", fmt.Errorf("%q is not a slice of systemd", clip(slice, maxName))
 	}
 	for i, part := 0, ""; i < len(name); i += len(part) + 1 {
 		part, _, _ = strings.Cut(name[i:], "-")
 		if part == "" {
-			return "", fmt.Errorf("%q is no slice of systemd", clip(slice, maxName))
+			return "", fmt.Errorf("%q is not a slice of systemd", clip(slice, maxName))
 		}
 		at = path.Join(at, name[:i+len(part)]+".slice")
 	}

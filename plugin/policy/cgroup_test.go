@@ -54,9 +54,9 @@ func TestDecideCgroup(t *testing.T) {
 		{name: "a volume in it", profiles: profiles, facts: and(inUserNamespace, occupied("/sys/fs/cgroup/systemd", "bind")), code: Occupied,
 			refusal: lead + "and mounts something of its own at /sys/fs/cgroup/systemd: take that mount out of the pod's spec"},
 		{name: "the runtime's own mount", profiles: profiles, facts: and(node(delegating), occupied("/sys/fs/cgroup", "cgroup")), want: Adjustment{Namespaces: own, Mounts: unified}},
-		{name: "no path", profiles: profiles, facts: and(inUserNamespace, in("")), code: UnknownFact, refusal: lead + "and its cgroup cannot be told: the runtime does not tell which it is"},
+		{name: "no path", profiles: profiles, facts: and(inUserNamespace, in("")), code: UnknownFact, refusal: lead + "and its cgroup is not known: the runtime does not tell which it is"},
 		{name: "another's path", profiles: profiles, facts: and(inUserNamespace, in("/k8s.io/another")), code: UnknownFact,
-			refusal: lead + `and its cgroup cannot be told: "/k8s.io/another" does not name the container c0ffee`},
+			refusal: lead + `and its cgroup is not known: "/k8s.io/another" does not name the container c0ffee`},
 		{name: "no map", profiles: profiles, facts: and(inUserNamespace, func(f *Facts) { f.Host.UIDMap = idMap() }), code: Unmapped,
 			refusal: "would get a writable cgroup, and the id of its root on the node 0 is not in the pod's id map"},
 	})

@@ -70,7 +70,7 @@ func (d *decider) cgroup() error {
 	}
 	below, err := cgroupBelow(d.facts.Container.CgroupsPath, d.facts.Container.ID)
 	if err != nil {
-		return d.refuse(UnknownFact, "would get a writable cgroup by profile %q, and its cgroup cannot be told: %s", by, err)
+		return d.refuse(UnknownFact, "would get a writable cgroup by profile %q, and its cgroup is not known: %s", by, err)
 	}
 	at := have.Value.Mount + below
 	own := specs.LinuxNamespace{Type: specs.CgroupNamespace}

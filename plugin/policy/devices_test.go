@@ -242,7 +242,7 @@ func TestDecideShadowNodes(t *testing.T) {
 		{name: "no map", profiles: with(same), facts: and(ns, func(f *Facts) { f.Host.GIDMap = idMap() }), code: Unmapped,
 			refusal: `would get device "/dev/kvm" of profile "kvm", but its gid 0 is not in the pod's id map`},
 		{name: "unknown map", profiles: with(same), facts: and(ns, func(f *Facts) { f.Host.UIDMap.OK = false }), code: UnknownFact,
-			refusal: `would get device "/dev/kvm" of profile "kvm", but its uid cannot be told: the pod's id map could not be read`},
+			refusal: `would get device "/dev/kvm" of profile "kvm", but its uid is not known: the pod's id map could not be read`},
 		{name: "a device of the pod's own", profiles: with(same), facts: and(ns, podDevice("/dev/kvm", kvmNode)), code: Occupied,
 			refusal: `would get device "/dev/kvm" of profile "kvm", but has a device there already, from a device plugin or because it is privileged; in a pod with a user namespace it cannot have both: drop one, or set runtimeClassName: nodegate in the pod's spec (a RuntimeClass of handler "nodegate")`},
 		{name: "elsewhere", profiles: with(same), facts: and(ns, podDevice("/dev/fuse", fuseNode)), want: shadow("rw", 0o660, 100000, 200000)},

@@ -240,7 +240,7 @@ func (p *Policy) readAsks(r *Request, family Family, from *annotation) ([]ask, *
 	devices, err := p.devices.ReadDevices(from.value)
 	switch {
 	case err != nil:
-		return nil, r.Refuse(BadRequest, "has an annotation %q that is no list of devices: %s", from.key, err)
+		return nil, r.Refuse(BadRequest, "has an annotation %q that is not a list of devices: %s", from.key, err)
 	case len(devices) > maxDevices:
 		return nil, r.Refuse(BadRequest, "asks by its annotation %q for %d devices: write at most %d", from.key, len(devices), maxDevices)
 	}

@@ -128,7 +128,7 @@ func TestForeignRequests(t *testing.T) {
 			refusal: `asks by its annotation "devices.noderesource.dev" for device "/dev/ttyUSB0", which no profile offers that is granted in namespace "ci" to such annotations` + offered},
 
 		{name: "no list", have: annotations{gke: "x"}, code: BadRequest,
-			refusal: `has an annotation "devices.gke.io/container.app" that is no list of devices: invalid character 'x' looking for beginning of value`},
+			refusal: `has an annotation "devices.gke.io/container.app" that is not a list of devices: invalid character 'x' looking for beginning of value`},
 		{name: "too long", have: annotations{gke: strings.Repeat(" ", 4097)}, code: BadRequest,
 			refusal: `has an annotation "devices.gke.io/container.app" of 4097 bytes: write at most 4096`},
 		{name: "too many", have: annotations{gke: many(65)}, code: BadRequest,
@@ -296,7 +296,7 @@ func TestForeignLoad(t *testing.T) {
 		{Profiles: []string{"a"}, Namespaces: []string{"a"}, Accept: []Family{DevicesGKE, "x"}},
 	}})
 	want := "grant 1: accept: the grant gives its profiles without being asked, so no annotation makes a difference: write apply = \"on_request\", or leave accept out\n" +
-		"grant 2: accept[1]: \"x\" is no annotation that can be accepted"
+		"grant 2: accept[1]: \"x\" is not an annotation that can be accepted"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v", err)
 	}

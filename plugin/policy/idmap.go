@@ -11,7 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-var errNoMap = errors.New("cannot be told: the pod's id map could not be read")
+var errNoMap = errors.New("is not known: the pod's id map could not be read")
 
 // mapID returns the host's id for one of the container.
 func mapID(m Known[[]specs.LinuxIDMapping], id uint32) (uint32, error) {

@@ -108,8 +108,8 @@ func TestLoad(t *testing.T) {
 		{name: "with no likeness", src: grant(Grant{Profiles: []string{"x"}, Namespaces: ci}, Profile{Name: "kvm"}, Profile{Name: "a"}),
 			want: `grant 1: profiles: no profile is called "x": there are a, kvm`},
 		{name: "globs that do not parse", src: grant(Grant{Profiles: []string{"a"}, Namespaces: []string{"ci", "x["}, Containers: []string{`b\`}}, Profile{Name: "a"}),
-			want: `grant 1: namespaces[1]: "x[" is no glob: close its "[", or put a backslash before it` + "\n" +
-				`grant 1: containers[0]: "b\\" is no glob: close its "[", or put a backslash before it`},
+			want: `grant 1: namespaces[1]: "x[" is not a glob: close its "[", or put a backslash before it` + "\n" +
+				`grant 1: containers[0]: "b\\" is not a glob: close its "[", or put a backslash before it`},
 		{name: "a grant that contradicts itself", src: grant(Grant{Profiles: []string{"a", "b"}, Namespaces: ci}, Profile{Name: "a", Seccomp: eperm()}, Profile{Name: "b", Seccomp: enosys()}),
 			want: `grant 1: profiles: profiles "a" and "b" disagree on the errno of mknod (EPERM, ENOSYS): a container cannot get both, so grant them apart`},
 		{name: "profiles whose rules together no filter can say", src: grant(Grant{Profiles: []string{"a", "b"}, Namespaces: ci}, Profile{Name: "a", Seccomp: eperm(masked(0))}, Profile{Name: "b", Seccomp: eperm(masked(1))}),

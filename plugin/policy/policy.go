@@ -138,7 +138,7 @@ func (p *Policy) compileGrant(i int, in Grant) (*grant, []error) {
 	}
 	for j, f := range in.Accept {
 		if !slices.Contains(families[:], f) {
-			bad(fmt.Sprintf("accept[%d]", j), "%q is no annotation that can be accepted", f)
+			bad(fmt.Sprintf("accept[%d]", j), "%q is not an annotation that can be accepted", f)
 		}
 	}
 	var sum effects
@@ -173,7 +173,7 @@ func (p *Policy) compileGrant(i int, in Grant) (*grant, []error) {
 func badGlobs(patterns []string, key string, bad func(key, format string, args ...any)) {
 	for i, pattern := range patterns {
 		if CheckGlob(pattern) != nil {
-			bad(fmt.Sprintf("%s[%d]", key, i), `%q is no glob: close its "[", or put a backslash before it`, pattern)
+			bad(fmt.Sprintf("%s[%d]", key, i), `%q is not a glob: close its "[", or put a backslash before it`, pattern)
 		}
 	}
 }

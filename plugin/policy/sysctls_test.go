@@ -41,7 +41,7 @@ func TestDecideSysctls(t *testing.T) {
 		{name: "an empty extent", profiles: ping, facts: gids(extent(0, 1, 0)), code: Unmapped, refusal: notMapped},
 		{name: "0 is not mapped", profiles: ping, facts: gids(extent(1, 100000, 65535)), code: Unmapped, refusal: notMapped},
 		{name: "the map is unknown", profiles: ping, facts: func(f *Facts) { inUserNamespace(f); f.Host.GIDMap = Known[[]specs.LinuxIDMapping]{} }, code: UnknownFact,
-			refusal: `would get sysctl net.ipv4.ping_group_range = "0 {max_gid}" of profile "ping", but {max_gid} cannot be told: the pod's id map could not be read`},
+			refusal: `would get sysctl net.ipv4.ping_group_range = "0 {max_gid}" of profile "ping", but {max_gid} is not known: the pod's id map could not be read`},
 		{name: "uids and gids", profiles: both, facts: func(f *Facts) { inUserNamespace(f); f.Host.UIDMap = idMap(extent(0, 1, 11)) }, want: Adjustment{Sysctls: map[string]string{"net.x": "10 65535 65535"}}},
 
 		{name: "host namespaces unknown", profiles: ping, facts: func(f *Facts) { f.Container.HostNamespaces.OK = false }, code: UnknownFact, refusal: notTold},

@@ -42,7 +42,7 @@ func TestAcknowledge(t *testing.T) {
 	if acknowledged("c1", r.Nonce) {
 		t.Error("it outlived its record")
 	}
-	wantError(t, s.Acknowledge("../c1", r.Nonce), "is no container id")
+	wantError(t, s.Acknowledge("../c1", r.Nonce), "is not a container id")
 }
 
 func TestSweepRemovesAcknowledgements(t *testing.T) {

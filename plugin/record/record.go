@@ -141,11 +141,11 @@ func checkID(id string) error {
 		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
 		case i > 0 && (c == '.' || c == '_' || c == '-'):
 		default:
-			return fmt.Errorf("%q is no container id", id)
+			return fmt.Errorf("%q is not a container id", id)
 		}
 	}
 	if id == "" || len(id) > 200 {
-		return fmt.Errorf("%q is no container id", id)
+		return fmt.Errorf("%q is not a container id", id)
 	}
 	return nil
 }

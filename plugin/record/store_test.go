@@ -57,10 +57,10 @@ func TestNames(t *testing.T) {
 	s := newStore(t)
 	for _, id := range []string{"", ".", "..", "a/b", "../a", "/abs", ".hidden", "-x", "a b", "a\x00", "ä", strings.Repeat("a", 201)} {
 		r := full(t, id)
-		wantError(t, s.Write(r), "no container id")
+		wantError(t, s.Write(r), "not a container id")
 		_, err := s.Read(id)
-		wantError(t, err, "no container id")
-		wantError(t, s.Remove(id), "no container id")
+		wantError(t, err, "not a container id")
+		wantError(t, s.Remove(id), "not a container id")
 	}
 	for _, id := range []string{"a", "A_b-c.d", strings.Repeat("f", 64), strings.Repeat("a", 200)} {
 		must(t, s.Write(full(t, id)))

@@ -276,7 +276,7 @@ func TestStaleSocket(t *testing.T) {
 	}
 }
 
-// What is no socket is not replaced, and a directory of others is not used.
+// What is not a socket is not replaced, and a directory of others is not used.
 func TestListenUnixRefuses(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
@@ -284,7 +284,7 @@ func TestListenUnixRefuses(t *testing.T) {
 	must(t, os.Mkdir(filepath.Join(dir, "open"), 0o700))
 	must(t, os.Chmod(filepath.Join(dir, "open"), 0o777))
 	for name, want := range map[string]string{
-		"file": "is no socket", "link": "is no socket", "open/s": "others can write to", "file/s": "not a directory",
+		"file": "is not a socket", "link": "is not a socket", "open/s": "others can write to", "file/s": "not a directory",
 		strings.Repeat("d", 100) + "/s": "its path may have",
 	} {
 		s, err := listenUnix(filepath.Join(dir, name))

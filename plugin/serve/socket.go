@@ -41,7 +41,7 @@ func listenUnix(path string) (*socket, error) {
 		return nil, err
 	}
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != os.ModeSocket {
-		return nil, fmt.Errorf("%s is there and is no socket: remove it, or name another by server.listen", path)
+		return nil, fmt.Errorf("%s exists and is not a socket: remove it, or name another path in server.listen", path)
 	}
 	// A directory that nobody else may enter: the socket is nobody's before it
 	// has its mode.

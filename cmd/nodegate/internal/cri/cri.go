@@ -49,7 +49,7 @@ func Connect(endpoint string) (*Client, error) {
 	}
 	path, ok := strings.CutPrefix(endpoint, "unix://")
 	if !ok || !strings.HasPrefix(path, "/") {
-		return nil, fmt.Errorf("%q is no endpoint: write unix:// and the absolute path of the runtime's CRI socket, such as %s", endpoint, endpoints[0])
+		return nil, fmt.Errorf("%q is not an endpoint: write unix:// and the absolute path of the runtime's CRI socket, such as %s", endpoint, endpoints[0])
 	}
 	if !exists(endpoint) {
 		return nil, fmt.Errorf("there is no socket at %s: name the runtime's by --runtime-endpoint: %w", path, fs.ErrNotExist)

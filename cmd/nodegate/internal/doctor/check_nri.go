@@ -125,7 +125,7 @@ func checkRequired(f *Facts) []Finding {
 	case !f.Containerd.OK():
 		return cannotTell(check, f.Containerd.Unknown)
 	case v != nil && v.Enabled && len(v.Required) == 0 && v.Tolerate != "":
-		return one(check, Warning, fmt.Sprintf("none for all pods, and whoever writes %q: true on a pod has it start unadjusted while the agent is away, whatever the pod requires", v.Tolerate),
+		return one(check, Warning, fmt.Sprintf("none for all pods, and a pod with the annotation %q: true starts unadjusted while the agent is away, whatever it requires", v.Tolerate),
 			fmt.Sprintf("take %stolerate_missing_plugins_annotation out of %s in %s and restart %s", t.keys, t.validator, where(f), t.unit))
 	case v == nil || !v.Enabled || len(v.Required) == 0:
 		return one(check, OK, "none for all pods; a pod says so by its annotation", "")

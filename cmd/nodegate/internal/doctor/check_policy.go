@@ -22,7 +22,7 @@ func checkPolicy(f *Facts) []Finding {
 	case p.Audit:
 		return one(check, Warning, found+"; mode is audit: nothing is changed and nothing refused", `write mode = "enforce" when it is tried out`)
 	case p.Grants == 0:
-		return one(check, Warning, found+": nobody gets anything", "write a [[grants]]: docs/policy.md")
+		return one(check, Warning, found+": no pod gets anything", "write a [[grants]]: docs/policy.md")
 	case p.Warnings > 0:
 		return one(check, Warning, fmt.Sprintf("%s, warnings: %d", found, p.Warnings), fmt.Sprintf("nodegate check --config %s says which", p.Path))
 	}
@@ -72,7 +72,7 @@ func checkNodes(d Device, one *Finding) {
 		case driver.Value.Module != "":
 			text += fmt.Sprintf(", opening it loads the module %s", driver.Value.Module)
 		default:
-			text += ", without a driver: whoever opens it gets ENODEV or ENXIO"
+			text += ", without a driver: opening it answers ENODEV or ENXIO"
 			one.Status, one.Remedy = Problem, "load its kernel module; where the kernel has none, take the profile from this node's policy"
 		}
 		nodes = append(nodes, text)

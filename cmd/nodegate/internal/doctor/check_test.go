@@ -189,7 +189,7 @@ var cases = []struct {
 		f.Containerd.Value.NRI.Validator.Required, f.Containerd.Value.NRI.Validator.Tolerate = []string{"nodegate"}, "let.me"
 	}, "required-plugins", Warning, `"let.me"`, "required_plugins = []"},
 	{"required by annotation, and by another not", func(f *Facts) { f.Containerd.Value.NRI.Validator.Tolerate = "let.me" },
-		"required-plugins", Warning, `"let.me": true on a pod`, "take tolerate_missing_plugins_annotation out"},
+		"required-plugins", Warning, `a pod with the annotation "let.me": true starts unadjusted`, "take tolerate_missing_plugins_annotation out"},
 	{"no such handler", func(f *Facts) { f.unhandle() },
 		"handler nodegate", Problem, "no such handler: what NRI cannot carry (capabilities) is refused", "nodegate install"},
 	{"no such handler, and none needed", func(f *Facts) { f.unhandle(); f.ungrant(change.KindCapabilities) },
@@ -266,7 +266,7 @@ var cases = []struct {
 	{"a broken policy", func(f *Facts) { f.Policy = Policy{Path: "p", Err: errors.New("p:1: no")} }, "policy", Problem, "p:1: no", "mend it"},
 	{"audit", func(f *Facts) { f.Policy.Audit = true }, "policy", Warning, "audit", `mode = "enforce"`},
 	{"a policy with warnings", func(f *Facts) { f.Policy.Warnings = 3 }, "policy", Warning, "warnings: 3", "nodegate check --config /etc/nodegate/config.toml"},
-	{"no grants", func(f *Facts) { f.Policy.Grants = 0 }, "policy", Warning, "nobody", "[[grants]]"},
+	{"no grants", func(f *Facts) { f.Policy.Grants = 0 }, "policy", Warning, "no pod gets anything", "[[grants]]"},
 	{"an absent device", func(f *Facts) { f.Policy.Devices[0].Lookup = policy.DeviceLookup{} },
 		"device /dev/kvm", Problem, "absent: containers that get kvm are refused", "optional = true"},
 	{"an absent device that is optional", func(f *Facts) {
@@ -275,7 +275,7 @@ var cases = []struct {
 	{"a device whose driver is loaded when it is opened", func(f *Facts) { f.Policy.Devices[0].Drivers[0] = policy.Is(host.Driver{Module: "kvm"}) },
 		"device /dev/kvm", OK, "opening it loads the module kvm", ""},
 	{"a device without a driver", func(f *Facts) { f.Policy.Devices[0].Drivers[0] = policy.Is(host.Driver{}) },
-		"device /dev/kvm", Problem, "without a driver: whoever opens it gets ENODEV or ENXIO", "load its kernel module"},
+		"device /dev/kvm", Problem, "without a driver: opening it answers ENODEV or ENXIO", "load its kernel module"},
 	{"a device of which nobody knows", func(f *Facts) { f.Policy.Devices[0].Drivers[0] = policy.Known[host.Driver]{} },
 		"device /dev/kvm", OK, "driver unknown", ""},
 	{"a file for a device", func(f *Facts) { f.Policy.Devices[0].Lookup = policy.DeviceLookup{Err: errors.New("a regular file")} },

@@ -84,7 +84,7 @@ func policyHandler(f *Facts, name string, all map[string]Handler) (s Status, fou
 	case !program.OK():
 		return Problem, fmt.Sprintf("runs %s: %s", binary(h), program.Unknown), install
 	case program.Value.Script:
-		return Unknown, fmt.Sprintf("runs %s, a script: what it runs cannot be told", program.Value.Path), "write the path of nodegate-runc itself as " + t.program
+		return Unknown, fmt.Sprintf("runs %s, a script: it is not known what it runs", program.Value.Path), "write the path of nodegate-runc itself as " + t.program
 	case !program.Value.Wrapper:
 		return Problem, fmt.Sprintf("is in runtime.handlers and runs %s, which is not nodegate-runc: the agent refuses all of its containers", program.Value.Path), install
 	case h.SystemdCgroup != usual.SystemdCgroup:

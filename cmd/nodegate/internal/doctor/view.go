@@ -90,7 +90,7 @@ func (v view) executable(file string) error {
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
-		return fmt.Errorf("%q is no program", file)
+		return fmt.Errorf("%q is not a program", file)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func (t Tree) prefix(wanted string, former *Manifest) (string, error) {
 	switch {
 	case wanted != "":
 		if !path.IsAbs(wanted) {
-			return "", fmt.Errorf("%q is not an absolute path: write --prefix %s, say", wanted, otherPrefix)
+			return "", fmt.Errorf("%q is not an absolute path: write for example --prefix %s", wanted, otherPrefix)
 		}
 		return path.Clean(wanted), nil
 	case former != nil:

@@ -22,7 +22,7 @@ func immutable(d *dir, base string) error {
 	defer func() { _ = unix.Close(fd) }()
 	flags, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS)
 	if err == nil && flags&(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND) != 0 {
-		return fmt.Errorf("%s is immutable: chattr -ia it if it is to be changed", path.Join(d.path, base))
+		return fmt.Errorf("%s is immutable: run chattr -ia if nodegate may change it", path.Join(d.path, base))
 	}
 	return nil // file systems without such flags say so
 }

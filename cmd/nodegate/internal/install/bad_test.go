@@ -73,7 +73,7 @@ func TestRefuses(t *testing.T) {
 		{"a version of tomorrow", text("version = 5\n"), "has version 5, and 2 to 4 are known"},
 		{"a version that is text", text("version = \"3\"\n"), "has version 3, and 2 to 4 are known"},
 		{"a version for another containerd", text("version = 4\n"), "which containerd 2.2 does not read (up to 3)"},
-		{"read-only", then(text(v3), mode(config, 0o444)), "is read-only (mode 0444): chmod u+w it"},
+		{"read-only", then(text(v3), mode(config, 0o444)), "is read-only (mode 0444): run chmod u+w"},
 		{"everybody's file", then(text(v3), mode(config, 0o666)), "config.toml has mode 0666, so that others can write it: chmod go-w it"},
 		{"a user's file", then(text(v3), owner(config)), "config.toml belongs to uid 1234"},
 		{"everybody's directory", then(text(v3), mode("/etc/containerd", 0o777)), "/etc/containerd has mode 0777, so that others can exchange what is in it"},
@@ -96,9 +96,9 @@ func TestRefuses(t *testing.T) {
 		{"an import that is not there", text(v3 + "imports = [\"/etc/gone.toml\"]\n"), "imports /etc/gone.toml, which is not there"},
 		{"an import that is no TOML", then(text(imports), file(confD+"1.toml", "[")), "conf.d/1.toml: line 1 is not TOML"},
 		{"imports that are no list", text(v3 + "imports = 1\n"), "imports is not a list"},
-		{"imports from folders by a pattern", text(v3 + "imports = [\"/etc/*/x.toml\"]\n"), "what that is cannot be told"},
+		{"imports from folders by a pattern", text(v3 + "imports = [\"/etc/*/x.toml\"]\n"), "it is not known what that is"},
 		{"1.7, where an import replaces a plugin's table", then(version("1.7.35"), text("version = 2\nimports = [\"/etc/x.toml\"]\n"), file("/etc/x.toml", "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\"]\nenable_cdi = true\n")), "would not take effect"},
-		{"nobody's version", version("latest"), `"latest" is no version of containerd`},
+		{"nobody's version", version("latest"), `"latest" is not a version of containerd`},
 		{"an older containerd", version("1.6.30"), "containerd 1.6 is not supported, for it has no NRI that plugins can connect to: upgrade it to 1.7 or later"},
 		{"a containerd that cannot be asked", version(""), "say which it is by --containerd-version"},
 		{"two layouts", file("/var/lib/rancher/k3s/agent/etc/containerd/config.toml", v3), "say which is the kubelet's by --layout, one of containerd, k3s"},
@@ -152,7 +152,7 @@ func TestReadOnly(t *testing.T) {
 			t.Skipf("no file can be made immutable here: %v", err)
 		}
 		defer func() { h.must(unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, 0)) }()
-		h.refused("is immutable: chattr -ia it")
+		h.refused("is immutable: run chattr -ia")
 	})
 	t.Run("usr", func(t *testing.T) {
 		h := newHost(t, "")

@@ -23,9 +23,9 @@ func checkWrap(names []string) error {
 	for i, name := range names {
 		switch {
 		case !handlerName.MatchString(name):
-			return fmt.Errorf("--wrap-runtime %q is no name of a runtime handler: write one of letters, digits and dashes, such as nvidia, and the flag again for another", name)
+			return fmt.Errorf("--wrap-runtime %q is not the name of a runtime handler: write one of letters, digits and dashes, such as nvidia, and the flag again for another", name)
 		case name == Handler || strings.HasPrefix(name, Handler+"-"):
-			return fmt.Errorf("--wrap-runtime %q is a handler of nodegate's: write the one that it is to be beside", name)
+			return fmt.Errorf("--wrap-runtime %q is nodegate's own handler: write the one to wrap", name)
 		case slices.Contains(names[:i], name):
 			return fmt.Errorf("--wrap-runtime %q is written twice", name)
 		}

@@ -47,7 +47,7 @@ var versionPattern = regexp.MustCompile(`^(?:containerd \S+ )?v?(\d{1,4})\.(\d{1
 func parseRelease(s string) (release, error) {
 	m := versionPattern.FindStringSubmatch(strings.TrimSpace(s))
 	if m == nil {
-		return release{}, fmt.Errorf(`%.80q is no version of containerd: write --containerd-version 2.2.1, say`, strings.TrimSpace(s))
+		return release{}, fmt.Errorf(`%.80q is not a version of containerd: write for example --containerd-version 2.2.1`, strings.TrimSpace(s))
 	}
 	r := release{}
 	r.major, _ = strconv.Atoi(m[1]) // four digits at most

@@ -106,7 +106,7 @@ func (t Tree) plainFolder(folder string) error {
 	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
 		return fmt.Errorf("%s is a link, which CRI-O does not follow: it reads it as a file and does not start: put the folder itself there", folder)
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
-		return fmt.Errorf("%s is no folder: put one there, for CRI-O reads its drop-ins from it", folder)
+		return fmt.Errorf("%s is not a folder: make one there, since CRI-O reads its drop-ins from it", folder)
 	}
 	return nil
 }

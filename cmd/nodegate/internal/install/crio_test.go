@@ -144,7 +144,7 @@ func TestCRIORefuses(t *testing.T) {
 		"no folder": {func(h *host) {
 			h.must(os.RemoveAll(h.at(crioD)))
 			h.write("/etc/crio/crio.conf.d", "")
-		}, "/etc/crio/crio.conf.d is no folder"},
+		}, "/etc/crio/crio.conf.d is not a folder"},
 		"no default, no crun":       {func(h *host) { h.must(os.Remove(h.at(crioD + "10-crio.conf"))) }, "names no default_runtime, and there is no crun"},
 		"a default without a table": {func(h *host) { h.write(crioD+"20.conf", "[crio.runtime]\ndefault_runtime = \"kata\"\n") }, "has no [crio.runtime.runtimes.kata]"},
 		"the default is ours":       {func(h *host) { h.write(crioD+"20.conf", "[crio.runtime]\ndefault_runtime = \"nodegate\"\n") }, "nodegate install --default-runtime"},

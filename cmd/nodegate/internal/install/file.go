@@ -129,7 +129,7 @@ func (t Tree) resolve(name string) (*dir, string, error) {
 func (f *File) changeable() error {
 	switch {
 	case f.Mode&0o200 == 0:
-		return fmt.Errorf("%s is read-only (mode %04o): chmod u+w it if it is to be changed", f.Path, f.Mode)
+		return fmt.Errorf("%s is read-only (mode %04o): run chmod u+w if nodegate may change it", f.Path, f.Mode)
 	case !ownUser(f.UID):
 		return fmt.Errorf("%s belongs to uid %d: chown it to root", f.Path, f.UID)
 	case f.Mode&0o002 != 0 || f.Mode&0o020 != 0 && f.GID != 0:

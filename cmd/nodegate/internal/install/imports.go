@@ -123,7 +123,7 @@ func (t Tree) imports(name string, doc map[string]any, extra []string) ([]string
 		}
 		folder := path.Dir(pattern)
 		if strings.ContainsAny(folder, "*?[\\") {
-			return nil, fmt.Errorf("%s imports %q: what that is cannot be told: name one folder, as in /etc/containerd/conf.d/*.toml", name, pattern)
+			return nil, fmt.Errorf("%s imports %q: it is not known what that is: name one folder, as in /etc/containerd/conf.d/*.toml", name, pattern)
 		}
 		names, err := t.list(folder)
 		if err != nil {
@@ -167,7 +167,7 @@ func importPatterns(name string, doc map[string]any) ([]string, error) {
 	for _, v := range list {
 		s, ok := v.(string)
 		if !ok {
-			return nil, fmt.Errorf("%s: imports holds something that is no string", name)
+			return nil, fmt.Errorf("%s: imports holds something that is not a string", name)
 		}
 		if s = path.Clean(s); !path.IsAbs(s) {
 			s = path.Join(path.Dir(name), s)

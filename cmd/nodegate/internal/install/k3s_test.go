@@ -139,7 +139,7 @@ func TestK3sByAnotherName(t *testing.T) {
 	h := newK3s(t, k3sNew)
 	_, err := Tree{h.root}.containerdVersion(t.Context(), []string{k3sData + "/current/bin/k3s"})
 	want := "asking " + k3sData + "/current/bin/k3s for its version: \"k3s version " + k3sNew + "+k3s1"
-	if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), "is no version of containerd: write --containerd-version 2.2.1, say") {
+	if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), "is not a version of containerd: write for example --containerd-version 2.2.1") {
 		t.Errorf("%v\nwant %s …", err, want)
 	}
 }

@@ -64,7 +64,7 @@ var layouts = []Layout{
 // word.
 func (t Tree) layout(name, config string) (Layout, error) {
 	if config != "" && !path.IsAbs(config) {
-		return Layout{}, fmt.Errorf("%q is not an absolute path: write --config /etc/containerd/config.toml, say", config)
+		return Layout{}, fmt.Errorf("%q is not an absolute path: write for example --config /etc/containerd/config.toml", config)
 	}
 	if name == "auto" || name == "" {
 		name = t.named(config)

@@ -106,7 +106,7 @@ func enter(parent int, at, level string, made *[]string) (fd int, link string, e
 		}
 		return -1, string(buf[:n]), nil
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
-		return -1, "", fmt.Errorf("%s is no directory", here)
+		return -1, "", fmt.Errorf("%s is not a directory", here)
 	}
 	if err := trustedEntry(parent, at, &st); err != nil {
 		return -1, "", err

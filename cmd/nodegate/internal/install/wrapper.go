@@ -23,7 +23,7 @@ var namespaceName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 func (p *planner) wrapper(n *needs, state string) error {
 	for _, name := range p.o.Exempt {
 		if !namespaceName.MatchString(name) {
-			return fmt.Errorf("--exempt-namespace %q is no namespace's name: write one, without wildcards, and the flag again for another", name)
+			return fmt.Errorf("--exempt-namespace %q is not the name of a namespace: write one, without wildcards, and the flag again for another", name)
 		}
 	}
 	f, err := p.tree.Read(wrapperPath, textLimit)

@@ -126,15 +126,15 @@ x.yaml:6: "false" is written where true or false belongs
 x.yaml:7: a mapping is written where a list belongs
 `},
 		"a field twice":          {"kind: Pod\nkind: Pod\n", "x.yaml:2: mapping key \"kind\" already defined at line 1\n"},
-		"a field misspelt":       {strings.Replace(onePod, "spec:", "spec:\n  hostusers: false", 1), "x.yaml:5: hostusers is no field of a pod's spec: write hostUsers\n"},
-		"a container's misspelt": {strings.Replace(onePod, "name: app", "name: app, securitycontext: {}", 1), "x.yaml:5: securitycontext is no field of a container: write securityContext\n"},
+		"a field misspelt":       {strings.Replace(onePod, "spec:", "spec:\n  hostusers: false", 1), "x.yaml:5: hostusers is not a field of a pod's spec: write hostUsers\n"},
+		"a container's misspelt": {strings.Replace(onePod, "name: app", "name: app, securitycontext: {}", 1), "x.yaml:5: securitycontext is not a field of a container: write securityContext\n"},
 		"no name":                {strings.Replace(onePod, "name: app", "image: app", 1), "x.yaml:5: a container has no name: write name: app, for instance\n"},
 		"one name twice":         {strings.Replace(onePod, "[{name: app}]", "[{name: app}, {name: app}]", 1), "x.yaml:5: there is a second container \"app\": give it another name\n"},
 		"an id that is none":     {strings.Replace(onePod, "name: app", "name: app, securityContext: {runAsUser: -1}", 1), "x.yaml:5: container \"app\" runs as an id that does not exist: write runAsUser and runAsGroup from 0 to 2147483647\n"},
 		"what a terminal would obey": {"kind: \"\\e[2J\"\n---\n" + strings.Replace(onePod, "name: a,", `name: "\e]0;x\a",`, 1) + "---\n" + strings.Replace(onePod, "name: app", `name: "a\nb"`, 1), `
-x.yaml:1: "\x1b[2J" is no kind: write Pod, or Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob
-x.yaml:3 (document 2): "\x1b]0;x\a" is no name: write letters, digits and dashes
-x.yaml:13 (document 3): "a\nb" is no name: write letters, digits and dashes
+x.yaml:1: "\x1b[2J" is not a kind: write Pod, or Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob
+x.yaml:3 (document 2): "\x1b]0;x\a" is not a name: write letters, digits and dashes
+x.yaml:13 (document 3): "a\nb" is not a name: write letters, digits and dashes
 `},
 		"not UTF-8":        {onePod + "---\nkind: \xff\n", "Pod ci/a line 1: container app\nx.yaml:7 (document 2): is not UTF-8: save the file as UTF-8\n"},
 		"UTF-16":           {"\xff\xfek\x00", "x.yaml:1: is not UTF-8: save the file as UTF-8\n"},

@@ -51,7 +51,7 @@ func (d *document) kindOf(n *yaml.Node, ofList string) (string, bool) {
 		return "", false
 	case !isName(kind.Value):
 		if !list {
-			d.bad(d.line(kind.Line), "%q is no kind: write Pod, or %s", kind.Value, workloads)
+			d.bad(d.line(kind.Line), "%q is not a kind: write Pod, or %s", kind.Value, workloads)
 		}
 		return "", false
 	}

@@ -91,7 +91,7 @@ func (d *document) pod(n *yaml.Node, kind string) {
 func (d *document) add(p Pod, n *yaml.Node, meta *metadata, spec *podSpec, raw *yaml.Node) {
 	if line, have, meant := misspelt(raw, "containers", "initContainers", "ephemeralContainers", "hostUsers",
 		"hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "runtimeClassName", "securityContext"); have != "" {
-		d.bad(d.line(line), "%s is no field of a pod's spec: write %s", have, meant)
+		d.bad(d.line(line), "%s is not a field of a pod's spec: write %s", have, meant)
 		return
 	}
 	for _, name := range []text{meta.Name, meta.GenerateName, meta.Namespace, text(p.Namespace), text(strings.TrimRight(p.Name, "…"))} {
@@ -157,7 +157,7 @@ func (d *document) add(p Pod, n *yaml.Node, meta *metadata, spec *podSpec, raw *
 				kind = "sidecar"
 			}
 			if bad, have, meant := misspelt(at, "name", "restartPolicy", "securityContext", "volumeMounts", "volumeDevices", "resources", "env"); have != "" {
-				d.bad(d.line(bad), "%s is no field of a container: write %s", have, meant)
+				d.bad(d.line(bad), "%s is not a field of a container: write %s", have, meant)
 				return
 			}
 			p.Containers = append(p.Containers, containerOf(kind, c, spec))
@@ -190,7 +190,7 @@ func (d *document) notName(at *yaml.Node, name string) {
 		d.unreadable(errTemplate)
 		return
 	}
-	d.bad(d.line(at.Line), "%q is no name: write letters, digits and dashes", name)
+	d.bad(d.line(at.Line), "%q is not a name: write letters, digits and dashes", name)
 }
 
 // isRequest reports whether a key is that of a request, or of another tool's
