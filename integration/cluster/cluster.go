@@ -50,6 +50,7 @@ type Cluster struct {
 	machine    *machine
 	processes  []*node.Process
 	containerd *node.Process
+	kubelet    *node.Process
 }
 
 // Require ends a test that cannot run a cluster here: skipped with the reason, or failed

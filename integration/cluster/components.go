@@ -46,19 +46,45 @@ func (c *Cluster) RestartContainerd(ctx context.Context) error {
 	if c.options.K3s != "" {
 		return c.restartK3s(ctx)
 	}
-	pid, err := child(c.containerd.Pid())
+	if err := c.end(ctx, c.containerd); err != nil {
+		return fmt.Errorf("restarting containerd: %w", err)
+	}
+	return c.startContainerd(ctx)
+}
+
+// RestartKubelet ends the kubelet and starts it again; the pods run on.
+func (c *Cluster) RestartKubelet(ctx context.Context) error {
+	if err := c.end(ctx, c.kubelet); err != nil {
+		return fmt.Errorf("restarting the kubelet: %w", err)
+	}
+	return c.startKubelet(ctx)
+}
+
+// end ends a component and waits for that.
+func (c *Cluster) end(ctx context.Context, p *node.Process) error {
+	if err := c.Signal(p, syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-p.Done():
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for its end: %w", ctx.Err())
+	}
+}
+
+// Daemon starts a program that runs on the node until it is signalled, as its root.
+func (c *Cluster) Daemon(name, program string, args ...string) (*node.Process, error) {
+	return c.run(name, program, args...)
+}
+
+// Signal signals what Daemon has started.
+func (c *Cluster) Signal(p *node.Process, s syscall.Signal) error {
+	pid, err := child(p.Pid())
 	if err != nil {
 		return err
 	}
-	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
-		return fmt.Errorf("restarting containerd: %w", err)
-	}
-	select {
-	case <-c.containerd.Done():
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for containerd to end: %w", ctx.Err())
-	}
-	return c.startContainerd(ctx)
+	return syscall.Kill(pid, s)
 }
 
 const admin = "--kubeconfig=/etc/kubernetes/admin.conf"
@@ -102,8 +128,9 @@ func (c *Cluster) startScheduler(context.Context) error {
 }
 
 func (c *Cluster) startKubelet(context.Context) error {
-	_, err := c.kubernetes("kubelet", "--config=/etc/kubernetes/kubelet.yaml", "--kubeconfig=/etc/kubernetes/node:"+NodeName+".conf",
+	p, err := c.kubernetes("kubelet", "--config=/etc/kubernetes/kubelet.yaml", "--kubeconfig=/etc/kubernetes/node:"+NodeName+".conf",
 		"--hostname-override="+NodeName, "--node-ip="+address)
+	c.kubelet = p
 	return err
 }
 
