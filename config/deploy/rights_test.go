@@ -51,6 +51,7 @@ func TestChartRights(t *testing.T) {
 	}{
 		{"default", nil, map[string][]string{"DaemonSet/nodegate agent": agent}},
 		{"no delegation", []string{"--set", "delegation.enabled=false"}, map[string][]string{"DaemonSet/nodegate agent": noCgroups}},
+		{"resources", []string{"--set", "deviceResources.enabled=true", "--set", "deviceResources.path=/var/lib/k0s/kubelet"}, map[string][]string{"DaemonSet/nodegate agent": slices.Sorted(slices.Values(append(slices.Clone(agent), "/var/lib/k0s/kubelet/device-plugins rw", "/var/lib/k0s/kubelet/pod-resources ro")))}},
 		{"everything", everything(t), map[string][]string{
 			"DaemonSet/nodegate agent":          slices.Sorted(slices.Values(append(slices.Clone(agent), "/var/log/nodegate rw"))),
 			"DaemonSet/nodegate install":        node,

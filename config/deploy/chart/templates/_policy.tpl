@@ -26,6 +26,9 @@ dir = "/run/nodegate"
 shadow_dir = "/dev/.udev/nodegate"
 host_root = "/host"
 
+[kubelet]
+plugin_dir = {{ ternary (printf "%s/device-plugins" .Values.deviceResources.path) "" .Values.deviceResources.enabled | quote }}
+
 [log]
 level = {{ .Values.log.level | quote }}
 format = {{ .Values.log.format | quote }}
@@ -70,7 +73,7 @@ The agent alone reads it strictly.
 {{- with $policy.Error -}}
 {{- fail (printf "policy is not TOML: %s: mend it; nodegate check says what else there is" .) -}}
 {{- end -}}
-{{- range $table, $values := dict "nri" "nri.*" "log" "log.*" "server" "metrics.*" "state" "" -}}
+{{- range $table, $values := dict "nri" "nri.*" "kubelet" "deviceResources.*" "log" "log.*" "server" "metrics.*" "state" "" -}}
 {{- if hasKey $policy $table -}}
 {{- fail (printf "policy has [%s], which the chart writes: leave it out%s" $table (ternary (printf ", and set the values %s instead" $values) ", the chart's paths are fixed" (ne $values ""))) -}}
 {{- end -}}
