@@ -65,8 +65,11 @@ func checkPod(t *testing.T, p *policy.Policy, text string) {
 		}
 		Spec struct {
 			HostUsers  *bool `yaml:"hostUsers"`
-			Containers []struct{ Name string }
-			Handler    string `yaml:"runtimeClassName"`
+			Containers []struct {
+				Name      string
+				Resources struct{ Limits map[string]int }
+			}
+			Handler string `yaml:"runtimeClassName"`
 		}
 	}
 	if err := yaml.Unmarshal([]byte(text), &pod); err != nil {
@@ -78,7 +81,12 @@ func checkPod(t *testing.T, p *policy.Policy, text string) {
 	}
 	r := policy.Request{Namespace: pod.Metadata.Namespace, Pod: pod.Metadata.Name, Annotations: pod.Metadata.Annotations,
 		Container: pod.Spec.Containers[0].Name, Handler: pod.Spec.Handler,
-		UserNamespace: policy.Is(pod.Spec.HostUsers != nil && !*pod.Spec.HostUsers)}
+		Allotted: policy.Allotted{}, UserNamespace: policy.Is(pod.Spec.HostUsers != nil && !*pod.Spec.HostUsers)}
+	for name := range pod.Spec.Containers[0].Resources.Limits {
+		if profile, ok := strings.CutPrefix(name, policy.ResourceDomain); ok {
+			r.Allotted[profile] = policy.Is([]string{"slot-1"})
+		}
+	}
 	s, err := p.Select(&r)
 	if err != nil || !slices.Equal(s.Profiles(), want) {
 		t.Errorf("pod %q gets %q, not %q: %v", r.Pod, s.Profiles(), want, err)
