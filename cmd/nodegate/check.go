@@ -46,8 +46,8 @@ line or on the line above:
 
 Rules are checked for every supported runtime, or for those of --runtime.
 --pods also finds pods that would be refused for the processes that they share,
-and annotations that nobody reads. PATH is a policy
-file, or a directory with config.toml.
+and annotations that nobody reads. PATH is a policy file, or a directory with
+config.toml.
 
 Exits with 0 if there are no errors and with 1 if there are; with --strict,
 also if there are warnings that are not accepted.`,

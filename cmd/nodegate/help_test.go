@@ -96,6 +96,7 @@ func reference(t *testing.T) string {
 		text = strings.Replace(text, "### Synopsis\n\n", "", 1)
 		text = strings.Replace(ofAll.ReplaceAllString(text, ""), "### Options\n\n```\n```\n", "", 1)
 		text = strings.Replace(examples.ReplaceAllString(text, ""), "### Options\n\n", "", 1)
+		text = endings.ReplaceAllString(text, "\n\n")
 		out.WriteString("\n" + strings.TrimRight(text, "\n") + "\n")
 	}
 	return out.String()
@@ -103,6 +104,9 @@ func reference(t *testing.T) string {
 
 // examples finds a command's usage and its examples, which --help shows.
 var examples = regexp.MustCompile("(?s)```\nnodegate [^\n]*\n```\n\n### Examples\n\n```\n.*?\n```\n\n")
+
+// endings finds what a command says of how it ends: the page says that of all.
+var endings = regexp.MustCompile("(?s)\n\nExits with 0.*?(\n\n|\n*$)")
 
 // ofAll finds the flags that many commands have: the page explains them once.
 var ofAll = regexp.MustCompile(`(?m)^  (-h, --help|-c, --config file) .*\n`)
