@@ -157,7 +157,10 @@ func TestAttackEndedPods(t *testing.T) {
 	for i := range 40 { // these make no room for others, since they end
 		p.containers.add(fmt.Sprint("c", i), container{})
 	}
-	for i := 0; i < 1000 && run(fmt.Sprint("large-", i), MaxPodBytes) == nil; i++ {
+	for i := range 1000 {
+		if run(fmt.Sprint("large-", i), MaxPodBytes) != nil {
+			break
+		}
 	}
 	if got := len(pods); got != maxLargeBytes/MaxPodBytes {
 		t.Errorf("%d large ones run", got)
