@@ -121,7 +121,7 @@ func (e *explainer) has(c *cri.Container) (*has, error) {
 		return h, nil
 	}
 	if ok, err := store.Acknowledged(c.ID, r.Nonce); err != nil || !ok {
-		h.state = "it was created without nodegate-runc, which was to carry a part"
+		h.state = "it was created without nodegate-runc, which had to deliver a part of it"
 		return h, nil
 	}
 	// What the runtime tells is what it gave to nodegate-runc.

@@ -153,7 +153,7 @@ func quoteShell(setting string) string {
 func (p *properties) writeDropIn(w io.Writer, unit, section string) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "# /etc/systemd/system/%s.d/nodegate.conf, by nodegate render systemd.\n", unit)
-	fmt.Fprintln(&out, "# What the node needs for itself besides, such as /dev/kmsg for a kubelet, goes\n# into another file there.")
+	fmt.Fprintln(&out, "# What else the node needs for itself, such as /dev/kmsg for a kubelet, goes\n# into another file there.")
 	if strings.HasPrefix(unit, "systemd-nspawn@") {
 		p.nspawnNotes(&out)
 	}

@@ -36,7 +36,7 @@ func (l *linter) unmeetable(g *view) {
 			l.add("never_given", g.of(p), g.named(p)+" has cdi_devices, which no pod with a user namespace can use, and the grant reaches only such pods",
 				"name the nodes under devices")
 		case need != "" && !slices.ContainsFunc(l.handlers(g), l.wrapped):
-			l.add("never_given", g.of(p), fmt.Sprintf("%s has %s, which takes nodegate-runc, and none of the grant's runtime handlers (%q) is in runtime.handlers",
+			l.add("never_given", g.of(p), fmt.Sprintf("%s has %s, which requires nodegate-runc, and none of the grant's runtime handlers (%q) is in runtime.handlers",
 				g.named(p), need, l.handlers(g)), "add one that is")
 		}
 	}

@@ -118,7 +118,7 @@ func (v view) run(ctx context.Context, file, name string, args ...string) ([]byt
 		text := strings.TrimSpace(string(exit.Stderr))
 		return out, fmt.Errorf("%s: %w: %s", strings.Join(append([]string{file}, args...), " "), err, text)
 	case errors.Is(err, unix.EPERM) && v.root != "/":
-		return out, fmt.Errorf("running %s of the node takes CAP_SYS_CHROOT: run doctor on the node itself", file)
+		return out, fmt.Errorf("running %s of the node requires CAP_SYS_CHROOT: run doctor on the node itself", file)
 	}
 	return out, err
 }

@@ -86,7 +86,7 @@ items:
 `, `
 Pod /a line 4: container app
 Pod /b line 10: container app
-note: x.yaml:7: kind Service holds no pod: explain takes a Pod, or a Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob that holds one
+note: x.yaml:7: kind Service holds no pod: explain reads a Pod, or a Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob that holds one
 x.yaml:9: an item of the list is no Kubernetes object: write apiVersion, kind, metadata and spec
 `},
 		"JSON, indented by tabs": {"{\n\t\"kind\": \"Pod\",\n\t\"metadata\": {\"name\": \"a\", \"namespace\": \"ci\"},\n\t\"spec\": {\"containers\": [{\"name\": \"app\"}]}\n}\n",
@@ -103,13 +103,13 @@ x.yaml:9: an item of the list is no Kubernetes object: write apiVersion, kind, m
 			"x.yaml:3: {{ … }} is a template: render it first, as helm template does, and explain what comes out\n"},
 		"braces that are no template": {strings.Replace(onePod, "[{name: app}]", `[{name: app, args: ["{{.Name}}"]}]`, 1), "Pod ci/a line 1: container app\n"},
 		"tabs":                        {"kind: Pod\nmetadata:\n\tname: a\n", "x.yaml:3: found character that cannot start any token\n"},
-		"nothing":                     {"", "x.yaml: is empty: it takes a Pod, or a Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob that holds one\n"},
-		"only comments":               {"# a\n---\n# b\n", "x.yaml: is empty: it takes a Pod, or a Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob that holds one\n"},
+		"nothing":                     {"", "x.yaml: is empty: write a Pod, or a Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob that holds one\n"},
+		"only comments":               {"# a\n---\n# b\n", "x.yaml: is empty: write a Pod, or a Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob that holds one\n"},
 		"another kind alone": {"kind: Service\nmetadata: {name: s}\nspec: {ports: {}}\n",
-			"x.yaml:1: kind Service holds no pod: explain takes a Pod, or a Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob that holds one\n"},
+			"x.yaml:1: kind Service holds no pod: explain reads a Pod, or a Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob that holds one\n"},
 		"another kind beside a pod": {"kind: Service\n---\n" + onePod, `
 Pod ci/a line 3: container app
-note: x.yaml:1: kind Service holds no pod: explain takes a Pod, or a Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob that holds one
+note: x.yaml:1: kind Service holds no pod: explain reads a Pod, or a Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob that holds one
 `},
 		"no kind":             {"metadata: {name: a}\n", "x.yaml:1: has no kind: write kind: Pod, or Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob\n"},
 		"a policy":            {"version = 1\n[[grants]]\n", "x.yaml:1: is no Kubernetes object: write apiVersion, kind, metadata and spec\n"},

@@ -150,7 +150,7 @@ func (d *document) holder(n *yaml.Node, kind string) {
 // other leaves an object alone that holds no pod.
 func (d *document) other(kind string) {
 	if !d.inner { // else it is a part of something else, such as a claim
-		d.out.Notes = append(d.out.Notes, d.problem(0, "kind %s holds no pod: explain takes a Pod, or a %s that holds one", kind, workloads))
+		d.out.Notes = append(d.out.Notes, d.problem(0, "kind %s holds no pod: explain reads a Pod, or a %s that holds one", kind, workloads))
 	}
 }
 

@@ -80,7 +80,7 @@ func Read(name string, from io.Reader) File {
 	// What else the file holds is of no use on its own.
 	out.Problems, out.Notes = out.Notes, nil
 	if len(out.Problems) == 0 && len(out.RuntimeClasses) == 0 {
-		bad(0, "is empty: it takes a Pod, or a %s that holds one", workloads)
+		bad(0, "is empty: write a Pod, or a %s that holds one", workloads)
 	}
 	return out
 }

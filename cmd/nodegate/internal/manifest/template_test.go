@@ -132,12 +132,12 @@ items:
 kind: Store
 metadata: {name: s}
 spec: {claims: [{apiVersion: v1, kind: PersistentVolumeClaim, spec: {}}]}
-`, "x.yaml:1: kind Store holds no pod: explain takes a Pod, or a Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob that holds one\n"},
+`, "x.yaml:1: kind Store holds no pod: explain reads a Pod, or a Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob that holds one\n"},
 	"a definition, which describes them": {`apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: d}
 spec: {versions: [{schema: {properties: {spec: {properties: {containers: {items: {properties: {image: {type: string}}}}}}}}}]}
-`, "x.yaml:1: kind CustomResourceDefinition holds no pod: explain takes a Pod, or a Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob that holds one\n"},
+`, "x.yaml:1: kind CustomResourceDefinition holds no pod: explain reads a Pod, or a Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob that holds one\n"},
 	"too deep": {"kind: Deep\nspec: " + strings.Repeat("{a: ", 40) + "1" + strings.Repeat("}", 40) + "\n", "x.yaml:1: Deep \"\" is more than 32 levels deep: pods further down are not explained\n"},
 	"too many": {"kind: Many\nmetadata: {name: m}\nspec:\n" + strings.Repeat("- {spec: {containers: [{name: c}]}}\n", maxTemplates+1), ""},
 	"a wrong one": {"kind: Widget\nmetadata: {name: w}\nspec: {template: {spec: {hostUsers: 3, containers: [{name: c}]}}}\n",
