@@ -39,8 +39,7 @@ func pages(t *testing.T) []string {
 
 var fence = regexp.MustCompile("(?ms)^```toml([^\n]*)\n(.*?)^```")
 
-// Every policy that a page shows is one that the agent takes; one that is
-// marked "toml bad" is one that it does not.
+// Every policy that a page shows loads; one that is marked "toml bad" does not.
 func TestPolicies(t *testing.T) {
 	for _, page := range []string{"policy.md", "recipes.md", "lints.md", "nested.md", "kubernetes.md", "migration.md", "../README.md"} {
 		text := read(t, page)
@@ -66,7 +65,7 @@ func TestPolicyOfTheDemo(t *testing.T) {
 	}
 }
 
-// The reference has every key that a policy can have, and every built-in profile.
+// policy.md names every key of a policy and every built-in profile.
 func TestReferenceIsComplete(t *testing.T) {
 	page := read(t, "policy.md")
 	header := regexp.MustCompile(`(?m)^(\w+)\s*=|[{,] ?(\w+) =`)
