@@ -39,7 +39,7 @@ containerd 2.3 has long support, until April 2028. 1.7, 2.1 (not run here) and 2
 var (
 	versionInRefusal = regexp.MustCompile(`containerd v[0-9.]+ \(NRI [0-9.]+\)`)
 	podInRefusal     = regexp.MustCompile(`container "main" of pod team/[a-z-]+`)
-	adviceInRefusal  = regexp.MustCompile(`set runtimeClassName: nodegate in the pod's spec \(a RuntimeClass of handler "nodegate"\)`)
+	adviceInRefusal  = regexp.MustCompile(`(: (set|drop|use) | \(granted there: ).*$`)
 )
 
 // checkDocument compares the document with what was seen, which is what was promised, or
@@ -72,7 +72,7 @@ func document(seen map[seenCell]string) string {
 	} else {
 		fmt.Fprintf(&out, "\n## cgroup v1\n\n%s\n## cgroup v2\n\n%s", v1, v2)
 	}
-	out.WriteString("\n## Reasons\n\nWhat `kubectl describe pod` shows, without the container and the rest of the advice.\n\n")
+	out.WriteString("\n## Reasons\n\nWhat `kubectl describe pod` shows, without the container and the advice.\n\n")
 	for i, note := range notes {
 		fmt.Fprintf(&out, "%d. %s\n", i+1, note)
 	}
@@ -122,7 +122,7 @@ func cell(answer string, notes *[]string) string {
 	reason := strings.TrimPrefix(answer, "refused: ")
 	reason = strings.TrimPrefix(podInRefusal.ReplaceAllString(reason, ""), " ")
 	reason = versionInRefusal.ReplaceAllString(reason, "containerd …")
-	reason = adviceInRefusal.ReplaceAllString(reason, "set runtimeClassName …")
+	reason = adviceInRefusal.ReplaceAllString(reason, "")
 	i := slices.Index(*notes, reason)
 	if i < 0 {
 		i = len(*notes)
