@@ -15,10 +15,9 @@ import (
 	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
-// The runtime goes on without a plugin that did not answer. Two things are in
-// the way of a container that would run unadjusted for that: the plugin
-// validates what all plugins adjusted, and it looks again before the container
-// starts.
+// The runtime goes on without a plugin that did not answer. Two checks keep a container
+// from running unadjusted then: the plugin validates what all plugins adjusted, and it
+// looks again before the container starts.
 
 // ValidateContainerAdjustment comes once all plugins have answered. That it is
 // asked at all matters most: a runtime that has just lost the plugin, or waited
