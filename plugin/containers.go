@@ -21,8 +21,8 @@ import (
 // containers are those of the node, so that those can be named which run
 // without what the policy would give them: they are older than the policy, or
 // no agent's answer reached them. The table holds what Select needs and what each
-// was given. Of labels and annotations those are kept that the policy reads, and of
-// an annotation's value what may be a request, 4 KiB.
+// was given. Of labels those are kept that the policy reads, and of annotations those that
+// may be part of a request by whatever policy, 4 KiB of each value.
 type containers struct {
 	mu   sync.Mutex
 	byID map[string]container

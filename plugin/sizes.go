@@ -47,7 +47,7 @@ const (
 	maxNodeBytes      = 64 << 20  // of all pods
 	ShareBytes        = 32 << 10  // a pod of this size, with its containers, has room on every node
 	OrdinaryBytes     = 4 << 10   // a pod itself of this size too
-	maxLargeBytes     = 2 << 20   // of all pods themselves that are larger
+	MaxLargeBytes     = 2 << 20   // of all pods themselves that are larger
 )
 
 // sizes are the pods of the node by their size, as a runtime would list them now. A
@@ -146,9 +146,9 @@ func largePod(name string, bytes, large int) *policy.Refusal {
 	case bytes > MaxPodBytes:
 		return tooLarge("pod %s has %s of labels and annotations, and at most %s can be told to a plugin of the runtime: give it fewer or shorter ones",
 			name, kib(bytes), kib(MaxPodBytes))
-	case bytes > OrdinaryBytes && large > maxLargeBytes:
+	case bytes > OrdinaryBytes && large > MaxLargeBytes:
 		return tooLarge("pod %s has %s of labels and annotations, and the pods of this node that have more than %s have %s together, where %s can be told to a plugin of the runtime: remove pods that have ended, or give it less than %s",
-			name, kib(bytes), kib(OrdinaryBytes), kib(large), kib(maxLargeBytes), kib(OrdinaryBytes))
+			name, kib(bytes), kib(OrdinaryBytes), kib(large), kib(MaxLargeBytes), kib(OrdinaryBytes))
 	}
 	return nil
 }

@@ -162,7 +162,7 @@ func TestAttackEndedPods(t *testing.T) {
 			break
 		}
 	}
-	if got := len(pods); got != maxLargeBytes/MaxPodBytes {
+	if got := len(pods); got != MaxLargeBytes/MaxPodBytes {
 		t.Errorf("%d large ones run", got)
 	}
 	err := run("one-more", OrdinaryBytes+1)
@@ -351,7 +351,7 @@ func TestAttackRegisterAmongLargest(t *testing.T) {
 // environments of containers. What the runtime holds of them is one text.
 func largest(count, whole int) (pods []*api.PodSandbox, ctrs []*api.Container) {
 	labels := map[string]string{}
-	for i := range min(MaxPodBytes, max(maxLargeBytes/count, OrdinaryBytes)) / (76 + entryBytes) {
+	for i := range min(MaxPodBytes, max(MaxLargeBytes/count, OrdinaryBytes)) / (76 + entryBytes) {
 		labels[fmt.Sprintf("label-%05d", i)] = strings.Repeat("x", 57)
 	}
 	env := strings.Repeat("x", whole)

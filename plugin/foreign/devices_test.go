@@ -111,7 +111,7 @@ func TestAttackYAML(t *testing.T) {
 			if err == nil || got != nil || len(err.Error()) > 400 {
 				t.Errorf("got %v, %v", got, err)
 			}
-			if took := time.Since(began); took > 5*time.Second {
+			if took := time.Since(began); took > 30*time.Second {
 				t.Errorf("took %v", took)
 			}
 		})

@@ -16,6 +16,9 @@ import (
 // sizesLimit bounds the look at all containers.
 const sizesLimit = 20 * time.Second
 
+// oneMessage is what the runtime lists without having to divide it, in bytes.
+const oneMessage = 4 << 20
+
 // Sizes are the pods of the node by what a plugin has to be told of them.
 type Sizes struct {
 	Pods []cri.PodSize // largest first
@@ -46,9 +49,17 @@ func checkSizes(f *Facts) []Finding {
 		return cannotTell(check, f.Sizes.Unknown)
 	}
 	out := f.Agent.OK() && f.Agent.Value.Err == nil && !f.Agent.Value.Ready
+	all, own := 0, 0
+	for _, p := range f.Sizes.Value.Pods {
+		all += p.Whole
+		if p.Own > plugin.OrdinaryBytes {
+			own += p.Own
+		}
+	}
+	crowd := out && own > plugin.MaxLargeBytes
 	var large []string
 	for _, p := range f.Sizes.Value.Pods {
-		if p.Own > plugin.MaxPodBytes || p.Whole > plugin.MaxWholeBytes || out && (p.Whole > plugin.ShareBytes || p.Own > plugin.OrdinaryBytes) {
+		if p.Own > plugin.MaxPodBytes || p.Whole > plugin.MaxWholeBytes || out && p.Whole > plugin.ShareBytes || crowd && p.Own > plugin.OrdinaryBytes {
 			large = append(large, fmt.Sprintf("%s (%d KiB)", p.Name, p.Whole>>10))
 		}
 	}
@@ -65,6 +76,9 @@ func checkSizes(f *Facts) []Finding {
 		}
 		return one(check, Problem, "the runtime cannot list these to an agent that registers: "+strings.Join(large[:min(len(large), most)], ", ")+more+looked,
 			"delete these pods; labels, annotations and environments make them so large (docs/troubleshooting.md)")
+	case out && all > oneMessage:
+		return one(check, Warning, fmt.Sprintf("no pod is too large to be listed, but all %d have %d KiB together%s", len(f.Sizes.Value.Pods), all>>10, looked),
+			"delete pods that have ended, if the agent's log says that registration fails")
 	case !f.Sizes.Value.All:
 		return one(check, Warning, "no pod is too large to be listed"+looked, "run nodegate doctor again")
 	case len(f.Sizes.Value.Pods) == 0:

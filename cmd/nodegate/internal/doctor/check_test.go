@@ -160,6 +160,12 @@ var cases = []struct {
 		"pod-sizes", Problem, "cannot list these to an agent that registers: ci/web (40 KiB)", "delete these pods"},
 	{"a large pod, and no agent", func(f *Facts) { f.Agent.Value.Ready = false },
 		"pod-sizes", Problem, "ci/web (40 KiB)", "delete these pods"},
+	{"pods that are large together, and no agent", func(f *Facts) { f.Agent.Value.Ready, f.Sizes.Value.Pods = false, pods(150, 20<<10) },
+		"pod-sizes", Problem, "cannot list these to an agent that registers: ci/web (20 KiB), ", "delete these pods"},
+	{"many small pods, and no agent", func(f *Facts) { f.Agent.Value.Ready, f.Sizes.Value.Pods = false, pods(1500, 4<<10) },
+		"pod-sizes", Warning, "no pod is too large to be listed, but all 1500 have 6000 KiB together", "delete pods that have ended"},
+	{"some larger pods, and no agent", func(f *Facts) { f.Agent.Value.Ready, f.Sizes.Value.Pods = false, pods(50, 20<<10) },
+		"pod-sizes", OK, "ci/web, has 20 KiB", ""},
 	{"too many containers to look at", func(f *Facts) { f.Sizes.Value.All = false },
 		"pod-sizes", Warning, "no time to look at all", "again"},
 	{"sizes not told", func(f *Facts) { f.Sizes = unknown[Sizes]("cannot be seen") },
@@ -393,4 +399,9 @@ func TestChecksAreDocumented(t *testing.T) {
 
 func (f *Facts) ungrant(k *change.Kind) {
 	f.Policy.Kinds = slices.DeleteFunc(f.Policy.Kinds, func(have *change.Kind) bool { return have == k })
+}
+
+// pods are so many of one size each, without containers.
+func pods(count, bytes int) []cri.PodSize {
+	return slices.Repeat([]cri.PodSize{{Name: "ci/web", Own: bytes, Whole: bytes}}, count)
 }
