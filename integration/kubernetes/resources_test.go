@@ -118,7 +118,7 @@ func (r resources) offered(profile string, want int) {
 	r.Helper()
 	r.eventually(fmt.Sprintf("%d units of %s", want, profile), func() error {
 		have := r.get("get", "node", cluster.NodeName, "-o", `jsonpath={.status.allocatable.nodegate\.dev/`+profile+`}`)
-		if have != fmt.Sprint(want) && !(want == 0 && have == "") {
+		if have != fmt.Sprint(want) && (want != 0 || have != "") {
 			return fmt.Errorf("there are %q; %s", have, r.onNode(r.nodegate(), "status"))
 		}
 		return nil
