@@ -88,9 +88,8 @@ func New(p *policy.Policy, node Node) *Plugin {
 	return plugin
 }
 
-// SetPolicy replaces the policy for the containers that come, and tells of those
-// that run without what it would give them. Whether the runtime may refuse for
-// the agent goes by the mode: a change of that takes another registration. So
+// SetPolicy applies pol to new containers and reports outdated ones. Another mode needs
+// another registration, since the runtime may then refuse for the agent, or no longer. So
 // does a policy that reads labels which the former one did not, for those were not kept.
 func (p *Plugin) SetPolicy(ctx context.Context, pol *policy.Policy) {
 	old := p.policy.Swap(pol)
