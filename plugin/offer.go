@@ -125,7 +125,7 @@ func driverless(h *host.Host, found map[policy.DeviceSelector]policy.DeviceLooku
 	for _, look := range found {
 		for _, n := range look.Nodes {
 			if d := h.Driver(n); d.OK && !d.Value.Loaded && d.Value.Module == "" {
-				return fmt.Sprintf("device %s has no driver: whoever opens it gets ENODEV or ENXIO", policy.QuotePath(n.Path))
+				return fmt.Sprintf("device %s has no driver: opening it answers ENODEV or ENXIO", policy.QuotePath(n.Path))
 			}
 		}
 	}
