@@ -4,9 +4,11 @@
 package kubernetes
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -62,7 +64,7 @@ func TestResources(t *testing.T) {
 		name string
 		run  func(resources)
 	}{
-		{"slots", slots}, {"exclusive", exclusive}, {"refused", refusedClaims}, {"quota", quota}, {"health", health},
+		{"slots", slots}, {"ten resources", tenResources}, {"exclusive", exclusive}, {"refused", refusedClaims}, {"quota", quota}, {"health", health},
 		{"stopped agent", func(r resources) { stoppedAgent(r, agent) }},
 		{"killed agent", func(r resources) { killedAgent(r, agent) }},
 		{"two agents", twoAgents}, {"restarted kubelet", restartedKubelet},
@@ -159,6 +161,51 @@ func slots(r resources) {
 	r.unschedulable("third", "kvm")
 	r.do("-n", "ci", "delete", "pod", "plain", "--wait=true")
 	r.ready("ci", "third")
+}
+
+// maxResourceMemory is what ten resources may cost the agent, in KiB of its own memory.
+const maxResourceMemory = 4 << 10
+
+// Ten resources cost little memory, and looking at the node twice a second little time.
+func tenResources(r resources) {
+	before := r.usage()
+	more := resourcesPolicy
+	for i := range 10 {
+		more += fmt.Sprintf("[profiles.r%d]\ninclude = [\"kvm\"]\n[profiles.r%d.resource]\nslots = 110\n", i, i)
+	}
+	write := func(policy string) {
+		if err := r.WriteFile("/etc/nodegate/config.toml", policy); err != nil {
+			r.Fatal(err)
+		}
+	}
+	write(more)
+	r.offered("r9", 110)
+	began := r.usage()
+	time.Sleep(10 * time.Second)
+	after := r.usage()
+	r.Logf("anonymous memory with 2 resources %d KiB, with 12 %d KiB; %d ms of CPU in 10 s", before.memory, after.memory, (after.ticks-began.ticks)*10)
+	if after.memory-before.memory > maxResourceMemory {
+		r.Errorf("ten resources cost %d KiB", after.memory-before.memory)
+	}
+	write(resourcesPolicy)
+	r.offered("r9", 0)
+}
+
+// usage is the agent's anonymous memory in KiB, and its time in ticks of 10 ms.
+func (r resources) usage() (u struct{ memory, ticks int }) {
+	r.Helper()
+	var status struct{ PID int }
+	if err := json.Unmarshal([]byte(r.onNode(r.nodegate(), "status", "-o", "json")), &status); err != nil {
+		r.Fatal(err)
+	}
+	text := r.onNode("sh", "-c", fmt.Sprintf("grep RssAnon /proc/%d/status; cat /proc/%d/stat", status.PID, status.PID))
+	head, stat, _ := strings.Cut(text, "kB")
+	fields := strings.Fields(stat[strings.LastIndex(stat, ")"):])
+	user, _ := strconv.Atoi(fields[12])
+	system, _ := strconv.Atoi(fields[13])
+	u.memory, _ = strconv.Atoi(strings.Fields(head)[1])
+	u.ticks = user + system
+	return u
 }
 
 // Each gets a device of its own.
