@@ -78,11 +78,14 @@ func (c *Cluster) Daemon(name, program string, args ...string) (*node.Process, e
 	return c.run(name, program, args...)
 }
 
-// Signal signals what Daemon has started.
+// Signal signals what Daemon has started. nsenter, whose child that is, stops with it.
 func (c *Cluster) Signal(p *node.Process, s syscall.Signal) error {
 	pid, err := child(p.Pid())
 	if err != nil {
 		return err
+	}
+	if s == syscall.SIGCONT {
+		return errors.Join(syscall.Kill(pid, s), p.Signal(s))
 	}
 	return syscall.Kill(pid, s)
 }

@@ -198,13 +198,17 @@ func (r resources) usage() (u struct{ memory, ticks int }) {
 	if err := json.Unmarshal([]byte(r.onNode(r.nodegate(), "status", "-o", "json")), &status); err != nil {
 		r.Fatal(err)
 	}
-	text := r.onNode("sh", "-c", fmt.Sprintf("grep RssAnon /proc/%d/status; cat /proc/%d/stat", status.PID, status.PID))
-	head, stat, _ := strings.Cut(text, "kB")
+	number := func(text string) int {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			r.Fatal(err)
+		}
+		return n
+	}
+	u.memory = number(strings.Fields(r.onNode("grep", "RssAnon", fmt.Sprintf("/proc/%d/status", status.PID)))[1])
+	stat := r.onNode("cat", fmt.Sprintf("/proc/%d/stat", status.PID))
 	fields := strings.Fields(stat[strings.LastIndex(stat, ")"):])
-	user, _ := strconv.Atoi(fields[12])
-	system, _ := strconv.Atoi(fields[13])
-	u.memory, _ = strconv.Atoi(strings.Fields(head)[1])
-	u.ticks = user + system
+	u.ticks = number(fields[12]) + number(fields[13])
 	return u
 }
 
@@ -220,15 +224,12 @@ func exclusive(r resources) {
 		}
 		stat := r.probe("ci", pod, "stat /dev/unit")
 		r.Log(pod, ": ", stat)
-		for _, number := range []string{"1:3", "1:5"} {
-			if strings.Contains(stat, number) {
-				have = append(have, number)
-			}
-		}
+		_, minor, _ := strings.Cut(stat, `"major":1,"minor":`)
+		have = append(have, strings.TrimSuffix(minor, "}"))
 	}
 	slices.Sort(have)
-	if !slices.Equal(have, []string{"1:3", "1:5"}) {
-		r.Errorf("they have the devices %q", have)
+	if !slices.Equal(have, []string{"3", "5"}) {
+		r.Errorf("they have the devices 1:%q", have)
 	}
 	r.apply(with("ci", "third", "unit", ""))
 	r.unschedulable("third", "unit")
