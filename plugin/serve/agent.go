@@ -67,7 +67,7 @@ type Status struct {
 	Resources []event.Resource `json:"resources,omitempty"`
 
 	Refusals []*event.Event `json:"refusals"` // the last ones, newest first
-	Lacking  []*event.Event `json:"lacking"`  // run without what the policy would give them
+	Lacking  []*event.Event `json:"lacking"`  // the outdated containers
 }
 
 // Containers counts those of the node that run.
