@@ -6,8 +6,10 @@ package devices
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/nodegate/nodegate/integration/internal/it"
@@ -59,6 +61,27 @@ func TestShadowNodes(t *testing.T) {
 		t.Error("the other container's shadow nodes went too")
 	}
 	it.ExpectEach(t, two, []it.QA{{"open /dev/fuse rw", "ok"}, {"ioctl-tun", "ok"}})
+}
+
+// What the root of a pod makes of the mode of its node opens it to no local user of the
+// node, who knows where it lies.
+func TestAttackShadowModeInAPod(t *testing.T) {
+	it.NeedDevices(t, "/dev/fuse")
+	n := it.SharedNode(t)
+	g, _ := it.StartAgent(t, n, it.GrantApart("read")+`[profiles.read]
+devices = [{ path = "/dev/fuse", access = "r", mode = "0440" }]
+`)
+	c := it.Run(t, n, node.PodConfig{Namespace: "ci", UserNamespace: true, Annotations: it.AskFor("read")}, node.ContainerConfig{})
+	it.ExpectEach(t, c, []it.QA{{"chmod /dev/fuse 0666", "ok"}, {"open /dev/fuse r", "ok"}, {"open /dev/fuse w", "EPERM"}})
+	at := filepath.Join(g.Shadows, c.ID, "0")
+	if st := hostStat(t, at); st.Mode&0o777 != 0o666 {
+		t.Fatalf("%s has mode %o: nothing was tried", at, st.Mode)
+	}
+	nobody := exec.Command("/bin/dd", "if="+at, "of=/dev/null", "bs=1", "count=1")
+	nobody.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	if out, err := nobody.CombinedOutput(); err == nil || !strings.Contains(string(out), "Permission denied") {
+		t.Errorf("as nobody of the node: %v, %s", err, out)
+	}
 }
 
 func hostStat(t *testing.T, path string) unix.Stat_t {

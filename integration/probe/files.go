@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -125,6 +126,20 @@ func unlink(args []string) (string, error) {
 		return "", err
 	}
 	if err := unix.Unlink(args[0]); err != nil {
+		return "", err
+	}
+	return "ok", nil
+}
+
+func chmod(args []string) (string, error) {
+	if err := need(args, 2, 2); err != nil {
+		return "", err
+	}
+	mode, err := strconv.ParseUint(args[1], 8, 12)
+	if err != nil {
+		return "", usageError(fmt.Sprintf("%q is no mode", args[1]))
+	}
+	if err := unix.Chmod(args[0], uint32(mode)); err != nil {
 		return "", err
 	}
 	return "ok", nil

@@ -49,6 +49,7 @@ func questions() []question {
 		{"write", "PATH TEXT", write},
 		{"mkdir", "PATH", mkdir},
 		{"unlink", "PATH", unlink},
+		{"chmod", "PATH MODE", chmod},
 		{"limit", "memlock|nofile|core", limit},
 		{"size", "DIR", size},
 		{"mknod", "[-call mknod|mknodat] [-mode-bits N] [-dev-bits N] [-number-bits N] b|c|p|f|s PATH [MAJOR MINOR]", mknod},
