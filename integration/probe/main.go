@@ -43,6 +43,8 @@ func questions() []question {
 		{"pause", "", pause},
 		{"ping", "ADDR", ping},
 		{"open", "PATH [r|w|rw]", open},
+		{"until", "ok|ERRNO PATH [r|w|rw]", until},
+		{"hear", "PATH", hear},
 		{"stat", "PATH", stat},
 		{"ls", "DIR", list},
 		{"cat", "PATH", cat},

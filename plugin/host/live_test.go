@@ -270,3 +270,19 @@ func TestWatchDevices(t *testing.T) {
 	for range w.Changed() { // and that ends
 	}
 }
+
+// The agent's own capabilities are enough, also to take away what is another id's.
+func TestLiveWithFewCapabilities(t *testing.T) {
+	l := newLive(t, ofMajor188(adapter))
+	keepCapabilities(t, unix.CAP_MKNOD, unix.CAP_CHOWN, unix.CAP_FOWNER)
+	u := usbSerial{port: "1-1", vendor: "10c4", product: "ea60", name: "ttyUSB0"}
+	for minor := range uint32(2) {
+		u.minor = minor
+		u.plug(t, l.root)
+		must(t, l.Update())
+		l.holds(t, fmt.Sprintf("ttyUSB0 20660 188:%d 100000:100007", minor))
+		u.unplug(t, l.root)
+		must(t, l.Update())
+		l.holds(t)
+	}
+}
