@@ -109,7 +109,7 @@ func refusesAny(pol *policy.Policy, r *runtimes.Runtime, node *Node, sel policy.
 	switch {
 	case err != nil:
 		return policy.Reasons(err)
-	case len(plan.Decision.Adjustment.ShadowNodes) > 0 && node.NoShadows != nil:
+	case len(plan.Decision.Adjustment.ShadowNodes)+len(plan.Decision.Adjustment.LiveDirectories) > 0 && node.NoShadows != nil:
 		return fmt.Sprintf("its devices cannot be made: %s", node.NoShadows)
 	}
 	if userns {

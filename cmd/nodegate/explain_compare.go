@@ -57,10 +57,18 @@ func (h *has) compare(e *explainer, got *outcome) {
 
 // stillThere reports whether what was made on the node for a change exists.
 func (e *explainer) stillThere(c *change.Change) bool {
-	if len(c.Only.ShadowNodes) == 0 || c.Field != change.NodeField {
+	made := ""
+	switch {
+	case c.Field != change.NodeField:
+	case len(c.Only.ShadowNodes) > 0:
+		made = c.Only.ShadowNodes[0].Path
+	case len(c.Only.LiveDirectories) > 0:
+		made = c.Only.LiveDirectories[0].Path
+	}
+	if made == "" {
 		return true
 	}
-	_, err := os.Lstat(path.Join(e.config.State.HostRoot, c.Only.ShadowNodes[0].Path))
+	_, err := os.Lstat(path.Join(e.config.State.HostRoot, made))
 	return err == nil
 }
 
