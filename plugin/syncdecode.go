@@ -50,7 +50,7 @@ func (c *connection) readList(raw []byte, req *api.SynchronizeRequest) error {
 	return eachField(raw, func(num protowire.Number, field, value []byte) error {
 		switch {
 		case num == listMore:
-			return proto.UnmarshalOptions{Merge: true}.Unmarshal(field, req)
+			return proto.UnmarshalOptions{Merge: true, DiscardUnknown: true}.Unmarshal(field, req)
 		case value == nil: // no message
 		case num == listPods:
 			pod, err := readPod(value, reads)
@@ -84,7 +84,7 @@ func readPod(raw []byte, reads func(label string) bool) (*api.PodSandbox, error)
 	})
 	pod := &api.PodSandbox{}
 	if err == nil {
-		err = proto.Unmarshal(kept, pod)
+		err = proto.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(kept, pod)
 	}
 	return pod, err
 }
@@ -106,7 +106,7 @@ func readContainer(raw []byte) (*api.Container, error) {
 	})
 	ctr := &api.Container{}
 	if err == nil {
-		err = proto.Unmarshal(kept, ctr)
+		err = proto.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(kept, ctr)
 	}
 	return ctr, err
 }
