@@ -19,6 +19,8 @@ import (
 )
 
 const resourcesPolicy = `version = 1
+[log]
+level = "debug"
 [profiles.kvm.resource]
 slots = 2
 [[profiles.unit.devices]]
@@ -341,7 +343,12 @@ func killedAgent(r resources, agent *node.Process) {
 	if r.running("new") || restarts() != before {
 		r.Error("a container was started without an agent")
 	}
-	r.agent("two")
+	if log := agent.Log(); !strings.Contains(log, "pod_resources=true") || strings.Contains(log, "asked=false") {
+		r.Errorf("the agent did not ask the kubelet:\n%s", log)
+	}
+	// From now on it cannot be asked: its word before the container is all there is.
+	r.onNode("mount", "-t", "tmpfs", "tmpfs", "/var/lib/kubelet/pod-resources")
+	second := r.agent("two")
 	r.offered("kvm", 2)
 	r.eventually("the container to run again", func() error {
 		if restarts() == before {
@@ -349,6 +356,9 @@ func killedAgent(r resources, agent *node.Process) {
 		}
 		return nil
 	})
+	if log := second.Log(); !strings.Contains(log, "asked=false") || strings.Contains(log, "asked=true") || !strings.Contains(log, "pre_start=true") {
+		r.Errorf("the agent did not go by the kubelet's call:\n%s", log)
+	}
 }
 
 // An agent makes place for another as in a rolling update.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/containerd/log"
 	podresources "k8s.io/kubelet/pkg/apis/podresources/v1"
 
 	"github.com/nodegate/nodegate/plugin/policy"
@@ -56,7 +57,10 @@ func (s *Server) ask(ctx context.Context, c Container, profile string, units []s
 // the container that is about to be created. The kubelet's word is taken by that.
 func (s *Server) Allotted(ctx context.Context, c Container, profile string, units []string) bool {
 	armed := s.allotted.take(profile, units)
-	if said := s.ask(ctx, c, profile, units); said.OK {
+	said := s.ask(ctx, c, profile, units)
+	log.G(ctx).WithFields(log.Fields{"namespace": c.Namespace, "pod": c.Pod, "container": c.Name, "profile": profile,
+		"pre_start": armed, "pod_resources": said.OK && said.Value, "asked": said.OK}).Debug("what the kubelet says of units")
+	if said.OK {
 		return said.Value
 	}
 	return armed
