@@ -197,6 +197,7 @@ func TestPurgeAfterAPod(t *testing.T) {
 		h.write("/dev/.udev/nodegate/c0ffee/0", "")
 		h.write("/dev/.udev/nodegate/bead/0", "")
 		h.write("/run/nodegate/decisions/bead.json", "{}")
+		h.write("/run/nodegate/allotted/bead", "")
 		if live {
 			h.write(bundle+"runtime", "") // of the default handler
 		}

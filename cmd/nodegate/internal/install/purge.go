@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 )
 
 // purge removes what an agent made in its directories, which may be for others too, and
@@ -16,7 +17,9 @@ import (
 // agent was a pod.
 func (r *Removal) purge(d AgentDirs) error {
 	if len(r.Containers) == 0 {
-		err := r.clear(d.State, func(name string) bool { return name == "decisions" || name == "nodegate.sock" })
+		err := r.clear(d.State, func(name string) bool {
+			return slices.Contains([]string{"decisions", "allotted", "nodegate.sock"}, name)
+		})
 		if err != nil {
 			return fmt.Errorf("removing the agent's state: %w", err)
 		}

@@ -127,7 +127,7 @@ func (r *Removal) agents(m *Manifest) {
 	// Where containers still have records or nodes, the folders are not empty and stay; an
 	// agent that runs makes them again.
 	for _, d := range r.dirs {
-		r.prune = append(r.prune, d.State, d.State+"/decisions")
+		r.prune = append(r.prune, d.State, d.State+"/decisions", d.State+"/allotted")
 	}
 }
 

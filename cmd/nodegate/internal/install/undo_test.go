@@ -189,6 +189,7 @@ func TestUninstallState(t *testing.T) {
 	h.must(os.RemoveAll(h.at("/run/nodegate")))
 	h.install()
 	h.must(os.MkdirAll(h.at("/run/nodegate/decisions"), 0o700))
+	h.must(os.MkdirAll(h.at("/run/nodegate/allotted"), 0o700))
 	h.uninstall()
 	h.must(os.Remove(h.at("/run")))
 	h.same(before, "uninstalled")
