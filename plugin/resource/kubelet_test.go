@@ -113,6 +113,13 @@ func (k *smallKubelet) client(resource string) *pluginClient {
 	return k.clients[resource]
 }
 
+// known are the devices of a resource, healthy or not.
+func (k *smallKubelet) known(resource string) []*kubelet.Device {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.devices[resource]
+}
+
 // allocatable counts the healthy devices of a resource that the kubelet can ask for.
 func (k *smallKubelet) allocatable(resource string) int {
 	k.mu.Lock()

@@ -105,7 +105,7 @@ func TestConversation(t *testing.T) {
 	a := startAgent(t, dir, state, slots("kvm", 3, ""), sticks("serial/by-id/a"))
 	k.eventually(kvm, 3, time.Second)
 	k.eventually("nodegate.dev/serial", 1, time.Second)
-	if n := k.devices["nodegate.dev/serial"][0].GetTopology().GetNodes(); len(n) != 1 || n[0].GetID() != 1 {
+	if n := k.known("nodegate.dev/serial")[0].GetTopology().GetNodes(); len(n) != 1 || n[0].GetID() != 1 {
 		t.Errorf("NUMA nodes %v", n)
 	}
 	c := k.client(kvm)
@@ -157,7 +157,7 @@ func TestHealth(t *testing.T) {
 	a.set(slots("kvm", 3, "this node has no device"), sticks("b"))
 	t.Log("unhealthy after ", k.eventually(kvm, 0, time.Second))
 	k.eventually("nodegate.dev/serial", 1, time.Second)
-	if got := len(k.devices["nodegate.dev/serial"]); got != 2 {
+	if got := len(k.known("nodegate.dev/serial")); got != 2 {
 		t.Errorf("the kubelet knows of %d adapters", got)
 	}
 	time.Sleep(50 * time.Millisecond)
