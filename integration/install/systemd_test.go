@@ -55,6 +55,25 @@ func TestInstallUnderSystemd(t *testing.T) {
 	}
 }
 
+// appArmorFromAFolder is what the chart's init container does, which sees the machine's root
+// at a folder: systemd runs the parser as a service, and keeps none. The kernel here has no
+// AppArmor, so one that is said to be there, and a parser that writes down what it is told.
+func appArmorFromAFolder(t *testing.T) {
+	const file = "/etc/apparmor.d/nodegate-mounts"
+	shell(t, "mount -t tmpfs none /sys/module && mkdir -p /sys/module/apparmor/parameters && echo Y >/sys/module/apparmor/parameters/enabled")
+	shell(t, `mkdir -p /etc/apparmor.d && printf '#!/bin/sh\necho "$@" >>/run/parsed\ntest -e "$2"\n' >/usr/sbin/apparmor_parser && chmod 755 /usr/sbin/apparmor_parser`)
+	shell(t, "mkdir /host && mount --rbind / /host")
+	shell(t, it.InsideBin+"/nodegate install --root /host --no-agent")
+	shell(t, it.InsideBin+"/nodegate uninstall --root /host --no-agent --purge")
+	if said := shell(t, "cat /run/parsed"); said != "-r "+file+"\n-R "+file {
+		t.Errorf("the parser was told %q", said)
+	}
+	if left := shell(t, "ls /etc/apparmor.d; systemctl list-units --all --no-legend 'nodegate-apparmor*'"); left != "" {
+		t.Errorf("left behind: %s", left)
+	}
+	shell(t, "umount -l /host && rmdir /host /etc/apparmor.d && umount /sys/module && rm /usr/sbin/apparmor_parser /run/parsed")
+}
+
 // containerdUnit is what containerd's own unit says, as far as it matters here.
 const containerdUnit = `[Unit]
 Description=containerd
@@ -130,6 +149,8 @@ func installUnderSystemd(t *testing.T) {
 	gone(t, before, "+ /etc/nodegate", "+ /etc/nodegate/config.toml") // the policy is the administrator's
 	shell(t, it.InsideBin+"/nodegate uninstall --purge")
 	gone(t, before)
+
+	t.Run("AppArmor, in a container", appArmorFromAFolder)
 
 	// Without --restart containerd goes on as it was, and the agent starts all the same.
 	containerd := shell(t, "systemctl show containerd -p MainPID --value")
