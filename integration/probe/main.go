@@ -44,6 +44,7 @@ func questions() []question {
 		{"ping", "ADDR", ping},
 		{"open", "PATH [r|w|rw]", open},
 		{"until", "ok|ERRNO PATH [r|w|rw]", until},
+		{"hear", "PATH", hear},
 		{"stat", "PATH", stat},
 		{"ls", "DIR", list},
 		{"cat", "PATH", cat},
