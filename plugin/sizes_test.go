@@ -157,10 +157,8 @@ func TestAttackEndedPods(t *testing.T) {
 	for i := range 40 { // these make no room for others, since they end
 		p.containers.add(fmt.Sprint("c", i), container{})
 	}
-	for i := range 1000 {
-		if run(fmt.Sprint("large-", i), MaxPodBytes) != nil {
-			break
-		}
+	for i := 0; i < 1000 && run(fmt.Sprint("large-", i), MaxPodBytes) == nil; i++ {
+		continue
 	}
 	if got := len(pods); got != MaxLargeBytes/MaxPodBytes {
 		t.Errorf("%d large ones run", got)
