@@ -9,9 +9,9 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"path/filepath"
-	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -19,38 +19,40 @@ import (
 // leastAttacks is how many tries there are to be.
 const leastAttacks = 100
 
-// The table of attacks in security.md has each test that is called so, with as many tries
-// as it has.
+// attack is a test of attacks: how many it tries, and what its comment says they are.
+type attack struct {
+	tries int
+	what  string
+}
+
+// testdata/attacks.txt lists each test of attacks, and security.md says how many tries there are.
 func TestEveryAttackIsListed(t *testing.T) {
-	_, page, _ := strings.Cut(read(t, "security.md"), "\n## Attacks\n")
-	page, _, _ = strings.Cut(page, "\n## ")
-	listed := map[string]int{}
-	for _, m := range regexp.MustCompile("`(TestAttack\\w+)` \\((\\d+)\\)").FindAllStringSubmatch(page, -1) {
-		if listed[m[1]] != 0 {
-			t.Errorf("security.md has %s twice", m[1])
-		}
-		listed[m[1]], _ = strconv.Atoi(m[2])
-	}
+	const list = "testdata/attacks.txt"
+	all := attacks(t)
 	sum := 0
-	for name, tries := range attacks(t) {
-		if listed[name] != tries {
-			t.Errorf("security.md has %s with %d tries, and it has %d: write `%s` (%d) under Attacks", name, listed[name], tries, name, tries)
+	var out strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		one := all[name]
+		if one.what == "" {
+			t.Errorf("%s has no comment that says what is tried", name)
 		}
-		delete(listed, name)
-		sum += tries
+		fmt.Fprintf(&out, "%s (%d)\n    %s\n", name, one.tries, one.what)
+		sum += one.tries
 	}
-	for name := range listed {
-		t.Errorf("security.md names %s, which does not exist", name)
+	if *update {
+		write(t, list, out.String())
+	} else if read(t, list) != out.String() {
+		t.Errorf("%s is not what the tests are: run this test with -update", list)
 	}
-	if sum < leastAttacks || !strings.Contains(page, fmt.Sprintf("%d tries", sum)) {
-		t.Errorf("there are %d tries, of at least %d: write that number under Attacks", sum, leastAttacks)
+	if sum < leastAttacks || !strings.Contains(read(t, "security.md"), fmt.Sprintf("%d tries", sum)) {
+		t.Errorf("there are %d tries, of at least %d: write that number under Attacks of security.md", sum, leastAttacks)
 	}
 }
 
-// attacks counts the tries of each test of an attack.
-func attacks(t *testing.T) map[string]int {
+// attacks finds the tests of attacks in all of the repository.
+func attacks(t *testing.T) map[string]attack {
 	t.Helper()
-	out := map[string]int{}
+	out := map[string]attack{}
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -60,14 +62,14 @@ func attacks(t *testing.T) map[string]int {
 		case !strings.HasSuffix(path, "_test.go"):
 			return nil
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution|parser.ParseComments)
 		if err != nil {
 			return err
 		}
 		for _, decl := range file.Decls {
 			f, ok := decl.(*ast.FuncDecl)
 			if ok && strings.HasPrefix(f.Name.Name, "TestAttack") {
-				out[f.Name.Name] += tries(f)
+				out[f.Name.Name] = attack{tries: out[f.Name.Name].tries + tries(f), what: saidOf(f)}
 			}
 		}
 		return nil
@@ -76,6 +78,12 @@ func attacks(t *testing.T) map[string]int {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// saidOf is the first paragraph of a test's comment, without the test's name.
+func saidOf(f *ast.FuncDecl) string {
+	text, _, _ := strings.Cut(f.Doc.Text(), "\n\n")
+	return strings.TrimPrefix(strings.Join(strings.Fields(text), " "), f.Name.Name+": ")
 }
 
 // tries is how many cases a test has: the entries of each table that it goes through with
