@@ -74,10 +74,7 @@ also if there are warnings that are not accepted.`,
 			unreadable := o.readPods(cmd)
 			policies := []checked{}
 			for _, arg := range args {
-				if info, err := os.Stat(arg); err == nil && info.IsDir() {
-					arg = filepath.Join(arg, "config.toml")
-				}
-				policies = append(policies, o.check(arg))
+				policies = append(policies, o.check(policyAt(arg)))
 			}
 			if len(args) == 0 {
 				policies = append(policies, o.check(o.config))
@@ -98,6 +95,14 @@ also if there are warnings that are not accepted.`,
 	f.StringVarP(&o.namespace, "namespace", "n", "", "the `namespace` of pods that name none")
 	f.StringArrayVar(&o.names, "runtime", nil, "a runtime's `name/version`; may be repeated (default: every supported one)")
 	return cmd
+}
+
+// policyAt is the policy file that a PATH stands for.
+func policyAt(arg string) string {
+	if info, err := os.Stat(arg); err == nil && info.IsDir() {
+		return filepath.Join(arg, "config.toml")
+	}
+	return arg
 }
 
 // checked is what there is to say about one policy: in JSON, too.

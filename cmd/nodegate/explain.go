@@ -98,16 +98,24 @@ func (o *explainOptions) check(cmd *cobra.Command) error {
 	if n := slices.Index(o.files, "-"); n >= 0 && slices.Contains(o.files[n+1:], "-") {
 		return wrong("stdin can be read once: write -f - once")
 	}
+	if err := o.parse(); err != nil {
+		return wrong("%s", err)
+	}
+	return nil
+}
+
+// parse reads the flags that have a form.
+func (o *explainOptions) parse() error {
 	for _, text := range o.assumed {
 		a, err := parseAssumed(text, len(o.assumptions))
 		if err != nil {
-			return wrong("--assume-device %s", err)
+			return fmt.Errorf("--assume-device %w", err)
 		}
 		o.assumptions = append(o.assumptions, a)
 	}
 	if o.runtime != "" {
 		if _, err := runtimes.Parse(o.runtime); err != nil {
-			return wrong("--runtime %s", err)
+			return fmt.Errorf("--runtime %w", err)
 		}
 	}
 	return nil
@@ -126,11 +134,6 @@ func explain(cmd *cobra.Command, o *explainOptions) error {
 		return err
 	}
 	defer func() { _ = e.host.Close() }() // read only
-	var devices []policy.HostDevice
-	for _, a := range o.assumptions {
-		devices = append(devices, a.device)
-	}
-	e.host.Assume(devices)
 	report := &explainReport{Policy: c.Hash, Audit: c.Policy.Audit(), Pods: []podReport{}}
 	if o.id != "" {
 		err = e.live(cmd.Context(), report)
@@ -147,8 +150,9 @@ func explain(cmd *cobra.Command, o *explainOptions) error {
 	return err
 }
 
-// openHost looks at the node where the policy says that it is. A manifest may
-// be explained where that is not: the policy is one for a pod, for instance.
+// openHost looks at the node where the policy says that it is, with the devices that it
+// is taken to have. A manifest may be explained where that is not: the policy is one for a
+// pod, for instance.
 func (e *explainer) openHost() (err error) {
 	root, shadows := e.config.State.HostRoot, e.config.State.ShadowDir
 	e.host, err = host.New(root, shadows)
@@ -156,7 +160,15 @@ func (e *explainer) openHost() (err error) {
 		e.hostNote = fmt.Sprintf(", for want of host_root %q", root)
 		e.host, err = host.New("/", shadows)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	var devices []policy.HostDevice
+	for _, a := range e.options.assumptions {
+		devices = append(devices, a.device)
+	}
+	e.host.Assume(devices)
+	return nil
 }
 
 // askRuntime settles the runtime for a manifest. That none answers is an error

@@ -65,10 +65,7 @@ func (e *explainer) decide(s *subject) (outcome, error) {
 		out.explained.Reasons = append(out.explained.Reasons,
 			fmt.Sprintf("annotation %q: it is for another tool, and no grant accepts it in namespace %q", key, req.Namespace))
 	}
-	plan, err := plugin.Decide(pol, &e.runtime, e.host, req, func() plugin.Subject { return s })
-	if err != nil || !plan.Selection.Empty() {
-		err = policy.Together(e.noUserNamespaces(req), err)
-	}
+	plan, err := e.plan(s)
 	out.decision = plan.Decision
 	if plan.Selection.Empty() {
 		return out, out.explained.refused(err)
@@ -98,6 +95,15 @@ func (e *explainer) decide(s *subject) (outcome, error) {
 	}
 	out.after, err = oci.Apply(out.before, inSpec(a))
 	return out, err
+}
+
+// plan is the agent's decision, and what the kubelet has to say before it.
+func (e *explainer) plan(s *subject) (plugin.Plan, error) {
+	plan, err := plugin.Decide(e.config.Policy, &e.runtime, e.host, &s.request, func() plugin.Subject { return s })
+	if err != nil || !plan.Selection.Empty() {
+		err = policy.Together(e.noUserNamespaces(&s.request), err)
+	}
+	return plan, err
 }
 
 // refused notes a refusal; another error is returned.

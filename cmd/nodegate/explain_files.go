@@ -98,7 +98,7 @@ func (e *explainer) pod(p *manifest.Pod, classes map[string]string) (podReport, 
 		out.Namespace = e.options.namespace
 	}
 	if out.Namespace == "" {
-		return out, &manifest.Problem{Place: p.Place, Text: fmt.Sprintf("%s %q has no namespace, by which grants go: write metadata.namespace, or -n NAMESPACE", p.Kind, strings.TrimSuffix(p.Name, "-…"))}
+		return out, noNamespace(p)
 	}
 	out.Handler, out.HandlerFrom = e.handlerOf(p, classes)
 	p.CgroupNamespace = e.cgroupV2()
@@ -112,9 +112,7 @@ func (e *explainer) pod(p *manifest.Pod, classes map[string]string) (podReport, 
 			return out, &manifest.Problem{Place: p.Place, Text: fmt.Sprintf("container %q: %s", c.Name, err)}
 		}
 		if got.explained.Result == adjusted {
-			for name, value := range got.decision.Adjustment.Sysctls {
-				given[name] = policy.GivenSysctl{Value: value, Container: c.Name}
-			}
+			give(given, &got.decision, c.Name)
 		}
 		if e.options.container != "" && e.options.container != c.Name {
 			continue
@@ -127,6 +125,17 @@ func (e *explainer) pod(p *manifest.Pod, classes map[string]string) (podReport, 
 		out.Containers = append(out.Containers, got.explained)
 	}
 	return out, nil
+}
+
+// give notes the sysctls that a container gets for the whole pod.
+func give(given map[string]policy.GivenSysctl, d *policy.Decision, container string) {
+	for name, value := range d.Adjustment.Sysctls {
+		given[name] = policy.GivenSysctl{Value: value, Container: container}
+	}
+}
+
+func noNamespace(p *manifest.Pod) error {
+	return &manifest.Problem{Place: p.Place, Text: fmt.Sprintf("%s %q has no namespace, by which grants go: write metadata.namespace, or -n NAMESPACE", p.Kind, strings.TrimSuffix(p.Name, "-…"))}
 }
 
 // misspelt says which request of a pod nobody reads.

@@ -48,7 +48,8 @@ To begin, list what can be granted (profiles), write a policy, check it (check),
 see what it does to a pod (explain), and start the agent as root (run).
 
 Exit codes: 0 success; 1 failure, or a policy with errors; 2 a wrong command
-line. Output is coloured on a terminal only, and never if NO_COLOR is set.`,
+line; 3 and 4 what diff found. Output is coloured on a terminal only, and never
+if NO_COLOR is set.`,
 		Example: `  nodegate profiles
   nodegate check --config ./policy.toml
   nodegate explain --config ./policy.toml -f pod.yaml`,
@@ -60,7 +61,7 @@ line. Output is coloured on a terminal only, and never if NO_COLOR is set.`,
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(awaitCommand(), runCommand(), checkCommand(), explainCommand(), profilesCommand(), renderCommand(), doctorCommand(),
+	root.AddCommand(awaitCommand(), runCommand(), checkCommand(), diffCommand(), explainCommand(), profilesCommand(), renderCommand(), doctorCommand(),
 		installCommand(), uninstallCommand(), statusCommand(), versionCommand())
 	return root
 }

@@ -13,8 +13,10 @@ import (
 
 // Exit codes of every command, as the help says.
 const (
-	exitFailed = 1
-	exitUsage  = 2
+	exitFailed  = 1
+	exitUsage   = 2
+	exitChanges = 3 // of diff: containers differ, and none is newly refused
+	exitRefuses = 4 // of diff: containers are newly refused
 )
 
 // usageError is a wrong command line.
@@ -26,10 +28,22 @@ func (e *usageError) Error() string {
 	return fmt.Sprintf("%s\nRun %s --help for usage.", e.problem, e.command)
 }
 
+// differenceError is what diff ends with if it compared all and found something.
+type differenceError struct {
+	code    int
+	problem string
+}
+
+func (e *differenceError) Error() string { return e.problem }
+
 func exitCode(err error) int {
 	var usage *usageError
-	if errors.As(err, &usage) {
+	var difference *differenceError
+	switch {
+	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, &difference):
+		return difference.code
 	}
 	return exitFailed
 }
