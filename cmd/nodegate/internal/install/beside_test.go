@@ -112,7 +112,7 @@ func TestWrapRuntimeRefuses(t *testing.T) {
 	}{
 		"no such handler": {"gpu", nil, `containerd's configuration has no such runtime handler; it has kata, nvidia, runc`},
 		"another shim":    {"kata", nil, `its runtime_type is "io.containerd.kata.v2"`},
-		"ours":            {"nodegate", nil, "is a handler of nodegate's"},
+		"ours":            {"nodegate", nil, "is nodegate's own handler"},
 		"a path":          {"../x", nil, "is not the name of a runtime handler"},
 		"ours already": {"nvidia", func(h *host) {
 			h.write(h.config, strings.Replace(nvidia, "/usr/bin/nvidia-container-runtime", "/usr/local/bin/nodegate-runc", 1))
