@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/containerd/log"
 	"github.com/spf13/cobra"
@@ -58,8 +59,8 @@ also if there are warnings that are not accepted.`,
 			switch {
 			case len(args) > 0 && cmd.Flags().Changed("config"):
 				return &usageError{cmd.CommandPath(), "write either a PATH or --config"}
-			case o.output != "text" && o.output != "table" && o.output != "json":
-				return &usageError{cmd.CommandPath(), fmt.Sprintf("there is no output %q: write text or json", o.output)}
+			case !slices.Contains([]string{"text", "table", "json", "sarif"}, o.output):
+				return &usageError{cmd.CommandPath(), fmt.Sprintf("there is no output %q: write text, json or sarif", o.output)}
 			}
 			for _, name := range o.names {
 				r, err := runtimes.Parse(name)
@@ -79,9 +80,16 @@ also if there are warnings that are not accepted.`,
 			if len(args) == 0 {
 				policies = append(policies, o.check(o.config))
 			}
-			if o.output != "json" {
+			var err error
+			switch o.output {
+			case "json":
+				err = writeJSON(cmd.OutOrStdout(), checkedAll{1, policies})
+			case "sarif":
+				err = writeSARIF(cmd.OutOrStdout(), policies, unreadable)
+			default:
 				writeFindings(cmd.OutOrStdout(), policies)
-			} else if err := writeJSON(cmd.OutOrStdout(), checkedAll{1, policies}); err != nil {
+			}
+			if err != nil {
 				return fmt.Errorf("writing the findings: %w", err)
 			}
 			return errors.Join(unreadable, failure(policies, o.strict))
@@ -89,7 +97,7 @@ also if there are warnings that are not accepted.`,
 	}
 	configFlag(cmd, &o.config)
 	f := cmd.Flags()
-	f.StringVarP(&o.output, "output", "o", "text", "the `format`: text or json")
+	f.StringVarP(&o.output, "output", "o", "text", "the `format`: text, json or sarif (for code hosts)")
 	f.BoolVar(&o.strict, "strict", false, "fail on warnings too")
 	f.StringArrayVar(&o.podFiles, "pods", nil, "the manifest `file` of pods, or - for stdin; may be repeated")
 	f.StringVarP(&o.namespace, "namespace", "n", "", "the `namespace` of pods that name none")
