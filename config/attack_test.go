@@ -12,7 +12,7 @@ import (
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
-// A file that was made to be slow, or to be taken for another one, is an error in good
+// A policy file is made to be slow, or to be read in two ways. It is an error in good
 // time, or means what it says.
 func TestAttackPolicyFile(t *testing.T) {
 	lines := func(count int, format string) string {

@@ -97,8 +97,8 @@ func TestAllottedUnits(t *testing.T) {
 	}
 }
 
-// Where the kubelet says nothing of it, a claim is refused when the container is created,
-// and again before it starts.
+// A container claims units of a resource that the kubelet does not confirm. It is
+// refused when it is created, and again before it starts.
 func TestAttackClaimWithoutAllotment(t *testing.T) {
 	no := func(context.Context, *policy.Request, string, []string) bool { return false }
 	yes := func(context.Context, *policy.Request, string, []string) bool { return true }

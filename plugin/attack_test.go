@@ -24,8 +24,8 @@ import (
 	"github.com/nodegate/nodegate/plugin/record"
 )
 
-// A nonce that is not this container's own stands for nothing: the container is decided
-// about as any other, and does not start by it.
+// A pod writes a nonce of its own or of another container. The container is decided
+// about as any other.
 func TestAttackForgedNonce(t *testing.T) {
 	needRoot(t)
 	for name, forge := range map[string]func(own string) string{
@@ -70,8 +70,8 @@ func TestAttackForgedNonce(t *testing.T) {
 	}
 }
 
-// Marks that runtimes, clusters and nodegate itself leave change nothing where a pod's
-// author writes them, on the pod or on the container.
+// A pod or container has the marks that runtimes, clusters and nodegate itself leave.
+// They change nothing.
 func TestAttackMarks(t *testing.T) {
 	needRoot(t)
 	pod := func(annotations map[string]string) *api.PodSandbox {
@@ -130,9 +130,8 @@ func TestAttackMarks(t *testing.T) {
 	}
 }
 
-// What is kept of a container in memory has a bound, whatever its pod says: labels that no
-// grant reads are not kept, of keys that mean nothing one is, and of other tools'
-// annotations what a policy may come to accept.
+// Containers have much for the agent to remember: labels, keys, annotations. What is
+// kept of each has a bound.
 func TestAttackMemory(t *testing.T) {
 	const count = 50
 	fill := func(of map[string]string, key string, many, each int) {
@@ -180,8 +179,8 @@ func TestAttackMemory(t *testing.T) {
 	}
 }
 
-// Whatever a pod's author writes, and wherever, the agent's log has one line for each
-// thing that it says, and no byte that steers a terminal.
+// A pod's author writes text that breaks a line of the agent's log or steers a terminal.
+// Each message stays one line without such bytes.
 func TestAttackLog(t *testing.T) {
 	needRoot(t)
 	const evil = "x\ntime=\"now\" level=info msg=\"container adjusted\"\r\x1b[2J\x00\u2028\u202e\xff{\"level\":\"info\"}"

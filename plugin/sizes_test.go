@@ -55,8 +55,8 @@ func fill(m proto.Message, text *string, bytes int) {
 	}
 }
 
-// TestAttackLargeObjects: a pod or a container that could keep the agent out is refused
-// where it is made, also where no grant is. One byte less is not.
+// A pod or container is large enough to keep the agent out. It is refused where it is
+// created, also without a grant; one byte less is accepted.
 func TestAttackLargeObjects(t *testing.T) {
 	needRoot(t)
 	const small = 1 << 10
@@ -139,9 +139,8 @@ func TestSizesAreGivenBack(t *testing.T) {
 	}
 }
 
-// TestAttackEndedPods: pods without a running container are listed too, and containers end
-// when they like. So the pods that could make the list too long for the containers that are
-// left are refused, and ordinary ones are not; a plugin is told of all that.
+// Many pods that have ended make the list of containers too long for NRI. Pods that
+// could do so are refused, ordinary ones are not.
 func TestAttackEndedPods(t *testing.T) {
 	needRoot(t)
 	p := newTestPlugin(t, t.TempDir())
@@ -181,8 +180,8 @@ func TestAttackEndedPods(t *testing.T) {
 	}
 }
 
-// TestAttackSplit: so many pods that are each as large as is accepted can be told to a
-// plugin, around the eight objects below which NRI cuts no further.
+// Many pods are each as large as is accepted. A plugin can be told of all, around the
+// eight objects below which NRI splits no further.
 func TestAttackSplit(t *testing.T) {
 	for _, count := range []int{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 17} {
 		t.Run(fmt.Sprint(count), func(t *testing.T) {
@@ -215,7 +214,8 @@ func told(t *testing.T, pods []*api.PodSandbox, ctrs []*api.Container) {
 	}
 }
 
-// TestAttackEveryKindOfLarge: whatever a pod or a container is made large by, it counts.
+// A pod or container is made large by labels, environment, arguments, mounts or anything
+// else. All of it counts.
 func TestAttackEveryKindOfLarge(t *testing.T) {
 	needRoot(t)
 	long := strings.Repeat("x", MaxPodBytes)
@@ -294,9 +294,10 @@ func TestLargeObjectsInAuditMode(t *testing.T) {
 	}
 }
 
-// TestAttackRegisterAmongLargest: an agent registers among as many pods of just the size
-// that is accepted as a node may have, and keeps next to nothing of them. To see what time
-// other numbers take:
+// A node has as many pods of the largest accepted size as it can. An agent registers
+// among them, and keeps next to nothing of them.
+//
+// To see what time other numbers take:
 //
 //	NODEGATE_PODS=2000 go test ./plugin -run TestAttackRegisterAmongLargest -v
 func TestAttackRegisterAmongLargest(t *testing.T) {

@@ -66,9 +66,8 @@ func TestInfraContainer(t *testing.T) {
 	}
 }
 
-// TestAttackAgentStoppedUnderCRIO: an always-deny holds while no agent runs. Before,
-// the wrapper took CRI-O's containers for none of Kubernetes', and the container ran
-// with what the policy denies.
+// A pod starts while no agent runs, to escape a denial that always holds. The wrapper
+// refuses it; earlier it took CRI-O's containers for ones outside Kubernetes.
 func TestAttackAgentStoppedUnderCRIO(t *testing.T) {
 	c := newCRIO(t)
 	c.startAgent()

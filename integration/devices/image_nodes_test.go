@@ -10,8 +10,8 @@ import (
 	"github.com/nodegate/nodegate/integration/node"
 )
 
-// An image may hold device nodes, which no denial of mknod and no user namespace keeps
-// out. What they open is what the device cgroup allows, and nothing else.
+// An image holds device nodes. They open only what the device cgroup allows, with and
+// without a denial of mknod.
 func TestAttackNodesOfAnImage(t *testing.T) {
 	it.NeedDevices(t, "/dev/fuse", "/dev/loop-control")
 	n := it.SharedNode(t)

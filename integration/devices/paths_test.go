@@ -186,7 +186,8 @@ empty.devices = [{ path = '%[1]s/empty', access = "rw" }]
 	}
 }
 
-// Who may write to the node's /dev puts another device in the place of a granted one.
+// A pod that may write to the node's /dev puts another device in the place of a granted
+// one. The next container is refused, since the profile says which device it is.
 func TestAttackReplacedDevice(t *testing.T) {
 	n := it.SharedNode(t)
 	path := hostNode(t, "replaced", unix.S_IFCHR, 10, 229)

@@ -63,8 +63,8 @@ func TestShadowNodes(t *testing.T) {
 	it.ExpectEach(t, two, []it.QA{{"open /dev/fuse rw", "ok"}, {"ioctl-tun", "ok"}})
 }
 
-// What the root of a pod makes of the mode of its node opens it to no local user of the
-// node, who knows where it lies.
+// The root of a real pod changes the mode of its node. A local user of the node, who
+// knows the path, cannot open it.
 func TestAttackShadowModeInAPod(t *testing.T) {
 	it.NeedDevices(t, "/dev/fuse")
 	n := it.SharedNode(t)

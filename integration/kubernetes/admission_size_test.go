@@ -10,9 +10,8 @@ import (
 	"testing"
 )
 
-// TestAttackLargePodAtApply: in no namespace, granted or not, kube-system among them, does
-// a pod get labels and annotations that the runtime could not list to an agent. What the
-// agent takes is never refused.
+// A pod has labels and annotations that the runtime could not list to an agent. The API
+// server refuses it in every namespace, and nothing that the agent accepts.
 func TestAttackLargePodAtApply(t *testing.T) {
 	c := granting(t, "sizes", "ci-size", "ungranted-size")
 	labelled := func(labels int, annotation string) string {

@@ -78,7 +78,8 @@ func TestAdmissionRequiresTheAgent(t *testing.T) {
 	}
 }
 
-// Each annotation by which the author of a pod could do without the agent is refused.
+// A pod has an annotation that makes it independent of the agent. The API server refuses
+// each of them.
 func TestAttackRequiredPlugins(t *testing.T) {
 	c := granting(t, "attack", "ci-3")
 	refused := func(how string, err error, want string) {
@@ -130,7 +131,8 @@ func TestAttackRequiredPlugins(t *testing.T) {
 	}
 }
 
-// Who may bind a pod to a node sets annotations of it, past all rules for pods.
+// Whoever binds a pod to a node sets annotations of it, past all rules for pods. The API
+// server refuses those too.
 func TestAttackRequiredPluginsByABinding(t *testing.T) {
 	c := granting(t, "attack-binding", "ci-5", "elsewhere")
 	bind := func(namespace, path, annotations string) error {

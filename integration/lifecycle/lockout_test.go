@@ -93,8 +93,7 @@ func held(t *testing.T, n *node.Node, g *it.Gate, agent *node.Process) {
 	it.Expect(t, it.RunContainer(t, team, ctr), "mknod b /tmp/b 7 0", "EPERM")
 }
 
-// TestAttackLockOutByLabels: pods without a grant, whose labels NRI could not tell any
-// plugin that registers, are refused by the runtime, and nothing of them runs.
+// Pods without a grant have labels too large for NRI to list. The runtime refuses them.
 func TestAttackLockOutByLabels(t *testing.T) {
 	onOldAndNew(t, func(t *testing.T, n *node.Node) {
 		g, agent := it.StartAgent(t, n, denying)
@@ -108,7 +107,8 @@ func TestAttackLockOutByLabels(t *testing.T) {
 	})
 }
 
-// TestAttackLockOutByEnvironment: the same by environments, of several pods or of one.
+// Containers have an environment too large for NRI to list, in several pods or in one.
+// The runtime refuses them.
 func TestAttackLockOutByEnvironment(t *testing.T) {
 	onOldAndNew(t, func(t *testing.T, n *node.Node) {
 		g, agent := it.StartAgent(t, n, denying)
@@ -160,9 +160,9 @@ func TestLockedOutIsNamed(t *testing.T) {
 	})
 }
 
-// TestAttackStarvedAgent: an agent that is short of CPU beside others that have much still
-// refuses a pod with large labels within the runtime's 2 s. It has what the chart asks for:
-// with a fifth of that it came too late, and the pod ran.
+// A pod with large labels comes while the agent is short of CPU. With what the chart
+// requests it is refused within the runtime's 2 s; with a fifth of that it was too late,
+// and the pod ran.
 func TestAttackStarvedAgent(t *testing.T) {
 	const root = "/sys/fs/cgroup/cpu"
 	if _, err := os.Stat(root + "/cpu.shares"); errors.Is(err, os.ErrNotExist) {

@@ -56,8 +56,8 @@ func TestRegisterAmongThousand(t *testing.T) {
 	}
 }
 
-// TestAttackLargestPods: among 2,000 pods that are each as large as there is room for, an
-// agent registers, and does not keep them. So many are 62 MiB.
+// 2,000 pods are each as large as is accepted. An agent registers among them, and does
+// not keep them.
 func TestAttackLargestPods(t *testing.T) {
 	node.Require(t, node.Options{})
 	const count = 2000
@@ -104,10 +104,9 @@ func TestRegisterInParts(t *testing.T) {
 	}
 }
 
-// TestAttackGracePeriod: containerd lets no plugin in while it stops a container, and
-// starts none while a plugin waits: CRI's StopContainer holds NRI's lock for the whole of
-// the grace period, which the pod's author chooses. The agent says that it waits; nothing else can be
-// done about it from within (github.com/containerd/containerd/issues/14083).
+// A container with a long grace period is stopped while a plugin waits to register:
+// containerd lets no plugin in and starts no container meanwhile. The agent says that it
+// waits; nothing runs unadjusted (github.com/containerd/containerd/issues/14083).
 func TestAttackGracePeriod(t *testing.T) {
 	n := it.SharedNode(t)
 	deaf := it.Run(t, n, node.PodConfig{}, node.ContainerConfig{Customize: func(c *runtimeapi.ContainerConfig) {

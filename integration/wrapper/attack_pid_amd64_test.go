@@ -13,10 +13,9 @@ import (
 	"github.com/nodegate/nodegate/integration/node"
 )
 
-// The process of a pod's sandbox is denied nothing: a container that may trace it can
-// have it do what it is denied itself. So no container that is denied something gets
-// there, nor to the processes of the node or of another container. The probe's part of it
-// (mknod-by) is written for amd64, and so is the test.
+// A container traces the process of its pod's sandbox, which is denied nothing, or of
+// the node or of another container. Whatever is denied something is refused there. The
+// probe's part of it (mknod-by) is written for amd64, and so is the test.
 func TestAttackDenialThroughPause(t *testing.T) {
 	for _, version := range []string{node.DefaultContainerd, "1.7.35"} {
 		t.Run(version, func(t *testing.T) { testDenialThroughPause(t, version) })

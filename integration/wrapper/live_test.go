@@ -155,8 +155,9 @@ func TestLiveDevices(t *testing.T) {
 	}
 }
 
-// The rule of a live device is for a whole major number. No node of a neighbour opens,
-// wherever the pod has it from, and a pod that could walk around that is refused.
+// A container with a live device, whose rule is for a whole major number, tries to open
+// a neighbour by nodes of its image, its volumes and elsewhere. None opens, and a pod
+// that could walk around that is refused.
 func TestAttackLiveNeighbour(t *testing.T) {
 	a := newAdapters(t)
 	a.plug("a", 0)

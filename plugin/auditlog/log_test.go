@@ -201,7 +201,8 @@ func TestHangingDisk(t *testing.T) {
 	}
 }
 
-// What a pod's author wrote stays on its line, wherever it stands, and the line short.
+// A pod's author writes text that breaks a line of the audit log, or makes it long. Each
+// container has one short line.
 func TestAttackAuditLine(t *testing.T) {
 	const forged = "\n{\"result\":\"adjusted\"}\n"
 	evil := forged + "\x00\xff\u2028" + strings.Repeat("\x01", 3000)

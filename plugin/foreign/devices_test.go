@@ -84,7 +84,8 @@ func TestReadDevices(t *testing.T) {
 	}
 }
 
-// A bomb of aliases, and a nest as deep as the text allows, end at once.
+// Another tool's annotation holds a bomb of aliases, or a nest as deep as the text
+// allows. Reading it ends at once.
 func TestAttackYAML(t *testing.T) {
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
 	for c := 'b'; c <= 'z'; c++ {

@@ -137,7 +137,8 @@ func TestLiveIsSwept(t *testing.T) {
 	}
 }
 
-// What lies in /dev and is none of the profile's devices gets no node.
+// A link in /dev, or a file that is none of the profile's devices, lies where a live
+// directory looks. It gets no node.
 func TestAttackLiveLinks(t *testing.T) {
 	l := newLive(t, ofMajor188(policy.DeviceSelector{Path: "/dev/serial/by-id/usb-*"}))
 	mknod(t, l.root+"/dev/ttyUSB0", unix.S_IFCHR|0o660, 188, 0)
@@ -171,8 +172,8 @@ func TestAttackLiveLinks(t *testing.T) {
 	}
 }
 
-// A process that holds a node by its path opens it no more once the device is gone:
-// the number may be a neighbour's by then.
+// A process holds a node by its path until the device is gone and its number is another
+// device's. It cannot open the node any more.
 func TestAttackLiveStaleNode(t *testing.T) {
 	mode := fs.FileMode(0o666)
 	d := policy.LiveDevices{Select: policy.DeviceSelector{Path: "/dev/ttyUSB*"}, Majors: []int64{188}, Mode: &mode, UID: 100000, GID: 100000}

@@ -130,8 +130,8 @@ func TestCreateForAUserNamespace(t *testing.T) {
 	}
 }
 
-// What a container's root does to the mode of its node opens it to nobody else
-// of the node: the way there is the container's own.
+// The container's root changes the mode of its shadow node. Nobody else of the node can
+// open it.
 func TestAttackShadowMode(t *testing.T) {
 	dir := realDev(t)
 	s := newShadows(t, "/", dir)
@@ -167,8 +167,8 @@ func runAs(uid, gid uint32, command string) (string, error) {
 	return string(out), err
 }
 
-// The container's root owns its nodes, and nothing else of what leads to them: it can put
-// nothing in their place, and make no other name for them.
+// The container's root puts something in the place of its shadow nodes, or makes other
+// names for them. It cannot: it owns the nodes alone.
 func TestAttackShadowDirectory(t *testing.T) {
 	dir := realDev(t)
 	s := newShadows(t, "/", dir)

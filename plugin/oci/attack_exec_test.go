@@ -11,8 +11,8 @@ import (
 	"github.com/nodegate/nodegate/plugin/oci"
 )
 
-// Words of a command that somebody has run in a container are no options: what the
-// container's process is read from stays what the runtime said.
+// A command for exec contains words that look like options of the runtime. The wrapper
+// does not take them for options.
 func TestAttackExecWords(t *testing.T) {
 	want := oci.Call{Verb: "exec", ID: "c1", Process: "/p", Root: "/r"}
 	for name, words := range map[string]string{
@@ -41,8 +41,8 @@ func TestAttackExecWords(t *testing.T) {
 	}
 }
 
-// Whatever the process to start says of itself, it has the capabilities that its
-// container was left with, or does not start.
+// A process for exec asks for more capabilities than its container was left with. It
+// does not get them, or does not start.
 func TestAttackExecProcess(t *testing.T) {
 	n := newNode(t)
 	n.spec(0, n.decide(mknod), "{}")

@@ -12,8 +12,8 @@ import (
 	"github.com/nodegate/nodegate/plugin/record"
 )
 
-// No container runs by a record that is not the very one of the agent's answer, nor
-// past it.
+// A container runs with another container's record, an older one or none. The wrapper
+// refuses it.
 func TestAttackRecordOfAnother(t *testing.T) {
 	swap := func(n *node, from string) {
 		if err := os.Rename(from, n.store.Path("c1")); err != nil {
@@ -112,8 +112,8 @@ func TestAttackRecordOfAnother(t *testing.T) {
 	}
 }
 
-// However config.json says that it is of a pod's container, it is taken for one; what
-// two readers could read differently is refused.
+// A config.json hides that it is of a pod's container. It is treated as one; what two
+// readers could read differently is refused.
 func TestAttackConfigOfAContainer(t *testing.T) {
 	n := newNode(t)
 	const kind = `"io.kubernetes.cri.container-type"`

@@ -17,7 +17,7 @@ import (
 
 var live = change.Adjustment{LiveDirectories: []change.LiveDirectory{{Path: "/s/c1/live-0", ContainerPath: "/dev/serial/by-id"}}}
 
-// What could walk around a live directory refuses the container.
+// A container's spec has what could walk around a live directory. It is refused.
 func TestAttackLiveRefusals(t *testing.T) {
 	const userNamespace = `"linux":{"namespaces":[{"type":"user"}]}`
 	for name, tc := range map[string]struct{ spec, want string }{

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// An author who is annotated for others, and wants more than is offered: no
-// spelling of a path is another path.
+// Another tool's annotation spells a path in an odd way to get another device than the
+// offered one. It is refused.
 func TestAttackForeignPath(t *testing.T) {
 	p := migrating(t)
 	for _, evil := range []string{
@@ -44,8 +44,8 @@ func TestAttackForeignPath(t *testing.T) {
 	}
 }
 
-// Whatever the annotation says of a device, the container gets what the profile
-// gives, or is refused.
+// Another tool's annotation lists a mode, an owner or numbers of a device. The container
+// gets what the profile gives, or is refused.
 func TestAttackForeignDetails(t *testing.T) {
 	p := migrating(t)
 	f := facts()
@@ -76,7 +76,8 @@ func TestAttackForeignDetails(t *testing.T) {
 	}
 }
 
-// Nothing that a pod says makes a grant accept what it does not, or fit.
+// A pod says things that might make a grant accept another tool's annotation, or match.
+// It gets nothing by that.
 func TestAttackForeignGrant(t *testing.T) {
 	p := migrating(t)
 	for name, try := range map[string]func(*Request){

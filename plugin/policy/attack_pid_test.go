@@ -25,8 +25,8 @@ func both(first, then func(*Facts)) func(*Facts) {
 	return func(f *Facts) { first(f); then(f) }
 }
 
-// What a container is denied, another process of its PID namespace can be made to
-// do for it.
+// A container makes another process of its PID namespace do what it is denied itself.
+// Such a container is refused.
 func TestAttackDenialThroughAnotherProcess(t *testing.T) {
 	noMknod := Profile{Name: "no-mknod", Seccomp: noMknod()}
 	drop := Profile{Name: "drop", Capabilities: Capabilities{Drop: []string{"CAP_MKNOD", "CAP_NET_RAW"}}}
@@ -87,7 +87,8 @@ func TestPIDNamespaceOf(t *testing.T) {
 	}
 }
 
-// On cgroup v1 whoever may write to a cgroup moves into it what it sees.
+// With a writable cgroup of v1 and the node's PID namespace a container could move the
+// node's processes. It is refused.
 func TestAttackCgroupOfNodeProcesses(t *testing.T) {
 	p := compile(t, Source{Profiles: []Profile{{Name: "managed", CgroupWritable: true}},
 		Grants: []Grant{{Profiles: []string{"managed"}, Namespaces: []string{"ci"}, Always: true}}})

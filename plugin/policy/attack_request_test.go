@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// What is granted to one namespace is for no other, however a pod there asks for it
-// and whatever it calls itself. The pod may have "kvm", and is after "disk".
+// A pod asks for a profile that is granted to another namespace, in every spelling and
+// under every name. It may have "kvm" and wants "disk".
 func TestAttackAskForWhatIsAnothers(t *testing.T) {
 	p := compile(t, Source{ShadowDir: "/s", Profiles: []Profile{
 		{Name: "kvm", Env: map[string]string{"KVM": "1"}}, {Name: "disk", Env: map[string]string{"DISK": "1"}}},

@@ -30,7 +30,7 @@ func denied(t *testing.T) *Policy {
 		}})
 }
 
-// Nothing that a pod says makes a denial go away.
+// A pod chooses labels, names, handlers and annotations to escape a denial. It holds.
 func TestAttackWalkAroundADenial(t *testing.T) {
 	ask := func(key, value string) func(*Facts) {
 		return func(f *Facts) { f.Request.Annotations = map[string]string{key: value} }
@@ -73,7 +73,8 @@ func TestAttackWalkAroundADenial(t *testing.T) {
 	}
 }
 
-// Nothing that a pod says makes a grant fit that is not meant for it.
+// A pod chooses labels, names, handlers and annotations to match a grant that is not
+// meant for it. None matches.
 func TestAttackWidenAGrant(t *testing.T) {
 	vm := map[string]string{"app": "vm"}
 	for name, try := range map[string]func(*Request){
@@ -114,7 +115,8 @@ func TestAttackWidenAGrant(t *testing.T) {
 	}
 }
 
-// A volume where a device is to be would hold the node, for other pods to find.
+// A volume lies where a device is to be, and would hold the node for other pods to find.
+// The container is refused.
 func TestAttackVolumeUnderADevice(t *testing.T) {
 	p := compile(t, Source{ShadowDir: "/dev/.udev/nodegate", Profiles: []Profile{withDevices("tun", DeviceRule{Path: "/dev/kvm", ContainerPath: "/dev/net/tun", Access: "rw"})},
 		Grants: []Grant{{Profiles: []string{"tun"}, Namespaces: []string{"*"}, Always: true}}})
@@ -138,8 +140,8 @@ func TestAttackVolumeUnderADevice(t *testing.T) {
 	}
 }
 
-// A device of the pod's own (a raw block volume, say) at a device's path would
-// be found under the name of the policy's, or lost under it.
+// The pod brings a device of its own, such as a raw block volume, at the path of a
+// profile's device. The container is refused.
 func TestAttackAnotherDeviceAtThePath(t *testing.T) {
 	p := compile(t, Source{ShadowDir: "/s", Profiles: []Profile{withDevices("kvm", DeviceRule{Path: "/dev/kvm", Access: "rw"})},
 		Grants: []Grant{{Profiles: []string{"kvm"}, Namespaces: []string{"*"}, Always: true}}})
@@ -157,7 +159,7 @@ func TestAttackAnotherDeviceAtThePath(t *testing.T) {
 	}
 }
 
-// A container's id names a directory of the node.
+// A container's id names a directory of the node. An id that leads elsewhere is refused.
 func TestAttackContainerID(t *testing.T) {
 	p := compile(t, Source{ShadowDir: "/dev/.udev/nodegate", Profiles: []Profile{withDevices("kvm", DeviceRule{Path: "/dev/kvm", Access: "rw"})},
 		Grants: []Grant{{Profiles: []string{"kvm"}, Namespaces: []string{"*"}, Always: true}}})
@@ -173,7 +175,7 @@ func TestAttackContainerID(t *testing.T) {
 	}
 }
 
-// The uid that a pod chooses is its own to choose, within its own map only.
+// A container runs as a uid or gid outside of its pod's id map. It is refused.
 func TestAttackUserOutsideTheMap(t *testing.T) {
 	p := compile(t, Source{ShadowDir: "/s", Profiles: []Profile{withDevices("kvm", DeviceRule{Path: "/dev/kvm", Access: "rw", UID: ID{Of: OfProcess}, GID: ID{Of: OfProcess}})},
 		Grants: []Grant{{Profiles: []string{"kvm"}, Namespaces: []string{"*"}, Always: true}}})
@@ -190,7 +192,8 @@ func TestAttackUserOutsideTheMap(t *testing.T) {
 	}
 }
 
-// A refusal is one line that ends up in logs and events, whatever the pod wrote.
+// A pod writes text that breaks the line of a refusal. It is one line in logs and
+// events.
 func TestAttackRefusalText(t *testing.T) {
 	p := denied(t)
 	for _, evil := range []string{"x\nnodegate: all is well", "x\r\x1b[2J", "x\x00y", "\u202ex", "\xff\xfe", strings.Repeat("\xff", 3000), strings.Repeat("\u202e", 1000), `" (granted there: kvm) "`} {

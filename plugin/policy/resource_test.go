@@ -95,7 +95,8 @@ func TestResourceNotGranted(t *testing.T) {
 	checkRefusal(t, refusal, NotGranted, `asks for profile "kvm", which is not granted in namespace "ci" (granted there: nothing)`)
 }
 
-// Nothing that a pod writes is taken for what the kubelet allots.
+// A pod writes the annotation of a resource that only the kubelet writes. The agent does
+// not believe it.
 func TestAttackForgedAllotment(t *testing.T) {
 	kvm := asResource(withDevices("kvm", DeviceRule{Path: "/dev/kvm", Access: "rw"}), slots)
 	serial := asResource(withDevices("serial", serialRule), Resource{Exclusive: true})
@@ -139,7 +140,7 @@ func TestAttackForgedAllotment(t *testing.T) {
 	}
 }
 
-// A container gets its own units, by whatever pattern or profile others match too.
+// Two profiles or patterns match the same devices. A container gets its own units only.
 func TestAttackUnitsOfOthers(t *testing.T) {
 	two := asResource(withDevices("two", DeviceRule{Path: "/dev/ttyUSB*", Access: "rw"}), Resource{Exclusive: true})
 	serial := asResource(withDevices("serial", DeviceRule{Path: "/dev/ttyUSB*", Access: "r"}), Resource{Exclusive: true})

@@ -72,7 +72,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// Whatever is not root's own regular file is no record.
+// A record is a link, a FIFO, another user's or writable by others. Only root's own
+// regular file is a record.
 func TestAttackRecordFile(t *testing.T) {
 	for name, c := range map[string]struct {
 		set  func(t *testing.T, s *Store, at string)

@@ -276,7 +276,8 @@ func TestKilledAgent(t *testing.T) {
 	}
 }
 
-// A claim counts if the kubelet made it for this container, for these units, now and once.
+// A container claims units that the kubelet allotted to another container, at another
+// time or twice. A claim counts only for its own container, for these units, and once.
 func TestAttackClaims(t *testing.T) {
 	dir, state := places(t)
 	s := New(dir, state)

@@ -10,8 +10,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// A pod's author chooses the profile that a denial is merged into: none, a file of the
-// node's, whatever is in it. No such profile lets a block device be made.
+// A pod's author chooses the seccomp profile that a denial is merged into: none, or a
+// file of the node with anything in it. No block device can be made.
 func TestAttackOwnProfile(t *testing.T) {
 	calls := []string{"mknod", "mknodat"}
 	profile := func(byDefault specs.LinuxSeccompAction, rules ...specs.LinuxSyscall) *specs.LinuxSeccomp {

@@ -154,8 +154,8 @@ func TestCardinalityIsBounded(t *testing.T) {
 	}
 }
 
-// What a pod's author writes makes no series, no line and no label of the metrics, whatever
-// it holds and however often it changes.
+// A pod's author writes text, again and again, to make new series, lines or labels of
+// the metrics. There are none.
 func TestAttackMetrics(t *testing.T) {
 	const evil = "x\"} 1\nnodegate_registered 0\n# \\ \x00\xff\u2028"
 	for name, write := range map[string]func(o *event.Event, i int){
