@@ -65,6 +65,19 @@ func TestPolicyOfTheDemo(t *testing.T) {
 	}
 }
 
+// The README's first pod gets what it asks for by that policy.
+func TestPodOfTheDemo(t *testing.T) {
+	c, err := config.Parse("policy.toml", []byte(read(t, "../hack/demo/policy.toml")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod := block.FindStringSubmatch(read(t, "../README.md"))
+	if pod == nil || pod[1] != "yaml" {
+		t.Fatalf("README.md shows no pod first: %q", pod)
+	}
+	checkPod(t, c.Policy, "# gets: ping, fuse\n"+pod[2])
+}
+
 // policy.md names every key of a policy and every built-in profile.
 func TestReferenceIsComplete(t *testing.T) {
 	page := read(t, "policy.md")
