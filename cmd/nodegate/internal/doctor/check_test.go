@@ -247,6 +247,25 @@ var cases = []struct {
 	}, "oci-runtime", Warning, "no filter", "built with seccomp"},
 	{"runc without id maps", func(f *Facts) { f.OCIRuntime.Value.Features.Value.IDMap = false },
 		"oci-runtime", Warning, "id-mapped", "runc 1.2"},
+	{"containerd 2.2.4", func(f *Facts) { f.Runtime.Value.Version = "v2.2.4" }, "advisories containerd", Warning,
+		"v2.2.4: the line 2.2 is without support since 2026-11-06; CVE-2026-53488: an image's label can run a command on the node; CVE-2026-53492", "containerd 2.3.2"},
+	{"containerd 1.7.35, fixed and at its end", func(f *Facts) { f.Runtime.Value.Version = "1.7.35~ds1" }, "advisories containerd", Warning,
+		"1.7.35~ds1: the line 1.7 is without support since September 2026", "distribution"},
+	{"containerd 2.3.2", func(f *Facts) { f.Runtime.Value.Version = "2.3.2" }, "advisories containerd", OK, "none of the list of 20", ""},
+	{"containerd of nobody", func(f *Facts) { f.Runtime.Value.Version = "main" }, "advisories containerd", Unknown, `"main"`, ""},
+	{"runc 1.1", func(f *Facts) { f.OCIRuntime.Value.Version = "runc version 1.1.15+ds1" }, "advisories runc", Warning,
+		"1.1.15+ds1: CVE-2025-31133, CVE-2025-52565 and CVE-2025-52881: a container can write", "runc 1.4.4"},
+	{"runc 1.3.3", func(f *Facts) { f.OCIRuntime.Value.Version = "runc version 1.3.3" }, "advisories runc", Warning,
+		"1.3.3: the line 1.3 is without support since 2026-11-27", "runc 1.4.4"},
+	{"a kernel on which runc crashes", func(f *Facts) {
+		f.Kernel.Release, f.OCIRuntime.Value.Version = "6.18.3", "runc version 1.5.1"
+	}, "advisories runc", Warning, "1.5.1: a bug of Linux 6.17 to 7.1: runc crashes", "1.5.2"},
+	{"that kernel, with cgroup v1", func(f *Facts) {
+		f.Kernel.Release, f.OCIRuntime.Value.Version, f.Cgroup.Version = "6.18.3", "runc version 1.5.1", policy.Is(policy.CgroupV1)
+	}, "advisories runc", OK, "none of the list", ""},
+	{"a later kernel", func(f *Facts) { f.Kernel.Release, f.OCIRuntime.Value.Version = "7.2.0", "runc version 1.5.1" },
+		"advisories runc", OK, "none of the list", ""},
+	{"that kernel, with a later runc", func(f *Facts) { f.Kernel.Release = "7.1.0" }, "advisories runc", OK, "1.5.2: none of the list", ""},
 	{"Linux 5.4", func(f *Facts) { f.Kernel.Release = "5.4.0-42" }, "kernel", Problem, "openat2", "Linux 5.6"},
 	{"Linux 5.10", func(f *Facts) { f.Kernel.Release = "5.10.0" }, "kernel", Warning, "overlayfs", "Linux 6.3"},
 	{"a nameless kernel", func(f *Facts) { f.Kernel.Release = "" }, "kernel", Unknown, "release", ""},
@@ -370,6 +389,38 @@ func TestNothingKnown(t *testing.T) {
 	for _, one := range Examine(f).Findings {
 		if one.Status == OK {
 			t.Errorf("%+v", one)
+		}
+	}
+}
+
+// A release has a fault until the first fixed one of its line; lines without one have it
+// until the last.
+func TestAdvisoryConcerns(t *testing.T) {
+	a := advisory{since: release{1, 7, 0}, fixed: []release{{1, 7, 33}, {2, 2, 5}, {2, 3, 0}}}
+	for version, want := range map[string]bool{
+		"1.6.40": false, "1.7.0": true, "1.7.32": true, "v1.7.33": false, "2.0.10": true, "2.2.4-k3s1": true, "2.2.5": false, "2.2.10": false,
+		"2.3.0": false, "2.3": false, "3.0.0": false,
+	} {
+		if v, ok := parseRelease(version); !ok || a.concerns(v) != want {
+			t.Errorf("%s: %v, want %v", version, !want, want)
+		}
+	}
+	for i := range advisories {
+		a := &advisories[i]
+		for j := 1; j < len(a.fixed); j++ {
+			if !before([2]int{a.fixed[j-1][0], a.fixed[j-1][1]}, [2]int{a.fixed[j][0], a.fixed[j][1]}) {
+				t.Errorf("%s: the fixed releases are not in order", a.id)
+			}
+		}
+	}
+	for of, use := range unaffected {
+		for _, word := range strings.FieldsFunc(use, func(r rune) bool { return r == ' ' || r == ',' }) {
+			v, ok := parseRelease(word)
+			for i := range advisories {
+				if a := &advisories[i]; ok && a.of == of && a.concerns(v) {
+					t.Errorf("%s is to be used, and %s concerns it", word, a.id)
+				}
+			}
 		}
 	}
 }

@@ -34,7 +34,7 @@ type Report struct {
 var checks = []func(*Facts) []Finding{
 	checkRuntime, checkConfiguration,
 	checkNRI, checkSocket, checkTimeouts, checkSizes, checkValidator, checkRequired,
-	checkHandlers, checkWrapper, checkWrapperConfig, checkOCIRuntime,
+	checkHandlers, checkWrapper, checkWrapperConfig, checkOCIRuntime, checkAdvisories,
 	checkKernel, checkCgroup, checkUserNamespaces, checkMknod, checkConfined,
 	checkPolicy, checkDevices, checkAppArmor, checkResources, checkAgent,
 }
