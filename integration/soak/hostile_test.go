@@ -154,7 +154,7 @@ func (s *soak) honest(int) string {
 	case !ran:
 		return "refused"
 	case before < 0 || before != s.epoch():
-		return "unadjusted while there was no agent" // see docs/security.md, what fails open
+		return "unadjusted while there was no agent" // see docs/security.md, when the agent is down
 	}
 	s.t.Errorf("an honest pod: %v", err)
 	return "unadjusted"
