@@ -53,7 +53,7 @@ func cgroupBelow(cgroupsPath, containerID string) (string, error) {
 	if !path.IsAbs(at) || path.Clean(at) != at {
 		return "", fmt.Errorf("%q is not the path of a cgroup", clip(cgroupsPath, maxName))
 	}
-	if containerID == "" || !strings.Contains(path.Base(at), containerID) {
+	if containerID == "" || at == "/" || !strings.Contains(path.Base(at), containerID) {
 		return "", fmt.Errorf("%q does not name the container %s", clip(cgroupsPath, maxName), containerID)
 	}
 	return at, nil
