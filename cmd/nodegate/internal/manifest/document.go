@@ -47,6 +47,13 @@ func (d *document) read() {
 		// JSON may be indented by tabs, and has none elsewhere.
 		d.text = bytes.ReplaceAll(d.text, []byte("\t"), []byte(" "))
 	}
+	if mayBeList(d.text) && d.readItems() {
+		return
+	}
+	if len(d.text) > sizeLimit {
+		d.bad(0, "is larger than %d MiB, and no list as kubectl prints it: split it", sizeLimit>>20)
+		return
+	}
 	var root yaml.Node
 	if err := yaml.Unmarshal(d.text, &root); err != nil {
 		d.unreadable(err)

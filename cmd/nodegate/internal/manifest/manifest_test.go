@@ -187,6 +187,10 @@ func FuzzRead(f *testing.F) {
 	for _, tc := range templates {
 		f.Add(tc.text)
 	}
+	for _, text := range lists {
+		f.Add("apiVersion: v1\nitems:\n" + text)
+	}
+	f.Add(`{"kind": "List", "items": [{"kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "app"}]}}]}`)
 	f.Add("kind: CronJob\nspec:\n  <<: &x {jobTemplate: {}}\n\tx\n--- |\n  a\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		got := Read("x.yaml", strings.NewReader(text))

@@ -10,8 +10,12 @@ import (
 	"unicode/utf8"
 )
 
-// sizeLimit is far above what one file of manifests holds.
-const sizeLimit = 32 << 20
+// sizeLimit is far above what one file of manifests holds, and listLimit above all pods of
+// a large cluster.
+const (
+	sizeLimit = 32 << 20
+	listLimit = 512 << 20
+)
 
 // Place is where a document begins, or where something in it is.
 type Place struct {
@@ -55,12 +59,15 @@ func Read(name string, from io.Reader) File {
 	bad := func(line int, format string, args ...any) {
 		out.Problems = append(out.Problems, &Problem{Place{File: name, Line: line}, fmt.Sprintf(format, args...)})
 	}
-	data, err := io.ReadAll(io.LimitReader(from, sizeLimit+1))
+	data, err := io.ReadAll(io.LimitReader(from, listLimit+1))
 	switch {
 	case err != nil:
 		bad(0, "%s", err)
 		return out
-	case len(data) > sizeLimit:
+	case len(data) > listLimit:
+		bad(0, "is larger than %d MiB: split it", listLimit>>20)
+		return out
+	case len(data) > sizeLimit && !mayBeList(data):
 		bad(0, "is larger than %d MiB: split it", sizeLimit>>20)
 		return out
 	}
