@@ -81,6 +81,15 @@ func Load(path string) (*Config, error) {
 	return read(files)
 }
 
+// LoadWith reads what Load would if a further drop-in, the last one, had this text.
+func LoadWith(path, name string, data []byte) (*Config, error) {
+	files, err := readFiles(path)
+	if err != nil {
+		return nil, err
+	}
+	return read(append(files, file{name, data}))
+}
+
 // Listen returns where an agent of the policy at path listens, as far as can be
 // read: a policy with errors is a good reason to ask the agent.
 func Listen(path string) []string {

@@ -208,6 +208,17 @@ func FuzzRead(f *testing.F) {
 		}
 		for i := range got.Pods {
 			p := &got.Pods[i]
+			edit := Edit{HostUsers: true, RuntimeClass: "g", Annotations: map[string]string{"k": "v"}, Containers: map[string]ContainerEdit{}}
+			for j := range p.Containers {
+				own := ContainerEdit{Unprivileged: p.Containers[j].Privileged, Limits: p.Containers[j].Extended}
+				for _, m := range p.Containers[j].Mounts {
+					own.Mounts = append(own.Mounts, m.Destination)
+				}
+				edit.Containers[p.Containers[j].Name] = own
+			}
+			if after, failed := got.Edited(map[int]Edit{i: edit}); failed[i] != nil && string(after) != string(got.Text()) {
+				t.Fatalf("%v, and edited:\n%s", failed[i], after)
+			}
 			if len(p.Containers) == 0 {
 				t.Fatal("a pod without containers")
 			}

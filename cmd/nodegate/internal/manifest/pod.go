@@ -37,6 +37,8 @@ type Pod struct {
 	Sysctls             map[string]string
 	Containers          []Container // as they are created: init containers first
 	Hints               []string    // what was probably meant otherwise
+
+	written written
 }
 
 // Container is one container of a pod.
@@ -83,7 +85,8 @@ func (d *document) pod(n *yaml.Node, kind string) {
 	if name == "" {
 		name = string(o.Metadata.GenerateName) + "…"
 	}
-	p := Pod{Kind: kind, Name: name, Namespace: cmp.Or(string(o.Metadata.Namespace), d.namespace)}
+	p := Pod{Kind: kind, Name: name, Namespace: cmp.Or(string(o.Metadata.Namespace), d.namespace),
+		written: written{d.first, field(n, "metadata"), field(n, "spec"), n}}
 	d.add(p, n, &o.Metadata, o.Spec, field(n, "spec"))
 }
 

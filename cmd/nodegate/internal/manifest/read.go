@@ -50,7 +50,13 @@ type File struct {
 	RuntimeClasses map[string]string // handlers, by the name of their class
 	Problems       []*Problem
 	Notes          []*Problem // what was left alone
+	Other          bool       // it can be read and is about something else: its problems say so
+
+	text []byte
 }
+
+// Text is what the file holds, without a byte order mark.
+func (f *File) Text() []byte { return f.text }
 
 // Read reads a file of one or more documents. All that can be read is
 // returned, whatever is wrong with the rest.
@@ -72,6 +78,7 @@ func Read(name string, from io.Reader) File {
 		return out
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	out.text = data
 	for at, doc := range split(data) {
 		left := maxAliased
 		d := document{place: Place{File: name, Document: at + 1, Line: doc.line}, first: doc.line, text: doc.text, left: &left, out: &out}
@@ -85,7 +92,7 @@ func Read(name string, from io.Reader) File {
 		return out
 	}
 	// What else the file holds is of no use on its own.
-	out.Problems, out.Notes = out.Notes, nil
+	out.Problems, out.Notes, out.Other = out.Notes, nil, true
 	if len(out.Problems) == 0 && len(out.RuntimeClasses) == 0 {
 		bad(0, "is empty: write a Pod, or a %s that holds one", workloads)
 	}

@@ -45,6 +45,9 @@ func (d *document) template(s *search, of *metadata, f *found) {
 	switch f.form {
 	case template:
 		raw = field(f.at, "spec")
+		if f.path != "" { // else its metadata may be elsewhere
+			p.written = written{d.first, field(f.at, "metadata"), raw, f.at}
+		}
 	case bareSpec:
 		raw = f.at
 	}
