@@ -36,11 +36,11 @@ func whyNot(profile string) string {
 		return ""
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
-	if _, reason, ok := strings.Cut(text, " is "); ok {
-		text = "is " + reason
-	}
-	return "no profile can offer it: it " + text
+	return "no profile can offer it: it " + ofTried.ReplaceAllString(text, "")
 }
+
+// ofTried is what an error says of the place in the profile that is tried.
+var ofTried = regexp.MustCompile(`^suggestion:\d+: \S+ `)
 
 // body is what a new profile has in it.
 func body(asks []Ask, userNamespace bool) []string {
