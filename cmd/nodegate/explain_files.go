@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -63,8 +64,12 @@ func (e *explainer) files(cmd *cobra.Command, report *explainReport) error {
 }
 
 func readManifest(cmd *cobra.Command, name string) manifest.File {
+	return readManifestBy(manifest.Read, cmd, name)
+}
+
+func readManifestBy(read func(name string, from io.Reader) manifest.File, cmd *cobra.Command, name string) manifest.File {
 	if name == "-" {
-		return manifest.Read("stdin", cmd.InOrStdin())
+		return read("stdin", cmd.InOrStdin())
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -74,7 +79,7 @@ func readManifest(cmd *cobra.Command, name string) manifest.File {
 	if info, err := f.Stat(); err == nil && info.IsDir() {
 		return manifest.File{Problems: []*manifest.Problem{{Place: manifest.Place{File: name}, Text: "is a directory: name a file in it"}}}
 	}
-	return manifest.Read(name, f)
+	return read(name, f)
 }
 
 func names(pods []manifest.Pod) string {

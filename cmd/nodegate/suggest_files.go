@@ -34,7 +34,7 @@ func (s *suggestion) read(cmd *cobra.Command) error {
 			problems = append(problems, err)
 		}
 		for _, n := range names {
-			f := &manifestFile{name: n, read: readManifest(cmd, n)}
+			f := &manifestFile{name: n, read: readManifestBy(manifest.ReadToEdit, cmd, n)}
 			if isDir && f.read.Other {
 				s.passedOver++
 				continue

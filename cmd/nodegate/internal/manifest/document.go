@@ -28,6 +28,7 @@ type document struct {
 	namespace string // of that one, or ""
 	left      *int   // of maxAliased
 	out       *File
+	toEdit    bool // where its pods stand is kept
 }
 
 func (d *document) problem(line int, format string, args ...any) *Problem {

@@ -69,7 +69,7 @@ type written struct {
 var errForm = errors.New("is written in a form that is not edited here, so the proposal was not tried. Change it by hand")
 
 // Edited is the file's text with some of its pods, by their index, written
-// otherwise. Every other byte stays. A pod that cannot be edited has an error
+// otherwise; it has to be one of [ReadToEdit]. Every other byte stays. A pod that cannot be edited has an error
 // and stays as well.
 func (f *File) Edited(edits map[int]Edit) ([]byte, map[int]error) {
 	failed := map[int]error{}

@@ -91,7 +91,7 @@ spec:
 `, `error`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := Read("x.yaml", strings.NewReader("kind: Service\n--- # next\n"+tc.text))
+			f := ReadToEdit("x.yaml", strings.NewReader("kind: Service\n--- # next\n"+tc.text))
 			if len(f.Pods) != 1 {
 				t.Fatal(show(f))
 			}
@@ -115,12 +115,23 @@ func TestNotEdited(t *testing.T) {
 	for _, text := range []string{
 		"kind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - &c {name: a}\n  - <<: *c\n    name: b\n",
 		"kind: TaskRun\nmetadata: {name: p}\nspec:\n  taskSpec:\n    steps:\n    - {name: a, image: x}\n",
+		`{"apiVersion": "v1", "items": [{"kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "a"}]}}], "kind": "List"}` + "\n",
 		"kind: Deployment\nmetadata: {name: p}\nspec:\n  template:\n    metadata:\n    spec: {containers: [{name: a}]}\n",
 	} {
-		f := Read("x.yaml", strings.NewReader(text))
+		f := ReadToEdit("x.yaml", strings.NewReader(text))
 		got, failed := f.Edited(map[int]Edit{0: {HostUsers: true, Annotations: map[string]string{"k": "v"}}})
 		if failed[0] == nil || string(got) != text {
 			t.Errorf("%v\n%s", failed, got)
 		}
+	}
+}
+
+// A list as kubectl prints it is read an item at a time, and edited as a whole.
+func TestEditedList(t *testing.T) {
+	const text = "apiVersion: v1\nitems:\n- kind: Pod\n  metadata: {name: p}\n  spec: {containers: [{name: a}]}\n- kind: Pod\n  metadata:\n    name: q\n  spec:\n    containers:\n    - name: a\nkind: List\n"
+	f := ReadToEdit("x.yaml", strings.NewReader(text))
+	got, failed := f.Edited(map[int]Edit{1: {HostUsers: true}})
+	if want := strings.Replace(text, "  spec:\n", "  spec:\n    hostUsers: false\n", 1); string(got) != want || len(failed) > 0 {
+		t.Errorf("%v\n%s", failed, got)
 	}
 }

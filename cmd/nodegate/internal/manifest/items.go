@@ -47,6 +47,7 @@ func (d *document) readItems() bool {
 		}
 		of := *d
 		of.text, of.first = item.text, d.line(item.line)
+		of.toEdit = d.toEdit && list != &root // JSON's begin within a line
 		of.list(list, list, itemKind(kind))
 	}
 	return true

@@ -104,6 +104,9 @@ func (d *document) add(p Pod, n *yaml.Node, meta *metadata, spec *podSpec, raw *
 		}
 	}
 	p.Place = d.place
+	if !d.toEdit {
+		p.written = written{}
+	}
 	p.Labels, p.Annotations = plain(meta.Labels), plain(meta.Annotations)
 	p.RuntimeClass = string(spec.RuntimeClassName)
 	p.UserNamespace = spec.HostUsers != nil && !*spec.HostUsers

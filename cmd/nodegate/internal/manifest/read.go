@@ -55,33 +55,41 @@ type File struct {
 	text []byte
 }
 
-// Text is what the file holds, without a byte order mark.
+// Text is what a file that was read to be edited holds, without a byte order mark.
 func (f *File) Text() []byte { return f.text }
 
 // Read reads a file of one or more documents. All that can be read is
 // returned, whatever is wrong with the rest.
-func Read(name string, from io.Reader) File {
+func Read(name string, from io.Reader) File { return read(name, from, false) }
+
+// ReadToEdit is Read for files that are to be edited: it keeps their text, and
+// where the pods stand in it, which takes several times as much memory.
+func ReadToEdit(name string, from io.Reader) File { return read(name, from, true) }
+
+func read(name string, from io.Reader, toEdit bool) File {
 	out := File{RuntimeClasses: map[string]string{}}
-	bad := func(line int, format string, args ...any) {
-		out.Problems = append(out.Problems, &Problem{Place{File: name, Line: line}, fmt.Sprintf(format, args...)})
+	bad := func(format string, args ...any) {
+		out.Problems = append(out.Problems, &Problem{Place{File: name}, fmt.Sprintf(format, args...)})
 	}
 	data, err := io.ReadAll(io.LimitReader(from, listLimit+1))
 	switch {
 	case err != nil:
-		bad(0, "%s", err)
+		bad("%s", err)
 		return out
 	case len(data) > listLimit:
-		bad(0, "is larger than %d MiB: split it", listLimit>>20)
+		bad("is larger than %d MiB: split it", listLimit>>20)
 		return out
 	case len(data) > sizeLimit && !mayBeList(data):
-		bad(0, "is larger than %d MiB: split it", sizeLimit>>20)
+		bad("is larger than %d MiB: split it", sizeLimit>>20)
 		return out
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	out.text = data
+	if toEdit {
+		out.text = data
+	}
 	for at, doc := range split(data) {
 		left := maxAliased
-		d := document{place: Place{File: name, Document: at + 1, Line: doc.line}, first: doc.line, text: doc.text, left: &left, out: &out}
+		d := document{place: Place{File: name, Document: at + 1, Line: doc.line}, first: doc.line, text: doc.text, left: &left, out: &out, toEdit: toEdit}
 		if line := notUTF8(doc.text); line > 0 {
 			d.bad(doc.line+line-1, "is not UTF-8: save the file as UTF-8")
 			continue
@@ -94,7 +102,7 @@ func Read(name string, from io.Reader) File {
 	// What else the file holds is of no use on its own.
 	out.Problems, out.Notes, out.Other = out.Notes, nil, true
 	if len(out.Problems) == 0 && len(out.RuntimeClasses) == 0 {
-		bad(0, "is empty: write a Pod, or a %s that holds one", workloads)
+		bad("is empty: write a Pod, or a %s that holds one", workloads)
 	}
 	return out
 }
