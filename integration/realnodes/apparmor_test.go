@@ -28,6 +28,10 @@ include = ["bare"]
 apparmor = "unconfined"
 [profiles.absent]
 apparmor = "not-loaded"
+[profiles.podman]
+rlimits = { nofile = "1048576" }
+[profiles.dpdk]
+rlimits = { memlock = "unlimited" }
 [[grants]]
 namespaces = ["ci"]
 profiles = ["nested"]
@@ -43,6 +47,12 @@ profiles = ["free"]
 [[grants]]
 namespaces = ["ci"]
 profiles = ["absent"]
+[[grants]]
+namespaces = ["ci"]
+profiles = ["podman"]
+[[grants]]
+namespaces = ["ci"]
+profiles = ["dpdk"]
 `
 
 // Where AppArmor enforces, the built-in profiles mount, and the same without an AppArmor
@@ -85,9 +95,31 @@ func appArmorPods(t *testing.T) {
 		pod := node.PodConfig{Namespace: "ci", UserNamespace: true, Handler: "nodegate", Annotations: it.AskFor(profile)}
 		it.ExpectEach(t, it.Run(t, n, pod, node.ContainerConfig{Seccomp: node.SeccompRuntimeDefault}), want)
 	}
+	limits(t, n)
 	p := it.RunPod(t, n, node.PodConfig{Namespace: "ci", UserNamespace: true, Handler: "nodegate", Annotations: it.AskFor("absent")})
 	const refusal = `would get the AppArmor profile "not-loaded" by profile "absent", which this node has not loaded: load it there with apparmor_parser -r`
 	if got := it.Refusal(t, p, node.ContainerConfig{}); !strings.Contains(got, refusal) {
 		t.Errorf("refused with %q", got)
+	}
+}
+
+// limits sees limits above those of containerd's own unit, for root and for another user,
+// with a user namespace and without, by NRI and by the wrapper: what podman needs for
+// "nested", and what DPDK does.
+func limits(t *testing.T, n *node.Node) {
+	t.Helper()
+	for _, handler := range []string{"", "nodegate"} {
+		for _, userns := range []bool{false, true} {
+			ask := "podman, dpdk"
+			if handler != "" && userns {
+				ask += ", nested"
+			}
+			p := it.RunPod(t, n, node.PodConfig{Namespace: "ci", UserNamespace: userns, Handler: handler, Annotations: it.AskFor(ask)})
+			for name, uid := range map[string]int64{"root": 0, "user": 1000} {
+				c := it.RunContainer(t, p, node.ContainerConfig{Name: name, RunAsUser: &uid, Seccomp: node.SeccompRuntimeDefault})
+				it.ExpectEach(t, c, []it.QA{{"limit nofile", "1048576:1048576"}, {"limit memlock", "unlimited:unlimited"}})
+			}
+			it.Remove(t, p)
+		}
 	}
 }
