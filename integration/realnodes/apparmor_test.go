@@ -71,7 +71,7 @@ func TestAppArmor(t *testing.T) {
 	}
 	m.inside("pods")
 	// As an init container of the chart does it, which sees the node's root at a folder.
-	m.sh("apparmor_parser -R /etc/apparmor.d/nodegate-mounts && rm /etc/apparmor.d/nodegate-mounts && mkdir /host && mount --rbind / /host")
+	m.sh("apparmor_parser -R /etc/apparmor.d/nodegate-mounts && rm /etc/apparmor.d/nodegate-mounts && mkdir /host && mount --rbind / /host && mount --make-rslave /host")
 	if got := m.sh("nodegate install --root /host --no-agent >/dev/null && grep -c nodegate-mounts /sys/kernel/security/apparmor/profiles; systemctl is-failed nodegate-apparmor || true"); got != "1\ninactive" {
 		t.Errorf("from a folder: %s", got)
 	}
