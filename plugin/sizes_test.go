@@ -6,7 +6,6 @@ package plugin
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 	"slices"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/containerd/nri/pkg/adaptation"
 	"github.com/containerd/nri/pkg/api"
-	"github.com/containerd/nri/pkg/stub"
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 )
@@ -198,17 +196,7 @@ func told(t *testing.T, pods []*api.PodSandbox, ctrs []*api.Container) {
 	adaptation.SetPluginRequestTimeout(20 * time.Second)
 	t.Cleanup(func() { adaptation.SetPluginRequestTimeout(usual) })
 	socket, synced := runtimeAmong(t, pods, ctrs)
-	conn, err := net.Dial("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := stub.New(&idle{}, stub.WithPluginName("idle"), stub.WithPluginIdx("10"),
-		stub.WithConnection(conn), stub.WithLogger(stubLogger{}), stub.WithOnClose(func() {}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Stop()
-	go func() { _ = s.Start(context.WithoutCancel(t.Context())) }() // what comes of it, the runtime tells
+	defer startIdle(t, socket).Stop()
 	if err := <-synced; err != nil {
 		t.Errorf("%d pods and %d containers cannot be told: %v", len(pods), len(ctrs), err)
 	}

@@ -90,6 +90,15 @@ func TestUpstreamSplitRuntime(t *testing.T) {
 	adaptation.SetPluginRequestTimeout(limit * time.Second)
 	pods, ctrs := o.lists()
 	socket, synced := runtimeAmong(t, pods, ctrs)
+	startIdle(t, socket)
+	if err := <-synced; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// startIdle registers a plugin that does nothing.
+func startIdle(t *testing.T, socket string) stub.Stub {
+	t.Helper()
 	conn, err := net.Dial("unix", socket)
 	if err != nil {
 		t.Fatal(err)
@@ -100,9 +109,7 @@ func TestUpstreamSplitRuntime(t *testing.T) {
 		t.Fatal(err)
 	}
 	go func() { _ = s.Start(context.WithoutCancel(t.Context())) }() // what comes of it, the runtime tells
-	if err := <-synced; err != nil {
-		t.Fatal(err)
-	}
+	return s
 }
 
 // idle is a plugin that does nothing.

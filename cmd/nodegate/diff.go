@@ -6,13 +6,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"runtime/debug"
 	"slices"
 
 	"github.com/spf13/cobra"
 
-	"github.com/nodegate/nodegate/cmd/nodegate/internal/manifest"
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/plugin/runtimes"
 )
@@ -97,19 +95,7 @@ func diffPolicies(cmd *cobra.Command, o *explainOptions, args []string) error {
 	}
 	d.sides[1].runtime, d.cgroupV2 = d.sides[0].runtime, d.sides[0].cgroupV2()
 	report := d.newReport(args)
-	classes, pods := map[string]string{}, []manifest.Pod{}
-	var problems []error
-	for _, name := range o.files {
-		file := readManifest(cmd, name)
-		pods = append(pods, file.Pods...)
-		maps.Copy(classes, file.RuntimeClasses)
-		for _, p := range file.Problems {
-			problems = append(problems, p)
-		}
-		for _, n := range file.Notes {
-			fmt.Fprintf(cmd.ErrOrStderr(), "nodegate: %s\n", n)
-		}
-	}
+	pods, classes, problems := readManifests(cmd, o.files)
 	for i := range pods {
 		if err := d.pod(report, &pods[i], classes); err != nil {
 			problems = append(problems, err)

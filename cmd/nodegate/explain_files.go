@@ -27,19 +27,7 @@ func (e *explainer) files(cmd *cobra.Command, report *explainReport) error {
 		return err
 	}
 
-	var problems []error
-	classes, pods := map[string]string{}, []manifest.Pod{}
-	for _, name := range e.options.files {
-		file := readManifest(cmd, name)
-		pods = append(pods, file.Pods...)
-		maps.Copy(classes, file.RuntimeClasses)
-		for _, p := range file.Problems {
-			problems = append(problems, p)
-		}
-		for _, n := range file.Notes {
-			fmt.Fprintf(cmd.ErrOrStderr(), "nodegate: %s\n", n)
-		}
-	}
+	pods, classes, problems := readManifests(cmd, e.options.files)
 	found := false
 	for i := range pods {
 		p := &pods[i]
@@ -61,6 +49,23 @@ func (e *explainer) files(cmd *cobra.Command, report *explainReport) error {
 		report.Problems = append(report.Problems, p.Error())
 	}
 	return errors.Join(problems...)
+}
+
+// readManifests reads the pods and RuntimeClasses of files, and prints their notes.
+func readManifests(cmd *cobra.Command, files []string) (pods []manifest.Pod, classes map[string]string, problems []error) {
+	classes = map[string]string{}
+	for _, name := range files {
+		file := readManifest(cmd, name)
+		pods = append(pods, file.Pods...)
+		maps.Copy(classes, file.RuntimeClasses)
+		for _, p := range file.Problems {
+			problems = append(problems, p)
+		}
+		for _, n := range file.Notes {
+			fmt.Fprintf(cmd.ErrOrStderr(), "nodegate: %s\n", n)
+		}
+	}
+	return pods, classes, problems
 }
 
 func readManifest(cmd *cobra.Command, name string) manifest.File {
