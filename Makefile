@@ -17,6 +17,15 @@ TESTTIMEOUT ?= 45m
 TESTFLAGS ?=
 GOVULNCHECK := v1.9.0
 
+# How the tests run that start whole nodes: one package at a time, since all of them share
+# one machine; -count=1, since go's cache of results does not know of the programs that a
+# test starts. A test that fails runs once more by itself, and what it printed first stays
+# on the screen: a kubelet or an emulator that comes late on a busy machine is no fault of
+# nodegate's. More than three failures are not run again.
+NODETEST := NODEGATE_REQUIRE=1 $(BIN)/gotestsum --format pkgname-and-test-fails --format-icons text --rerun-fails=1 \
+	--rerun-fails-max-failures=3 --rerun-fails-run-root-test --packages
+NODEFLAGS = -- -count=1 -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS)
+
 # The tests find built programs by this, and skip where there are none unless
 # NODEGATE_REQUIRE=1 or CI is set.
 export NODEGATE_BIN := $(BIN)
@@ -63,10 +72,10 @@ probe:
 	@$(GOBUILD) -ldflags '-s -w' -o $(BIN)/ ./integration/probe ./integration/node/limitless ./integration/machines/guest
 
 # The machine is compared before and after: what make itself installs and builds is there
-# by then.
+# by then. -k: what fails does not hide what would fail after it.
 .PHONY: test
 test: runtimes images machines build golangci-lint ## Run all tests and the linter (as root)
-	hack/unchanged.sh $(MAKE) --no-print-directory lint test-unit integration test-kubernetes test-machines
+	hack/unchanged.sh $(MAKE) -k --no-print-directory lint test-unit integration test-kubernetes test-machines
 
 # The race detector needs cgo, as the pinned runc does. Packages run one at a time, since
 # each of them is built with it anew.
@@ -76,20 +85,17 @@ test-unit: probe build ## Run the tests that need no containerd (as root)
 	CGO_ENABLED=1 NODEGATE_REQUIRE=1 $(GO) test -race -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -vE '/integration(/|$$)')
 	cd hack/release && $(GO) vet ./... && $(GO) test ./...
 
-# -count=1: go's cache of results does not know of the programs that a test starts.
-# -p 1: one package at a time, since all of them share one machine.
 .PHONY: integration
 integration: runtimes images build ## Run the tests on a real containerd alone (as root)
-	NODEGATE_REQUIRE=1 $(GO) test -count=1 -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./integration/... | grep -vE '/integration/(cluster|kubernetes|machines.*|realnodes|soak)$$')
+	$(NODETEST) "$$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./integration/... | grep -vE '/integration/(cluster|kubernetes|machines.*|realnodes|soak)$$' | xargs)" $(NODEFLAGS)
 
 .PHONY: test-kubernetes
 test-kubernetes: runtimes images build image ## Run the chart's tests on a real Kubernetes alone (as root)
-	NODEGATE_REQUIRE=1 $(GO) test -count=1 -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./integration/cluster ./integration/kubernetes
+	$(NODETEST) "./integration/cluster ./integration/kubernetes" $(NODEFLAGS)
 
-# -p 1: an emulator takes both cores of a small machine.
 .PHONY: test-machines
 test-machines: machines build ## Run the tests on Debian machines alone (as root)
-	NODEGATE_REQUIRE=1 $(GO) test -count=1 -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./integration/machines/... ./integration/realnodes
+	$(NODETEST) "./integration/machines/... ./integration/realnodes" $(NODEFLAGS)
 
 # A release's program has a go.mod of its own. The time of all that it writes is that of
 # the last commit, so that a clean tree gives the same image everywhere.

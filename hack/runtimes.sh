@@ -6,7 +6,7 @@
 #
 #   runtimes.sh               containerd's default version, runc and the CNI plugins
 #   runtimes.sh all           these, every other version of containerd, BuildKit,
-#                             Kubernetes with Helm, and what stands in for k3s
+#                             Kubernetes with Helm, what stands in for k3s, and gotestsum
 #   runtimes.sh NAME...       the pins of these names, e.g. golangci-lint
 #
 # A pin is a folder with a go.mod of its own whose tool directives name what is
@@ -103,7 +103,7 @@ mkdir -p "$bin/.stamps"
 case ${1-} in
 "") set -- "${defaults[@]}" ;;
 all)
-	set -- "${defaults[@]}" buildkit kubernetes k3s
+	set -- "${defaults[@]}" buildkit kubernetes k3s gotestsum
 	for dir in "$pins"/containerd-*/; do
 		pin=$(basename "$dir")
 		[ "$pin" = "${defaults[0]}" ] || set -- "$@" "$pin"
