@@ -95,6 +95,14 @@ func TestAllottedUnits(t *testing.T) {
 	if _, _, lacking := next.Containers(); len(lacking) > 0 || asked != 1 {
 		t.Errorf("lacking %v, the kubelet was asked %d times", lacking, asked)
 	}
+	for _, p := range []*Plugin{p, next} {
+		if got := p.Units(); len(got) != 1 || got["pair"] != 1 {
+			t.Errorf("containers have %v", got)
+		}
+	}
+	if err := next.RemoveContainer(t.Context(), pod, ctr); err != nil || len(next.Units()) > 0 {
+		t.Errorf("without a container %v, %v", next.Units(), err)
+	}
 }
 
 // A container claims units of a resource that the kubelet does not confirm. It is

@@ -250,6 +250,29 @@ func (t *containers) list() (all, adjusted int, lacking []*event.Event) {
 	return all, adjusted, lacking
 }
 
+// units counts the units of each profile that running containers have, by what the kubelet
+// allotted to them. Two containers in turn that have one unit count once.
+func (t *containers) units() map[string]int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	seen := map[[2]string]bool{}
+	out := map[string]int{}
+	for _, c := range t.byID {
+		if c.given == nil || c.given.ended {
+			continue
+		}
+		for profile, allotted := range c.request.Allotted {
+			for _, unit := range allotted.Value {
+				if allotted.OK && !seen[[2]string{profile, unit}] {
+					seen[[2]string{profile, unit}] = true
+					out[profile]++
+				}
+			}
+		}
+	}
+	return out
+}
+
 func byName(a, b *event.Event) int {
 	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Pod, b.Pod),
 		cmp.Compare(a.Container, b.Container), cmp.Compare(a.ContainerID, b.ContainerID))

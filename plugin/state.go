@@ -34,6 +34,19 @@ func (p *Plugin) unregistered(reason string) { p.link.Store(&link{reason: reason
 // given something, and those that run without what the policy would give them.
 func (p *Plugin) Containers() (all, adjusted int, lacking []*event.Event) { return p.containers.list() }
 
+// Units returns how many units of each profile that is a resource the node's containers
+// have.
+func (p *Plugin) Units() map[string]int { return p.containers.units() }
+
+// LiveNodes returns how many device nodes have appeared in live directories, and how many
+// were taken out of them.
+func (p *Plugin) LiveNodes() (appeared, retired uint64) {
+	if p.live == nil {
+		return 0, 0
+	}
+	return p.live.Counts()
+}
+
 // OnDisk returns how many decision records there are, and how many containers
 // have shadow nodes.
 func (p *Plugin) OnDisk() (records, shadowed int, err error) {

@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -34,6 +35,8 @@ const maxLive = 512
 type Live struct {
 	host    *Host
 	shadows *Shadows
+
+	appeared, retired atomic.Uint64 // nodes, since the start
 
 	mu  sync.Mutex
 	all map[string][]policy.LiveDirectory // by container id
@@ -79,6 +82,10 @@ func (l *Live) Update() error {
 	}
 	return errors.Join(problems...)
 }
+
+// Counts tells how many nodes have appeared in live directories, and how many were taken
+// out of them, since the start.
+func (l *Live) Counts() (appeared, retired uint64) { return l.appeared.Load(), l.retired.Load() }
 
 func (l *Live) update(id string) error {
 	parent, err := l.shadows.open(len(l.shadows.levels), false)
@@ -166,12 +173,19 @@ func (l *Live) fill(home int, name string, want []policy.ShadowNode) error {
 			want = slices.Delete(want, i, i+1)
 			continue
 		}
-		problems = append(problems, retire(dir, name))
+		problems = append(problems, counted(&l.retired, retire(dir, name)))
 	}
 	for i := range want {
-		problems = append(problems, appear(home, dir, want[i], l.shadows.label))
+		problems = append(problems, counted(&l.appeared, appear(home, dir, want[i], l.shadows.label)))
 	}
 	return errors.Join(problems...)
+}
+
+func counted(n *atomic.Uint64, err error) error {
+	if err == nil {
+		n.Add(1)
+	}
+	return err
 }
 
 // isNode reports whether a directory has the very node.

@@ -93,6 +93,9 @@ func TestLive(t *testing.T) {
 	symlink(t, "../../ttyUSB2", l.root+"/dev/serial/by-id/usb-Silicon_Labs-if00")
 	must(t, l.Update())
 	l.holds(t, "ttyUSB2 20600 188:2 100000:100007", "usb-Silicon_Labs-if00 20600 188:2 100000:100007")
+	if appeared, retired := l.Counts(); appeared != 4 || retired != 2 {
+		t.Errorf("%d nodes have appeared, %d were taken out", appeared, retired)
+	}
 
 	// The next agent finds it as it was, and brings it up to date.
 	u.unplug(t, l.root)

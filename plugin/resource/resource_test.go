@@ -161,7 +161,7 @@ func TestHealth(t *testing.T) {
 		t.Errorf("the kubelet knows of %d adapters", got)
 	}
 	time.Sleep(50 * time.Millisecond)
-	if s := a.Status(); s[0].Why != "this node has no device" || s[0].Healthy != 0 || s[0].Units != 3 || s[1].Healthy != 1 || s[1].Why != "" {
+	if s := a.Status(); s[0].Why != "this node has no device" || s[0].Healthy != 0 || s[0].Units != 3 || !s[0].Registered || s[1].Healthy != 1 || s[1].Why != "" {
 		t.Errorf("status %+v", s)
 	}
 	a.set(slots("kvm", 5, ""), sticks("b", "a"))
@@ -193,7 +193,7 @@ func TestKubeletRestart(t *testing.T) {
 	dir, state := places(t)
 	a := startAgent(t, dir, state, slots("kvm", 3, ""))
 	time.Sleep(50 * time.Millisecond)
-	if s := a.Status(); len(s) != 1 || !strings.HasPrefix(s[0].Why, "no kubelet listens in "+dir) {
+	if s := a.Status(); len(s) != 1 || s[0].Registered || !strings.HasPrefix(s[0].Why, "no kubelet listens in "+dir) {
 		t.Errorf("without a kubelet: %+v", s)
 	}
 	for range 3 {

@@ -180,7 +180,7 @@ func (s *Server) offer(ctx context.Context, o *Offer) string {
 }
 
 func (s *Server) statusOf(o *Offer, why string) event.Resource {
-	r := event.Resource{Name: policy.ResourceDomain + o.Profile, Units: len(o.Units), Why: why}
+	r := event.Resource{Name: policy.ResourceDomain + o.Profile, Units: len(o.Units), Why: why, Registered: why == ""}
 	if why == "" {
 		r.Why = o.Lacks
 	}

@@ -21,6 +21,11 @@ type Plugin interface {
 	// OnDisk returns how many decision records there are, and how many containers
 	// have shadow nodes.
 	OnDisk() (records, shadowed int, err error)
+	// Units returns how many units of each profile that is a resource containers have.
+	Units() map[string]int
+	// LiveNodes returns how many device nodes have appeared in live directories, and how
+	// many were taken out of them.
+	LiveNodes() (appeared, retired uint64)
 }
 
 // Agent is what is asked: the plugin and what is around it.

@@ -4,7 +4,11 @@
 package serve
 
 import (
+	"strings"
+
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/nodegate/nodegate/plugin/policy"
 )
 
 // gauges are the metrics that the agent is asked for at each scrape.
@@ -35,6 +39,11 @@ func newGauges(a *Agent) *gauges {
 	add("nodegate_records", "Decision records on the node.")
 	add("nodegate_shadowed_containers", "Containers that have shadow nodes.")
 	add("nodegate_audit_errors_total", "Lost lines of the audit log, by why: failed, or dropped since too many waited.", "why")
+	add("nodegate_resource_units", "Units of a profile that is a resource.", "resource")
+	add("nodegate_resource_units_healthy", "Units of a resource that can be had.", "resource")
+	add("nodegate_resource_units_allotted", "Units of a resource that containers have.", "resource")
+	add("nodegate_resource_registered", "1 while the kubelet is told of a resource.", "resource")
+	add("nodegate_live_devices_total", "Device nodes of live directories, by change: appeared or removed.", "change")
 	return g
 }
 
@@ -53,12 +62,12 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	counter := func(name string, v uint64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(g.desc[name], prometheus.CounterValue, float64(v), labels...)
 	}
-	p, policy := g.agent.Plugin, g.agent.Policy()
+	p, pol := g.agent.Plugin, g.agent.Policy()
 	state, stats := p.State(), p.Stats()
 	gauge("nodegate_build_info", 1, g.agent.Version)
-	gauge("nodegate_policy_info", 1, policy.Hash, policy.Mode)
-	gauge("nodegate_policy_loaded_timestamp_seconds", float64(policy.LoadedAt.UnixMilli())/1000)
-	gauge("nodegate_policy_reload_failed", one(policy.Failed != ""))
+	gauge("nodegate_policy_info", 1, pol.Hash, pol.Mode)
+	gauge("nodegate_policy_loaded_timestamp_seconds", float64(pol.LoadedAt.UnixMilli())/1000)
+	gauge("nodegate_policy_reload_failed", one(pol.Failed != ""))
 	counter("nodegate_policy_reloads_total", stats.Reloads.Load(), "replaced")
 	counter("nodegate_policy_reloads_total", stats.ReloadFailures.Load(), "failed")
 	gauge("nodegate_registered", one(!state.Since.IsZero()))
@@ -80,6 +89,24 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	failed, dropped := g.agent.AuditErrors()
 	counter("nodegate_audit_errors_total", failed, "failed")
 	counter("nodegate_audit_errors_total", dropped, "dropped")
+	appeared, removed := p.LiveNodes()
+	counter("nodegate_live_devices_total", appeared, "appeared")
+	counter("nodegate_live_devices_total", removed, "removed")
+	g.resources(gauge)
+}
+
+// resources are the policy's own names, of which there are few.
+func (g *gauges) resources(gauge func(string, float64, ...string)) {
+	if g.agent.Resources == nil {
+		return
+	}
+	allotted := g.agent.Plugin.Units()
+	for _, r := range g.agent.Resources() {
+		gauge("nodegate_resource_units", float64(r.Units), r.Name)
+		gauge("nodegate_resource_units_healthy", float64(r.Healthy), r.Name)
+		gauge("nodegate_resource_units_allotted", float64(allotted[strings.TrimPrefix(r.Name, policy.ResourceDomain)]), r.Name)
+		gauge("nodegate_resource_registered", one(r.Registered), r.Name)
+	}
 }
 
 func one(is bool) float64 {

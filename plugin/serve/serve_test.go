@@ -39,7 +39,9 @@ func testServer(t *testing.T, says *Policy) *Server {
 		says = &Policy{Hash: c.Hash, Mode: "enforce", Files: []string{"/etc/nodegate/config.toml"}, LoadedAt: time.Now()}
 	}
 	return New(Agent{Plugin: plugin.New(c.Policy, plugin.Node{Host: h, Records: records}), Version: "test", Started: time.Now(),
-		Policy: func() Policy { return *says }, AuditErrors: func() (uint64, uint64) { return 1, 2 }})
+		Policy: func() Policy { return *says }, AuditErrors: func() (uint64, uint64) { return 1, 2 }, Resources: func() []event.Resource {
+			return []event.Resource{{Name: "nodegate.dev/kvm", Units: 110, Healthy: 110, Registered: true}, {Name: "nodegate.dev/serial", Units: 2, Why: "no kubelet"}}
+		}})
 }
 
 func get(h http.Handler, path string) (int, string) {
@@ -151,6 +153,18 @@ func TestCardinalityIsBounded(t *testing.T) {
 	}
 	if strings.Contains(text, "asked-") || strings.Contains(text, "pod-") || strings.Contains(text, `"c-`) {
 		t.Error("a label is in the hand of a pod's author")
+	}
+}
+
+// A resource that the kubelet is not told of, or that nobody can have, shows.
+func TestResourceMetrics(t *testing.T) {
+	_, text := get(testServer(t, nil).handler(false), "/metrics")
+	for _, want := range []string{`units{resource="nodegate.dev/kvm"} 110`, `units_healthy{resource="nodegate.dev/kvm"} 110`,
+		`units_allotted{resource="nodegate.dev/kvm"} 0`, `registered{resource="nodegate.dev/kvm"} 1`,
+		`units{resource="nodegate.dev/serial"} 2`, `units_healthy{resource="nodegate.dev/serial"} 0`, `registered{resource="nodegate.dev/serial"} 0`} {
+		if !strings.Contains(text, "\nnodegate_resource_"+want+"\n") {
+			t.Errorf("no %s", want)
+		}
 	}
 }
 
