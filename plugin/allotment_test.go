@@ -92,8 +92,8 @@ func TestAllottedUnits(t *testing.T) {
 		t.Error(err)
 	}
 	next.compare(t.Context())
-	if _, _, lacking := next.Containers(); len(lacking) > 0 || asked != 1 {
-		t.Errorf("lacking %v, the kubelet was asked %d times", lacking, asked)
+	if _, _, outdated := next.Containers(); len(outdated) > 0 || asked != 1 {
+		t.Errorf("outdated %v, the kubelet was asked %d times", outdated, asked)
 	}
 	for _, p := range []*Plugin{p, next} {
 		if got := p.Units(); len(got) != 1 || got["pair"] != 1 {

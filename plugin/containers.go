@@ -34,7 +34,7 @@ type container struct {
 	request policy.Request // compact
 	podID   string
 	given   *given       // nil for nothing
-	lacks   *event.Event // nil if it has what it should have
+	missing *event.Event // nil if it has what it should have
 }
 
 // given is what a container was given, by its record: that is how it survives a
@@ -76,7 +76,7 @@ func (t *containers) end(id string) {
 	case ok && c.given != nil:
 		ended := *c.given
 		ended.ended = true
-		c.given, c.lacks = &ended, nil
+		c.given, c.missing = &ended, nil
 		t.byID[id] = c
 	case ok:
 		delete(t.byID, id)
@@ -141,7 +141,7 @@ func (t *containers) replace(all map[string]container) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for id, c := range all {
-		c.lacks = t.byID[id].lacks
+		c.missing = t.byID[id].missing
 		all[id] = c
 	}
 	t.byID = all
@@ -156,14 +156,14 @@ func (t *containers) compare(current func() *policy.Policy, look func([]policy.D
 	devices := look(t.selectors(pol))
 	var found []*event.Event
 	for id, c := range t.byID {
-		had := c.lacks
-		c.lacks = c.lacking(pol, id, devices)
-		if c.lacks != nil && had != nil && slices.Equal(had.Profiles, c.lacks.Profiles) && slices.Equal(had.Changes, c.lacks.Changes) {
-			c.lacks = had // has been said
-		} else if c.lacks != nil {
-			found = append(found, c.lacks)
+		had := c.missing
+		c.missing = c.outdated(pol, id, devices)
+		if c.missing != nil && had != nil && slices.Equal(had.Profiles, c.missing.Profiles) && slices.Equal(had.Changes, c.missing.Changes) {
+			c.missing = had // has been said
+		} else if c.missing != nil {
+			found = append(found, c.missing)
 		}
-		if c.lacks != had {
+		if c.missing != had {
 			t.byID[id] = c
 		}
 	}
@@ -171,9 +171,9 @@ func (t *containers) compare(current func() *policy.Policy, look func([]policy.D
 	return found
 }
 
-// lacking says what the container would get and does not have, or that it would
+// outdated says what the container would get and does not have, or that it would
 // be refused; nil for neither. In audit mode nothing is given, so none lacks it.
-func (c *container) lacking(pol *policy.Policy, id string, devices map[policy.DeviceSelector]policy.DeviceLookup) *event.Event {
+func (c *container) outdated(pol *policy.Policy, id string, devices map[policy.DeviceSelector]policy.DeviceLookup) *event.Event {
 	if pol.Audit() || !c.runs() {
 		return nil
 	}
@@ -231,7 +231,7 @@ func (t *containers) selectors(pol *policy.Policy) []policy.DeviceSelector {
 
 // list returns how many containers run, how many of them were given
 // something, and those that lack something, by name.
-func (t *containers) list() (all, adjusted int, lacking []*event.Event) {
+func (t *containers) list() (all, adjusted int, outdated []*event.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range t.byID {
@@ -242,12 +242,12 @@ func (t *containers) list() (all, adjusted int, lacking []*event.Event) {
 		if c.given != nil {
 			adjusted++
 		}
-		if c.lacks != nil {
-			lacking = append(lacking, c.lacks)
+		if c.missing != nil {
+			outdated = append(outdated, c.missing)
 		}
 	}
-	slices.SortFunc(lacking, byName)
-	return all, adjusted, lacking
+	slices.SortFunc(outdated, byName)
+	return all, adjusted, outdated
 }
 
 // units counts the units of each profile that running containers have, by what the kubelet

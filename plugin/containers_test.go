@@ -37,17 +37,17 @@ func parsed(t *testing.T, text string) *policy.Policy {
 	return c.Policy
 }
 
-func lackingNames(p *Plugin) string {
-	_, _, lacking := p.Containers()
+func outdatedNames(p *Plugin) string {
+	_, _, outdated := p.Containers()
 	var names []string
-	for _, o := range lacking {
+	for _, o := range outdated {
 		names = append(names, o.Container+":"+strings.Join(o.Profiles, "+"))
 	}
 	return strings.Join(names, " ")
 }
 
 // A new policy gives more than a container has: it is named once, until it goes.
-func TestLackingAfterReload(t *testing.T) {
+func TestOutdatedAfterReload(t *testing.T) {
 	needRoot(t)
 	p := newTestPlugin(t, t.TempDir())
 	told := outcomes(p)
@@ -58,15 +58,15 @@ func TestLackingAfterReload(t *testing.T) {
 	if adjust, _, err := p.CreateContainer(t.Context(), free, plain); adjust != nil || err != nil {
 		t.Fatal(adjust, err)
 	}
-	if got := lackingNames(p); got != "" {
-		t.Errorf("lacking at once: %s", got)
+	if got := outdatedNames(p); got != "" {
+		t.Errorf("outdated at once: %s", got)
 	}
 	*told = nil
 	more := parsed(t, testPolicy+"[[grants]]\nnamespaces = [\"free\"]\nprofiles = [\"no-mknod\"]\napply = \"always\"\n")
 	for range 2 {
 		p.SetPolicy(t.Context(), more)
-		if got := lackingNames(p); got != plain.Name+":no-mknod" {
-			t.Errorf("lacking: %q", got)
+		if got := outdatedNames(p); got != plain.Name+":no-mknod" {
+			t.Errorf("outdated: %q", got)
 		}
 	}
 	if len(*told) != 1 || (*told)[0].Result != event.Outdated || (*told)[0].Code != policy.Unadjusted || p.stats.Outdated.Load() != 1 {
@@ -77,19 +77,19 @@ func TestLackingAfterReload(t *testing.T) {
 	}
 	// What the same name stands for has changed: c1 has the former ping.
 	p.SetPolicy(t.Context(), parsed(t, strings.ReplaceAll(testPolicy, "[profiles.narrow]", "[profiles.ping.sysctls]\n\"net.ipv4.ping_group_range\" = \"1 1\"\n[profiles.narrow]")))
-	if got := lackingNames(p); got != "c1:ping" {
+	if got := outdatedNames(p); got != "c1:ping" {
 		t.Errorf("with another ping: %q", got)
 	}
 	p.SetPolicy(t.Context(), parsed(t, "mode = \"audit\"\n"+testPolicy))
-	if got := lackingNames(p); got != "" {
+	if got := outdatedNames(p); got != "" {
 		t.Errorf("in audit mode: %q", got)
 	}
 	p.SetPolicy(t.Context(), more)
 	if _, err := p.StopContainer(t.Context(), free, plain); err != nil {
 		t.Fatal(err)
 	}
-	if all, adjusted, lacking := p.Containers(); all != 1 || adjusted != 1 || len(lacking) != 0 {
-		t.Errorf("%d containers, %d adjusted, %d lacking, want 1, 1, 0", all, adjusted, len(lacking))
+	if all, adjusted, outdated := p.Containers(); all != 1 || adjusted != 1 || len(outdated) != 0 {
+		t.Errorf("%d containers, %d adjusted, %d outdated, want 1, 1, 0", all, adjusted, len(outdated))
 	}
 	if err := p.RemovePodSandbox(t.Context(), pod); err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestLackingAfterReload(t *testing.T) {
 }
 
 // An agent that comes back learns from the runtime what each container was given.
-func TestLackingAfterSynchronize(t *testing.T) {
+func TestOutdatedAfterSynchronize(t *testing.T) {
 	needRoot(t)
 	dir := t.TempDir()
 	first := newTestPlugin(t, dir)
@@ -118,8 +118,8 @@ func TestLackingAfterSynchronize(t *testing.T) {
 	for range 2 {
 		second.containers.replace(listed(second.policy.Load(), []*api.PodSandbox{pod}, ctrs, mustList(t, second)))
 		second.compare(t.Context())
-		if got := lackingNames(second); got != "lost:ping never:ping" {
-			t.Errorf("lacking: %q", got)
+		if got := outdatedNames(second); got != "lost:ping never:ping" {
+			t.Errorf("outdated: %q", got)
 		}
 	}
 	if len(*told) != 2 {
@@ -165,15 +165,15 @@ func TestEnded(t *testing.T) {
 
 // What a pod asks for and would not get today is named too: an always grant
 // would have come with the refusal.
-func TestLackingRefusal(t *testing.T) {
+func TestOutdatedRefusal(t *testing.T) {
 	p := newTestPlugin(t, t.TempDir())
 	pod, ctr := testPod("kvm"), testContainer("c1")
 	ctr.PodSandboxId = pod.Id
 	p.containers.replace(listed(p.policy.Load(), []*api.PodSandbox{pod}, []*api.Container{ctr}, nil))
 	p.compare(t.Context())
-	_, _, lacking := p.Containers()
-	if len(lacking) != 1 || !strings.Contains(lacking[0].Text, `runs, and would be refused today: asks for profile "kvm", which is not granted`) {
-		t.Errorf("%+v", lacking)
+	_, _, outdated := p.Containers()
+	if len(outdated) != 1 || !strings.Contains(outdated[0].Text, `runs, and would be refused today: asks for profile "kvm", which is not granted`) {
+		t.Errorf("%+v", outdated)
 	}
 }
 
@@ -189,8 +189,8 @@ func TestNothingToChangeIsRecorded(t *testing.T) {
 	if err := p.StartContainer(t.Context(), pod, ctr); err != nil {
 		t.Error(err)
 	}
-	if got := lackingNames(p); got != "" {
-		t.Errorf("lacking: %s", got)
+	if got := outdatedNames(p); got != "" {
+		t.Errorf("outdated: %s", got)
 	}
 }
 

@@ -80,7 +80,7 @@ func TestDeviceChanged(t *testing.T) {
 	outdated := func(want int) {
 		t.Helper()
 		for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
-			if _, _, lacking := p.Containers(); len(lacking) == want {
+			if _, _, outdated := p.Containers(); len(outdated) == want {
 				return
 			}
 			if time.Since(began) > 5*time.Second {

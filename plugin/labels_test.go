@@ -28,11 +28,11 @@ func TestKeptLabels(t *testing.T) {
 	}
 
 	p.SetPolicy(t.Context(), parsed(t, grant("tier=b")))
-	if got := lackingNames(p); got != "c:ping" || len(p.again) != 0 {
-		t.Errorf("lacking %q, registers anew %d times: the label is known", got, len(p.again))
+	if got := outdatedNames(p); got != "c:ping" || len(p.again) != 0 {
+		t.Errorf("outdated %q, registers anew %d times: the label is known", got, len(p.again))
 	}
 	p.SetPolicy(t.Context(), parsed(t, grant("!other")))
-	if got := lackingNames(p); got != "c:ping" || len(p.again) != 1 {
-		t.Errorf("lacking %q, registers anew %d times: the label is not known", got, len(p.again))
+	if got := outdatedNames(p); got != "c:ping" || len(p.again) != 1 {
+		t.Errorf("outdated %q, registers anew %d times: the label is not known", got, len(p.again))
 	}
 }

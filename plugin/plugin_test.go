@@ -105,7 +105,7 @@ func TestOddRequests(t *testing.T) {
 			p := newTestPlugin(t, t.TempDir())
 			adjust, update, err := p.CreateContainer(t.Context(), pod, ctr)
 			if adjust != nil || update != nil || err != nil {
-				t.Errorf("container %d, pod %v: unconcerned, and answered %v, %v", i, pod, adjust, err)
+				t.Errorf("container %d, pod %v: unmatched, and answered %v, %v", i, pod, adjust, err)
 			}
 		}
 		for _, pod := range []*api.PodSandbox{
@@ -191,7 +191,7 @@ func (c *endsOnceAsked) Err() error {
 }
 
 // Most containers of a node concern no grant.
-func TestUnconcernedAllocations(t *testing.T) {
+func TestUnmatchedAllocations(t *testing.T) {
 	p := newTestPlugin(t, t.TempDir())
 	ctx := context.Background()
 	for name, pod := range map[string]*api.PodSandbox{"no grant": testPod(""), "not asked for": testPod("")} {

@@ -32,7 +32,9 @@ func (p *Plugin) unregistered(reason string) { p.link.Store(&link{reason: reason
 
 // Containers returns how many containers run on the node, how many of them were
 // given something, and those that run without what the policy would give them.
-func (p *Plugin) Containers() (all, adjusted int, lacking []*event.Event) { return p.containers.list() }
+func (p *Plugin) Containers() (all, adjusted int, outdated []*event.Event) {
+	return p.containers.list()
+}
 
 // Units returns how many units of each profile that is a resource the node's containers
 // have.

@@ -38,7 +38,7 @@ func (h *has) compare(e *explainer, got *outcome) {
 		ch := &got.explained.Changes[i]
 		text := ch.Field + " " + ch.Change
 		today[text] = true
-		ch.Has = map[bool]string{true: "given", false: "lacking"}[given[text]]
+		ch.Has = map[bool]string{true: "given", false: "missing"}[given[text]]
 	}
 	if got.explained.Result == refused {
 		got.before, got.after = nil, nil

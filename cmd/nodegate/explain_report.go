@@ -95,7 +95,7 @@ type changeReport struct {
 	Field  string             `json:"field"`
 	Change string             `json:"change"`
 	By     change.Channel     `json:"by"`
-	Has    string             `json:"has,omitempty"` // of a live container: "given" or "lacking"
+	Has    string             `json:"has,omitempty"` // of a live container: "given" or "missing"
 }
 
 // addDiff makes the difference between the specs before and after.

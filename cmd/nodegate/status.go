@@ -90,8 +90,8 @@ func status(cmd *cobra.Command, o *statusOptions) error {
 		return err
 	case !r.Ready:
 		return fmt.Errorf("the agent is not ready: %s", r.NotReady)
-	case o.strict && len(r.Lacking) > 0:
-		return fmt.Errorf("%d containers run without what the policy would give them", len(r.Lacking))
+	case o.strict && len(r.Outdated) > 0:
+		return fmt.Errorf("%d containers run without what the policy would give them", len(r.Outdated))
 	case o.strict && r.Differs != "":
 		return errors.New(r.Differs)
 	}

@@ -33,8 +33,8 @@ func (r *statusReport) print(out io.Writer) error {
 	if r.Differs != "" {
 		fmt.Fprintf(w, "\tDIFFERS: %s\n", r.Differs)
 	}
-	fmt.Fprintf(w, "CONTAINERS\t%d, of which %d adjusted and %d lacking\n", r.Containers.All, r.Containers.Adjusted, r.Containers.Lacking)
-	fmt.Fprintf(w, "DECIDED\t%d adjusted, %d refused, %d unconcerned\n", r.Decisions.Adjusted, r.Decisions.Refused, r.Decisions.Unconcerned)
+	fmt.Fprintf(w, "CONTAINERS\t%d, of which %d adjusted and %d outdated\n", r.Containers.All, r.Containers.Adjusted, r.Containers.Outdated)
+	fmt.Fprintf(w, "DECIDED\t%d adjusted, %d refused, %d unmatched\n", r.Decisions.Adjusted, r.Decisions.Refused, r.Decisions.Unmatched)
 	for i, one := range r.Resources {
 		title := ""
 		if i == 0 {
@@ -50,7 +50,7 @@ func (r *statusReport) print(out io.Writer) error {
 		return err
 	}
 	list(out, "LAST REFUSALS", r.Refusals, func(o *event.Event) string { return at(o.Time) + "  " + o.Text })
-	list(out, "LACKING", r.Lacking, func(o *event.Event) string { return o.ContainerID + "  " + o.Text })
+	list(out, "OUTDATED", r.Outdated, func(o *event.Event) string { return o.ContainerID + "  " + o.Text })
 	return nil
 }
 

@@ -52,7 +52,7 @@ func rollingUpdate(k *kube) {
 		k.Errorf("the agent was not replaced: %+v", is)
 	}
 	status := k.do("-n", namespace, "exec", is[0].Metadata.Name, "--", "/usr/bin/nodegate", "status")
-	if !strings.Contains(status, "and 0 lacking") {
+	if !strings.Contains(status, "and 0 outdated") {
 		k.Errorf("the new agent finds containers that lack something:\n%s", status)
 	}
 }

@@ -314,7 +314,7 @@ func (c *chaos) check(last *node.Process) {
 	for range 50 {
 		s, _, _ := c.g.Status(t, "-o", "json")
 		got = nil
-		for _, o := range s.Lacking {
+		for _, o := range s.Outdated {
 			got = append(got, o.ContainerID)
 		}
 		if slices.Sort(got); slices.Equal(got, want) {

@@ -41,7 +41,7 @@ device_cgroup_rules = ["c 188:* rw"]
 	}
 	for name, c := range containers {
 		e := g.ExplainJSON(t, c)
-		if e.Result != "adjusted" || len(e.Lacking()) > 0 || len(e.Live.Older) > 0 || len(e.Changes) < 3 ||
+		if e.Result != "adjusted" || len(e.Missing()) > 0 || len(e.Live.Older) > 0 || len(e.Changes) < 3 ||
 			e.Live.State != "it was adjusted when it was created" || !slices.Equal(e.Profiles, e.Live.Profiles) {
 			t.Errorf("%s: %+v", name, e)
 		}
@@ -53,7 +53,7 @@ device_cgroup_rules = ["c 188:* rw"]
 
 	// One that is older than the agent lacks all.
 	e := g.ExplainJSON(t, early)
-	if lacking := e.Lacking(); e.Result != "adjusted" || len(lacking) != len(e.Changes) || len(lacking) != 3 || !strings.Contains(e.Live.State, "no agent was connected") {
+	if missing := e.Missing(); e.Result != "adjusted" || len(missing) != len(e.Changes) || len(missing) != 3 || !strings.Contains(e.Live.State, "no agent was connected") {
 		t.Errorf("older than the agent: %+v", e)
 	}
 	text, err := g.Explain(t, "containerd://"+early.ID, "-o", "diff")
@@ -61,7 +61,7 @@ device_cgroup_rules = ["c 188:* rw"]
 		t.Errorf("older than the agent: %v\n%s", err, text)
 	}
 
-	// Another policy: what it gives is lacking, what it does not give is older.
+	// Another policy: what it gives is missing, what it does not give is older.
 	g.Write(t, `
 [profiles.more]
 env = { more = "yes" }
@@ -74,15 +74,15 @@ namespaces = ["ci"]
 apply = "always"
 `+it.GrantApart("fuse", "no-mknod", "mknod"))
 	e = g.ExplainJSON(t, containers["wrapped"])
-	if got := strings.Join(e.Lacking(), "\n"); e.Result != "adjusted" || !strings.Contains(got, "process.env = more=yes") || !strings.Contains(got, "/tmp") || strings.Contains(got, "container=oci") || strings.Contains(got, "MKNOD") {
-		t.Errorf("another policy: lacking\n%s", got)
+	if got := strings.Join(e.Missing(), "\n"); e.Result != "adjusted" || !strings.Contains(got, "process.env = more=yes") || !strings.Contains(got, "/tmp") || strings.Contains(got, "container=oci") || strings.Contains(got, "MKNOD") {
+		t.Errorf("another policy: missing\n%s", got)
 	}
 	e = g.ExplainJSON(t, containers["plain"])
 	if e.Result != "refused" || !strings.Contains(e.Refusal.Text, `asks for profile "ping"`) || !slices.Contains(e.Live.Older, `profile "ping"`) ||
 		!slices.ContainsFunc(e.Live.Older, func(s string) bool { return strings.HasPrefix(s, "linux.sysctl = net.ipv4.ping_group_range") }) {
 		t.Errorf("a policy that refuses it: %+v", e)
 	}
-	if text, err := g.Explain(t, early.ID); err != nil || !strings.Contains(text, "of this node\n") || !strings.Contains(text, "lacking") {
+	if text, err := g.Explain(t, early.ID); err != nil || !strings.Contains(text, "of this node\n") || !strings.Contains(text, "missing") {
 		t.Errorf("%v\n%s", err, text)
 	}
 

@@ -54,11 +54,11 @@ func TestServing(t *testing.T) {
 	if !s.Ready || code != 1 || !strings.HasPrefix(s.Runtime, "containerd ") || s.Registrations != 1 {
 		t.Errorf("exit code %d, %+v", code, s)
 	}
-	if s.Containers != (serve.Containers{All: 3, Adjusted: 1, Lacking: 1}) || s.Decisions != (serve.Decisions{Adjusted: 1, Refused: 1, Unconcerned: 1}) {
+	if s.Containers != (serve.Containers{All: 3, Adjusted: 1, Outdated: 1}) || s.Decisions != (serve.Decisions{Adjusted: 1, Refused: 1, Unmatched: 1}) {
 		t.Errorf("%+v, %+v", s.Containers, s.Decisions)
 	}
-	if len(s.Lacking) != 1 || s.Lacking[0].ContainerID != old.ID || len(s.Refusals) != 1 || s.Refusals[0].Code != "not_granted" {
-		t.Errorf("lacking %+v, refusals %+v", s.Lacking, s.Refusals)
+	if len(s.Outdated) != 1 || s.Outdated[0].ContainerID != old.ID || len(s.Refusals) != 1 || s.Refusals[0].Code != "not_granted" {
+		t.Errorf("outdated %+v, refusals %+v", s.Outdated, s.Refusals)
 	}
 	if _, table, code := g.Status(t); code != 0 || !strings.Contains(table, "runs without fuse as today's policy would give it") || strings.Contains(table, "DIFFERS") {
 		t.Errorf("exit code %d:\n%s", code, table)
@@ -70,8 +70,8 @@ func TestServing(t *testing.T) {
 	g.Write(t, head+grant+"[[grants]]\nnamespaces = [\"free\"]\nprofiles = [\"no-mknod\"]\napply = \"always\"\n")
 	it.WaitLogged(t, agent, "policy replaced", 1)
 	s, _, _ = g.Status(t, "-o", "json")
-	if len(s.Lacking) != 1 || s.Lacking[0].ContainerID != plain.ID {
-		t.Errorf("lacking %+v", s.Lacking)
+	if len(s.Outdated) != 1 || s.Outdated[0].ContainerID != plain.ID {
+		t.Errorf("outdated %+v", s.Outdated)
 	}
 	if _, _, code := g.Status(t, "--strict"); code != 1 {
 		t.Errorf("--strict exits with %d", code)
@@ -84,8 +84,8 @@ func TestServing(t *testing.T) {
 	if code != 0 || !strings.Contains(table, "NOT RELOADED") || !strings.Contains(table, "DIFFERS: the agent has policy "+s.Policy.Hash) {
 		t.Errorf("exit code %d, %+v:\n%s", code, bad, table)
 	}
-	expectMetrics(t, g, `nodegate_policy_reload_failed 1`, `nodegate_registered 1`, `nodegate_containers 2`, `nodegate_containers_lacking 1`,
-		`nodegate_containers_found_lacking_total 2`, `nodegate_decisions_total{namespace="ci",result="adjusted"} 1`,
+	expectMetrics(t, g, `nodegate_policy_reload_failed 1`, `nodegate_registered 1`, `nodegate_containers 2`, `nodegate_containers_outdated 1`,
+		`nodegate_containers_found_outdated_total 2`, `nodegate_decisions_total{namespace="ci",result="adjusted"} 1`,
 		`nodegate_profiles_given_total{namespace="ci",profile="fuse"} 1`, `nodegate_refusals_total{reason="not_granted"} 1`, `nodegate_records 1`,
 		`nodegate_policy_reloads_total{result="replaced"} 1`, `nodegate_policy_info{hash="`+s.Policy.Hash+`",mode="enforce"} 1`)
 
@@ -94,7 +94,7 @@ func TestServing(t *testing.T) {
 	for _, o := range all {
 		got = append(got, string(o.Result)+" "+o.Namespace)
 	}
-	if want := "lacking ci, adjusted ci, refused ci, lacking free"; strings.Join(got, ", ") != want {
+	if want := "outdated ci, adjusted ci, refused ci, outdated free"; strings.Join(got, ", ") != want {
 		t.Errorf("audited %q, want %q", got, want)
 	}
 	if o := all[1]; o.ContainerID != c.ID || o.Asked != "fuse" || o.Policy == "" || strings.Join(o.Changes, "") != "device /dev/fuse rw" {
@@ -102,7 +102,7 @@ func TestServing(t *testing.T) {
 	}
 	// The log tells the same.
 	if said := strings.Count(agent.Log(), "runs without "); said != 2 {
-		t.Errorf("the log names %d lacking containers, want 2", said)
+		t.Errorf("the log names %d outdated containers, want 2", said)
 	}
 }
 

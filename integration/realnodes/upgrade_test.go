@@ -57,7 +57,7 @@ func TestUpgrade(t *testing.T) {
 	if now := m.sh("systemctl show containerd -p MainPID --value"); now != containerd {
 		t.Error("containerd was restarted")
 	}
-	if said := m.sh("nodegate status"); !strings.Contains(said, "of which 1 adjusted and 0 lacking") {
+	if said := m.sh("nodegate status"); !strings.Contains(said, "of which 1 adjusted and 0 outdated") {
 		t.Errorf("the new agent does not know the pod: %s", said)
 	}
 	if said := m.sh(next + "/nodegate install"); said != "nothing to do" {

@@ -22,8 +22,8 @@ type Result string
 const (
 	Adjusted Result = "adjusted" // it got profiles
 	Refused  Result = "refused"
-	Nothing  Result = "nothing" // it runs under the wrapper, and no grant concerns it
-	Outdated Result = "lacking" // it runs without what today's policy would give it
+	Nothing  Result = "nothing"  // it runs under the wrapper, and no grant concerns it
+	Outdated Result = "outdated" // it runs without what today's policy would give it
 )
 
 // Event is what came of one container, for the observers: the log, metrics, the

@@ -88,7 +88,7 @@ func BenchmarkDecide(b *testing.B) {
 	for _, shape := range policyShapes() {
 		for _, concerned := range []bool{true, false} {
 			for _, grants := range []int{1, 100, 1000, 10000} {
-				whom := map[bool]string{true: "granted", false: "unconcerned"}[concerned]
+				whom := map[bool]string{true: "granted", false: "unmatched"}[concerned]
 				b.Run(fmt.Sprintf("%s/%s/grants=%d", shape.name, whom, grants), func(b *testing.B) {
 					p, f := shape.policy(b, grants), shape.facts(grants, concerned)
 					b.ReportAllocs()

@@ -72,21 +72,21 @@ type Status struct {
 	Resources []event.Resource `json:"resources,omitempty"`
 
 	Refusals []*event.Event `json:"refusals"` // the last ones, newest first
-	Lacking  []*event.Event `json:"lacking"`  // the outdated containers
+	Outdated []*event.Event `json:"outdated"` // the outdated containers
 }
 
 // Containers counts those of the node that run.
 type Containers struct {
 	All      int `json:"all"`
 	Adjusted int `json:"adjusted"`
-	Lacking  int `json:"lacking"`
+	Outdated int `json:"outdated"`
 }
 
 // Decisions counts since the agent's start.
 type Decisions struct {
-	Adjusted    uint64 `json:"adjusted"`
-	Refused     uint64 `json:"refused"`
-	Unconcerned uint64 `json:"unconcerned"`
+	Adjusted  uint64 `json:"adjusted"`
+	Refused   uint64 `json:"refused"`
+	Unmatched uint64 `json:"unmatched"`
 }
 
 // ready says why the agent is not ready; "" if it is. A policy that could not

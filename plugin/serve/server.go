@@ -160,10 +160,10 @@ const shownRefusals = 10
 // Status gathers what is known.
 func (s *Server) Status() Status {
 	state, stats := s.agent.Plugin.State(), s.agent.Plugin.Stats()
-	all, adjusted, lacking := s.agent.Plugin.Containers()
+	all, adjusted, outdated := s.agent.Plugin.Containers()
 	why := s.agent.ready()
-	if lacking == nil {
-		lacking = []*event.Event{} // [] in JSON, and not null
+	if outdated == nil {
+		outdated = []*event.Event{} // [] in JSON, and not null
 	}
 	var resources []event.Resource
 	if s.agent.Resources != nil {
@@ -173,9 +173,9 @@ func (s *Server) Status() Status {
 		Version: s.agent.Version, PID: os.Getpid(), Started: s.agent.Started,
 		Ready: why == "", NotReady: why, RegisteredSince: state.Since, Registrations: stats.Synchronized.Load(), Runtime: state.Runtime,
 		Policy: s.agent.Policy(), Resources: resources,
-		Containers: Containers{All: all, Adjusted: adjusted, Lacking: len(lacking)},
-		Decisions:  Decisions{Adjusted: stats.Adjusted.Load(), Refused: stats.Refused.Load(), Unconcerned: stats.Unmatched.Load()},
-		Refusals:   s.recent.lastRefusals(shownRefusals), Lacking: lacking,
+		Containers: Containers{All: all, Adjusted: adjusted, Outdated: len(outdated)},
+		Decisions:  Decisions{Adjusted: stats.Adjusted.Load(), Refused: stats.Refused.Load(), Unmatched: stats.Unmatched.Load()},
+		Refusals:   s.recent.lastRefusals(shownRefusals), Outdated: outdated,
 	}
 }
 

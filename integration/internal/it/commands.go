@@ -32,8 +32,8 @@ type Explained struct {
 	}
 }
 
-// Lacking are the changes that the container does not have.
-func (e *Explained) Lacking() (out []string) {
+// Outdated are the changes that the container does not have.
+func (e *Explained) Missing() (out []string) {
 	for _, c := range e.Changes {
 		if c.Has != "given" {
 			out = append(out, c.Field+" "+c.Change)
