@@ -7,20 +7,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/nodegate/nodegate/integration/node"
 )
 
-// NodeName is what the cluster's one node is called.
-const NodeName = "node"
-
 const (
 	startTimeout = 2 * time.Minute
-	address      = "10.89.0.1" // the node's own
 	service      = "10.96.0.1" // of the API
 )
 
@@ -33,9 +29,12 @@ type Options struct {
 	// Containerd is the version to run. Default: node.DefaultContainerd.
 	Containerd string
 
-	// K3s is a release of the stand-in for k3s (hack/pins/k3s), which runs the node's
+	// K3s is a release of the stand-in for k3s (hack/pins/k3s), which runs the nodes'
 	// containerd then, as a unit of a real systemd. Default: containerd runs alone.
 	K3s string
+
+	// Nodes is how many nodes the cluster has. Default: one.
+	Nodes int
 
 	// NoNode leaves the node and the scheduler out: objects can be made, and pods stay as
 	// they were made.
@@ -44,13 +43,10 @@ type Options struct {
 
 // Cluster is a running cluster.
 type Cluster struct {
-	options    Options
-	dir        string
-	name       string // of the node's cgroup, in every hierarchy
-	machine    *machine
-	processes  []*node.Process
-	containerd *node.Process
-	kubelet    *node.Process
+	*Node // the first, which has the control plane too
+
+	// Nodes are all of them.
+	Nodes []*Node
 }
 
 // Require ends a test that cannot run a cluster here: skipped with the reason, or failed
@@ -69,7 +65,7 @@ func Require(tb node.TB, images ...string) {
 	}
 }
 
-// Start starts a cluster and returns it when its node is ready. One that was started has
+// Start starts a cluster and returns it when its nodes are ready. One that was started has
 // to be closed; one that was not left nothing behind.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
@@ -84,7 +80,11 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Containerd == "" {
 		o.Containerd = node.DefaultContainerd
 	}
-	c := &Cluster{options: o}
+	c := &Cluster{}
+	for number := 1; number <= max(1, o.Nodes); number++ {
+		c.Nodes = append(c.Nodes, newNode(o, number))
+	}
+	c.Node = c.Nodes[0]
 	if err := c.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting a cluster: %w", err), c.Close())
 	}
@@ -92,57 +92,60 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 }
 
 func (c *Cluster) start(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "nodegate-")
-	if err != nil {
-		return fmt.Errorf("making the cluster's directory: %w", err)
-	}
-	// The root of a user namespace crosses it to its files.
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return err
-	}
-	c.dir, c.name = dir, filepath.Base(dir)
-	if err := makeCgroups(c.name); err != nil {
-		return err
-	}
-	if c.machine, err = startMachine(ctx, dir, c.options.BinDir, c.name); err != nil {
-		return err
-	}
-	if err := c.furnish(); err != nil {
-		return err
-	}
-	steps := []func(context.Context) error{c.startContainerd, c.startControlPlane, c.startScheduler, c.startKubelet, c.importProbe, c.waitReady}
-	if c.options.NoNode {
-		steps = []func(context.Context) error{c.startControlPlane, c.waitReady}
-	}
-	for _, step := range steps {
-		if err := step(ctx); err != nil {
+	for _, n := range c.Nodes {
+		if err := n.makeMachine(ctx); err != nil {
+			return err
+		}
+		if err := c.joinNetwork(n); err != nil {
+			return err
+		}
+		if err := n.furnish(); err != nil {
 			return err
 		}
 	}
-	return nil
+	if err := c.furnishControlPlane(); err != nil {
+		return err
+	}
+	if c.options.NoNode {
+		if err := c.startControlPlane(ctx); err != nil {
+			return err
+		}
+		return c.waitAccount(ctx)
+	}
+	for _, n := range c.Nodes {
+		if err := n.startContainerd(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.startControlPlane(ctx); err != nil {
+		return err
+	}
+	if err := c.startScheduler(); err != nil {
+		return err
+	}
+	for _, n := range c.Nodes {
+		if err := c.join(n); err != nil {
+			return err
+		}
+	}
+	for _, n := range c.Nodes {
+		if err := n.importProbe(ctx); err != nil {
+			return err
+		}
+		if err := c.waitReady(ctx, n); err != nil {
+			return err
+		}
+	}
+	return c.waitAccount(ctx)
 }
 
 // Close ends all of the cluster's processes at once and removes what it was made of.
 func (c *Cluster) Close() error {
-	if c.machine == nil {
-		return os.RemoveAll(c.dir)
+	errs := make([]error, len(c.Nodes))
+	var all sync.WaitGroup
+	for i, n := range c.Nodes {
+		all.Go(func() { errs[i] = n.close() })
 	}
-	err := c.machine.close()
-	if _, gone := os.Stat(c.dir); !errors.Is(gone, fs.ErrNotExist) {
-		err = errors.Join(err, fmt.Errorf("left behind: %s", c.dir))
-	}
-	return err
-}
-
-// LogOf is what a component has written: "kubelet", "containerd", "kube-apiserver", ….
-func (c *Cluster) LogOf(component string) string {
-	text, err := os.ReadFile(c.logFile(component))
-	if err != nil {
-		return err.Error()
-	}
-	return string(text)
-}
-
-func (c *Cluster) logFile(component string) string {
-	return filepath.Join(c.dir, component+".log")
+	all.Wait()
+	return errors.Join(errs...)
 }

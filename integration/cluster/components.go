@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -16,53 +15,53 @@ import (
 )
 
 // run starts a component on the node; its log is beside the node's files.
-func (c *Cluster) run(name, program string, args ...string) (*node.Process, error) {
-	cmd := c.machine.enter("env", append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", program}, args...)...)
-	p, err := node.StartProcess(name, cmd, c.logFile(name))
+func (n *Node) run(name, program string, args ...string) (*node.Process, error) {
+	cmd := n.machine.enter("env", append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", program}, args...)...)
+	p, err := node.StartProcess(name, cmd, n.logFile(name))
 	if err == nil {
-		c.processes = append(c.processes, p)
+		n.processes = append(n.processes, p)
 	}
 	return p, err
 }
 
-func (c *Cluster) kubernetes(component string, args ...string) (*node.Process, error) {
-	return c.run(component, filepath.Join(c.options.BinDir, "kubernetes"), append([]string{component}, args...)...)
+func (n *Node) kubernetes(component string, args ...string) (*node.Process, error) {
+	return n.run(component, filepath.Join(n.options.BinDir, "kubernetes"), append([]string{component}, args...)...)
 }
 
-func (c *Cluster) startContainerd(ctx context.Context) error {
-	if c.options.K3s != "" {
-		return c.startK3s(ctx)
+func (n *Node) startContainerd(ctx context.Context) error {
+	if n.options.K3s != "" {
+		return n.startK3s(ctx)
 	}
-	p, err := c.run("containerd", "/usr/local/bin/containerd")
+	p, err := n.run("containerd", "/usr/local/bin/containerd")
 	if err != nil {
 		return err
 	}
-	c.containerd = p
+	n.containerd = p
 	return p.WaitLog(ctx, "containerd successfully booted")
 }
 
 // RestartContainerd ends containerd and starts it again, as systemd does; the pods run on.
-func (c *Cluster) RestartContainerd(ctx context.Context) error {
-	if c.options.K3s != "" {
-		return c.restartK3s(ctx)
+func (n *Node) RestartContainerd(ctx context.Context) error {
+	if n.options.K3s != "" {
+		return n.restartK3s(ctx)
 	}
-	if err := c.end(ctx, c.containerd); err != nil {
+	if err := n.end(ctx, n.containerd); err != nil {
 		return fmt.Errorf("restarting containerd: %w", err)
 	}
-	return c.startContainerd(ctx)
+	return n.startContainerd(ctx)
 }
 
 // RestartKubelet ends the kubelet and starts it again; the pods run on.
-func (c *Cluster) RestartKubelet(ctx context.Context) error {
-	if err := c.end(ctx, c.kubelet); err != nil {
+func (n *Node) RestartKubelet(ctx context.Context) error {
+	if err := n.end(ctx, n.kubelet); err != nil {
 		return fmt.Errorf("restarting the kubelet: %w", err)
 	}
-	return c.startKubelet(ctx)
+	return n.startKubelet()
 }
 
 // end ends a component and waits for that.
-func (c *Cluster) end(ctx context.Context, p *node.Process) error {
-	if err := c.Signal(p, syscall.SIGTERM); err != nil {
+func (n *Node) end(ctx context.Context, p *node.Process) error {
+	if err := n.Signal(p, syscall.SIGTERM); err != nil {
 		return err
 	}
 	select {
@@ -74,12 +73,12 @@ func (c *Cluster) end(ctx context.Context, p *node.Process) error {
 }
 
 // Daemon starts a program that runs on the node until it is signalled, as its root.
-func (c *Cluster) Daemon(name, program string, args ...string) (*node.Process, error) {
-	return c.run(name, program, args...)
+func (n *Node) Daemon(name, program string, args ...string) (*node.Process, error) {
+	return n.run(name, program, args...)
 }
 
 // Signal signals what Daemon has started. nsenter, whose child that is, stops with it.
-func (c *Cluster) Signal(p *node.Process, s syscall.Signal) error {
+func (n *Node) Signal(p *node.Process, s syscall.Signal) error {
 	pid, err := child(p.Pid())
 	if err != nil {
 		return err
@@ -102,7 +101,7 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 		return err
 	}
 	api, err := c.kubernetes("kube-apiserver", "--etcd-servers=http://127.0.0.1:2379",
-		"--bind-address=0.0.0.0", "--secure-port=443", "--advertise-address="+address, "--cert-dir=/etc/kubernetes/pki",
+		"--bind-address=0.0.0.0", "--secure-port=443", "--advertise-address="+c.address(), "--cert-dir=/etc/kubernetes/pki",
 		"--service-cluster-ip-range=10.96.0.0/24", "--endpoint-reconciler-type=none",
 		"--kubelet-preferred-address-types=InternalIP", "--token-auth-file=/etc/kubernetes/tokens.csv", "--authorization-mode=Node,RBAC", "--allow-privileged",
 		"--enable-admission-plugins=NodeRestriction",
@@ -125,49 +124,77 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 	return err
 }
 
-func (c *Cluster) startScheduler(context.Context) error {
+func (c *Cluster) startScheduler() error {
 	_, err := c.kubernetes("kube-scheduler", admin, "--leader-elect=false", "--cert-dir=/etc/kubernetes/pki-scheduler")
 	return err
 }
 
-func (c *Cluster) startKubelet(context.Context) error {
-	p, err := c.kubernetes("kubelet", "--config=/etc/kubernetes/kubelet.yaml", "--kubeconfig=/etc/kubernetes/node:"+NodeName+".conf",
-		"--hostname-override="+NodeName, "--node-ip="+address)
-	c.kubelet = p
+// join starts a node's kubelet, which believes the certificate of the first node's API server.
+func (c *Cluster) join(n *Node) error {
+	const certificate = "/etc/kubernetes/pki/apiserver.crt"
+	if n != c.Node {
+		text, err := c.ReadFile(certificate)
+		if err != nil {
+			return err
+		}
+		if err := n.WriteFile(certificate, text); err != nil {
+			return err
+		}
+	}
+	return n.startKubelet()
+}
+
+func (n *Node) startKubelet() error {
+	p, err := n.kubernetes("kubelet", "--config=/etc/kubernetes/kubelet.yaml", "--kubeconfig=/etc/kubernetes/node:"+n.Name+".conf",
+		"--hostname-override="+n.Name, "--node-ip="+n.address())
+	n.kubelet = p
 	return err
 }
 
-// waitReady waits for the node, and for what a pod cannot be made without.
-func (c *Cluster) waitReady(ctx context.Context) error {
+// waitReady waits for a node, and for a kubelet that answers the API server: of a node
+// that starts again the condition is that of before.
+func (c *Cluster) waitReady(ctx context.Context, n *Node) error {
+	err := n.poll(ctx, func() error {
+		_, ready := c.Kubectl(ctx, "wait", "node/"+n.Name, "--for=condition=Ready", "--timeout=2s")
+		_, answers := c.Kubectl(ctx, "get", "--raw", "/api/v1/nodes/"+n.Name+"/proxy/healthz")
+		return errors.Join(ready, answers)
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for %s to be ready: %w\nkubelet:\n%s", n.Name, err, end(n.LogOf("kubelet")))
+	}
+	return nil
+}
+
+// waitAccount waits for what a pod cannot be made without.
+func (c *Cluster) waitAccount(ctx context.Context) error {
+	return c.poll(ctx, func() error {
+		_, err := c.Kubectl(ctx, "get", "serviceaccount", "default", "-n", "default")
+		return err
+	})
+}
+
+// poll tries until there is no error, or a component of the node has ended.
+func (n *Node) poll(ctx context.Context, try func() error) error {
 	var last error
 	for {
-		var node error
-		if !c.options.NoNode {
-			_, node = c.Kubectl(ctx, "wait", "node/"+NodeName, "--for=condition=Ready", "--timeout=2s")
-		}
-		_, account := c.Kubectl(ctx, "get", "serviceaccount", "default", "-n", "default")
-		if node == nil && account == nil {
+		err := try()
+		if err == nil {
 			return nil
 		}
-		if ctx.Err() == nil { // else it says no more than that
-			last = errors.Join(node, account)
+		if ctx.Err() == nil || last == nil { // else it says no more than that
+			last = err
 		}
-		for _, p := range c.processes {
+		for _, p := range n.processes {
 			if p.Err() != nil {
 				return fmt.Errorf("a component ended: %w:\n%s", p.Err(), end(p.Log()))
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for the node to be ready: %w\nkubelet:\n%s", last, end(c.LogOf("kubelet")))
+			return last
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
 
 func end(text string) string { return text[max(0, len(text)-8<<10):] }
-
-// Command is a command that runs on the node, as its root.
-func (c *Cluster) Command(program string, args ...string) *exec.Cmd {
-	return c.machine.enter(program, args...)
-}

@@ -15,40 +15,57 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 
 	"github.com/nodegate/nodegate/integration/node"
 )
 
 // furnish puts onto the node what an administrator has put onto a real one: programs and
 // configuration, at their usual places.
-func (c *Cluster) furnish() error {
+func (n *Node) furnish() error {
 	files := map[string]string{
-		"/etc/kubernetes/kubelet.yaml": fmt.Sprintf(kubeletConfig, c.name, c.socket()),
+		"/etc/kubernetes/kubelet.yaml": fmt.Sprintf(kubeletConfig, n.cgroup, n.socket()),
 		"/etc/kubernetes/resolv.conf":  "nameserver 10.96.0.10\n",
 	}
-	furnish := c.furnishContainerd
-	if c.options.K3s != "" {
-		furnish = c.furnishK3s
+	furnish := n.furnishContainerd
+	if n.options.K3s != "" {
+		furnish = n.furnishK3s
 	}
 	if err := furnish(files); err != nil {
 		return err
 	}
+	return n.writeFiles(files)
+}
+
+// furnishControlPlane writes the key that the API server signs with, and a token for the
+// administrator and for each node.
+func (c *Cluster) furnishControlPlane() error {
 	tokens := ""
-	for user, groups := range map[string]string{"admin": "system:masters", "system:node:" + NodeName: "system:nodes"} {
-		token := make([]byte, 16)
-		_, _ = rand.Read(token) // never fails
-		tokens += fmt.Sprintf("%x,%s,%s,%q\n", token, user, user, groups)
-		files["/etc/kubernetes/"+strings.TrimPrefix(user, "system:")+".conf"] = fmt.Sprintf(kubeconfig, service, hex.EncodeToString(token))
+	token := func(user, groups string) (config string) {
+		secret := make([]byte, 16)
+		_, _ = rand.Read(secret) // never fails
+		tokens += fmt.Sprintf("%x,%s,%s,%q\n", secret, user, user, groups)
+		return fmt.Sprintf(kubeconfig, service, hex.EncodeToString(secret))
 	}
-	files["/etc/kubernetes/tokens.csv"] = tokens
+	for _, n := range c.Nodes {
+		if err := n.WriteFile("/etc/kubernetes/node:"+n.Name+".conf", token("system:node:"+n.Name, "system:nodes")); err != nil {
+			return err
+		}
+	}
 	key, err := accountsKey()
 	if err != nil {
 		return err
 	}
-	files["/etc/kubernetes/accounts.key"] = key
+	files := map[string]string{
+		"/etc/kubernetes/admin.conf":   token("admin", "system:masters"),
+		"/etc/kubernetes/accounts.key": key,
+	}
+	files["/etc/kubernetes/tokens.csv"] = tokens
+	return c.writeFiles(files)
+}
+
+func (n *Node) writeFiles(files map[string]string) error {
 	for name, content := range files {
-		if err := c.WriteFile(name, content); err != nil {
+		if err := n.WriteFile(name, content); err != nil {
 			return err
 		}
 	}
@@ -57,29 +74,29 @@ func (c *Cluster) furnish() error {
 
 // furnishContainerd puts containerd and what it runs onto the node, and adds its
 // configuration to the files.
-func (c *Cluster) furnishContainerd(files map[string]string) error {
-	containerd, runtime := "containerd-"+c.options.Containerd, map[string]string{"runc": "/usr/local/sbin/runc"}
+func (n *Node) furnishContainerd(files map[string]string) error {
+	containerd, runtime := "containerd-"+n.options.Containerd, map[string]string{"runc": "/usr/local/sbin/runc"}
 	for _, name := range []string{"containerd", "containerd-shim-runc-v2"} {
 		runtime[filepath.Join(containerd, name)] = "/usr/local/bin/" + name
 	}
 	for _, name := range cniPlugins {
 		runtime["cni/"+name] = "/opt/cni/bin/" + name
 	}
-	if err := c.copyPrograms(runtime); err != nil {
+	if err := n.copyPrograms(runtime); err != nil {
 		return err
 	}
-	config, err := c.containerdConfig()
+	config, err := n.containerdConfig()
 	files["/etc/containerd/config.toml"] = config
-	files["/etc/cni/net.d/10-node.conflist"] = cniConfig
+	files["/etc/cni/net.d/10-node.conflist"] = fmt.Sprintf(cniConfig, n.pods())
 	return err
 }
 
 var cniPlugins = []string{"ptp", "host-local", "loopback"}
 
 // copyPrograms copies programs of BinDir to the node.
-func (c *Cluster) copyPrograms(programs map[string]string) error {
+func (n *Node) copyPrograms(programs map[string]string) error {
 	for from, to := range programs {
-		if err := copyProgram(filepath.Join(c.options.BinDir, from), c.machine.path(to)); err != nil {
+		if err := copyProgram(filepath.Join(n.options.BinDir, from), n.machine.path(to)); err != nil {
 			return err
 		}
 	}
@@ -87,8 +104,8 @@ func (c *Cluster) copyPrograms(programs map[string]string) error {
 }
 
 // WriteFile writes a file of the node's, with the folders that it lies in.
-func (c *Cluster) WriteFile(name, content string) error {
-	at := c.machine.path(name)
+func (n *Node) WriteFile(name, content string) error {
+	at := n.machine.path(name)
 	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
 		return err
 	}
@@ -96,8 +113,8 @@ func (c *Cluster) WriteFile(name, content string) error {
 }
 
 // ReadFile reads a file of the node's.
-func (c *Cluster) ReadFile(name string) (string, error) {
-	text, err := os.ReadFile(c.machine.path(name))
+func (n *Node) ReadFile(name string) (string, error) {
+	text, err := os.ReadFile(n.machine.path(name))
 	return string(text), err
 }
 
@@ -123,8 +140,8 @@ func copyProgram(from, to string) error {
 
 // containerdConfig is containerd's default, but for what this machine does not have: a
 // registry, and CAP_SYS_RESOURCE.
-func (c *Cluster) containerdConfig() (string, error) {
-	out, err := c.machine.enter("/usr/local/bin/containerd", "config", "default").Output()
+func (n *Node) containerdConfig() (string, error) {
+	out, err := n.machine.enter("/usr/local/bin/containerd", "config", "default").Output()
 	if err != nil {
 		return "", fmt.Errorf("asking containerd for its default configuration: %w", err)
 	}
@@ -170,7 +187,7 @@ current-context: context
 `
 
 const cniConfig = `{"cniVersion": "1.0.0", "name": "node", "plugins": [{"type": "ptp",
-"ipam": {"type": "host-local", "ranges": [[{"subnet": "10.88.0.0/16"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
+"ipam": {"type": "host-local", "ranges": [[{"subnet": %q}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
 `
 
 // kubeletConfig is for a machine with cgroup v1, and for a test's patience: a volume of a

@@ -17,26 +17,26 @@ import (
 )
 
 // Import gives the node an image of hack/images and returns its name.
-func (c *Cluster) Import(ctx context.Context, name string) (string, error) {
-	return node.ImageName(name), c.ImportFile(ctx, filepath.Join(c.options.BinDir, "images", name+".tar"))
+func (n *Node) Import(ctx context.Context, name string) (string, error) {
+	return node.ImageName(name), n.ImportFile(ctx, filepath.Join(n.options.BinDir, "images", name+".tar"))
 }
 
 // ImportFile gives the node the images in an archive, under the names that it has.
-func (c *Cluster) ImportFile(ctx context.Context, name string) error {
+func (n *Node) ImportFile(ctx context.Context, name string) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := c.importImages(ctx, f); err != nil {
+	if err := n.importImages(ctx, f); err != nil {
 		return fmt.Errorf("importing %s: %w", name, err)
 	}
 	return nil
 }
 
 // Tag gives an image of the node one more name.
-func (c *Cluster) Tag(ctx context.Context, name, other string) error {
-	conn, err := c.connect()
+func (n *Node) Tag(ctx context.Context, name, other string) error {
+	conn, err := n.connect()
 	if err != nil {
 		return err
 	}
@@ -50,16 +50,16 @@ func (c *Cluster) Tag(ctx context.Context, name, other string) error {
 	return err
 }
 
-func (c *Cluster) importProbe(ctx context.Context) error {
+func (n *Node) importProbe(ctx context.Context) error {
 	var image bytes.Buffer
-	if err := node.WriteProbeImage(&image, filepath.Join(c.options.BinDir, "probe")); err != nil {
+	if err := node.WriteProbeImage(&image, filepath.Join(n.options.BinDir, "probe")); err != nil {
 		return err
 	}
-	return c.importImages(ctx, &image)
+	return n.importImages(ctx, &image)
 }
 
-func (c *Cluster) importImages(ctx context.Context, r io.Reader) error {
-	conn, err := c.connect()
+func (n *Node) importImages(ctx context.Context, r io.Reader) error {
+	conn, err := n.connect()
 	if err != nil {
 		return err
 	}
@@ -76,6 +76,6 @@ func (c *Cluster) importImages(ctx context.Context, r io.Reader) error {
 	return nil
 }
 
-func (c *Cluster) connect() (*client.Client, error) {
-	return client.New(c.machine.path(c.socket()), client.WithDefaultNamespace("k8s.io"))
+func (n *Node) connect() (*client.Client, error) {
+	return client.New(n.machine.path(n.socket()), client.WithDefaultNamespace("k8s.io"))
 }

@@ -17,33 +17,33 @@ import (
 const K3sConfig = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml"
 
 // socket is where the node's containerd listens.
-func (c *Cluster) socket() string {
-	if c.options.K3s != "" {
+func (n *Node) socket() string {
+	if n.options.K3s != "" {
 		return "/run/k3s/containerd/containerd.sock"
 	}
 	return "/run/containerd/containerd.sock"
 }
 
 // furnishK3s puts k3s onto the node: all that it brings is in a folder of its release.
-func (c *Cluster) furnishK3s(files map[string]string) error {
+func (n *Node) furnishK3s(files map[string]string) error {
 	const data = "/var/lib/rancher/k3s/data"
-	bin := filepath.Join(data, c.options.K3s, "bin")
+	bin := filepath.Join(data, n.options.K3s, "bin")
 	programs := map[string]string{"k3s": bin + "/k3s", "runc": bin + "/runc",
 		"containerd-" + node.DefaultContainerd + "/containerd-shim-runc-v2": bin + "/containerd-shim-runc-v2"}
 	for _, name := range cniPlugins {
 		programs["cni/"+name] = bin + "/" + name
 	}
-	if err := c.copyPrograms(programs); err != nil {
+	if err := n.copyPrograms(programs); err != nil {
 		return err
 	}
-	if err := os.Symlink("k3s", c.machine.path(bin+"/containerd")); err != nil {
+	if err := os.Symlink("k3s", n.machine.path(bin+"/containerd")); err != nil {
 		return err
 	}
-	if err := os.Symlink(c.options.K3s, c.machine.path(data+"/current")); err != nil {
+	if err := os.Symlink(n.options.K3s, n.machine.path(data+"/current")); err != nil {
 		return err
 	}
-	files["/var/lib/rancher/k3s/agent/etc/cni/net.d/10-node.conflist"] = cniConfig
-	files["/etc/systemd/system/k3s.service"] = fmt.Sprintf(k3sUnit, data+"/current/bin/k3s", node.Image, c.logFile("containerd"))
+	files["/var/lib/rancher/k3s/agent/etc/cni/net.d/10-node.conflist"] = fmt.Sprintf(cniConfig, n.pods())
+	files["/etc/systemd/system/k3s.service"] = fmt.Sprintf(k3sUnit, data+"/current/bin/k3s", node.Image, n.logFile("containerd"))
 	return nil
 }
 
@@ -74,33 +74,33 @@ ln -s ../user/0/systemd/private /run/systemd/private
 export XDG_RUNTIME_DIR=/run/user/0 HOME=/root SYSTEMD_UNIT_PATH=/etc/systemd/system:
 exec /lib/systemd/systemd --user --log-target=console --unit=basic.target`
 
-func (c *Cluster) startK3s(ctx context.Context) error {
-	systemd, err := c.run("systemd", "sh", "-c", systemdScript, "systemd", c.name)
+func (n *Node) startK3s(ctx context.Context) error {
+	systemd, err := n.run("systemd", "sh", "-c", systemdScript, "systemd", n.cgroup)
 	if err != nil {
 		return err
 	}
 	if err := systemd.WaitFor(ctx, "systemd's socket", func() bool {
-		_, err := os.Stat(c.machine.path("/run/user/0/systemd/private"))
+		_, err := os.Stat(n.machine.path("/run/user/0/systemd/private"))
 		return err == nil
 	}); err != nil {
 		return err
 	}
-	if _, err := c.systemctl("start", "k3s"); err != nil {
+	if _, err := n.systemctl("start", "k3s"); err != nil {
 		return err
 	}
-	return c.k3sListens(ctx)
+	return n.k3sListens(ctx)
 }
 
-func (c *Cluster) restartK3s(ctx context.Context) error {
-	if _, err := c.systemctl("restart", "k3s"); err != nil {
+func (n *Node) restartK3s(ctx context.Context) error {
+	if _, err := n.systemctl("restart", "k3s"); err != nil {
 		return err
 	}
-	return c.k3sListens(ctx)
+	return n.k3sListens(ctx)
 }
 
-func (c *Cluster) k3sListens(ctx context.Context) error {
-	return c.processes[0].WaitFor(ctx, "a containerd that listens: "+c.LogOf("containerd"), func() bool {
-		conn, err := c.connect()
+func (n *Node) k3sListens(ctx context.Context) error {
+	return n.processes[0].WaitFor(ctx, "a containerd that listens: "+n.LogOf("containerd"), func() bool {
+		conn, err := n.connect()
 		if err != nil {
 			return false
 		}
@@ -111,8 +111,8 @@ func (c *Cluster) k3sListens(ctx context.Context) error {
 }
 
 // systemctl asks the node's systemd.
-func (c *Cluster) systemctl(args ...string) (string, error) {
-	out, err := c.machine.enter("env", append([]string{"XDG_RUNTIME_DIR=/run/user/0", "systemctl", "--user"}, args...)...).CombinedOutput()
+func (n *Node) systemctl(args ...string) (string, error) {
+	out, err := n.machine.enter("env", append([]string{"XDG_RUNTIME_DIR=/run/user/0", "systemctl", "--user"}, args...)...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("systemctl %s: %w: %s", strings.Join(args, " "), err, out)
 	}

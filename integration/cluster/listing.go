@@ -18,28 +18,28 @@ type Listing map[string]string
 
 // Listing looks at all files that were written on the node, with mode, owner and content,
 // at its /run and /dev, at the cgroups of its pods, and at its mounts.
-func (c *Cluster) Listing() (Listing, error) {
+func (n *Node) Listing() (Listing, error) {
 	all := Listing{}
-	upper := c.machine.path(filepath.Join(c.dir, "upper"))
+	upper := n.machine.path(filepath.Join(n.dir, "upper"))
 	if err := all.walk(upper, "", func(string) bool { return true }); err != nil {
 		return nil, err
 	}
 	// What containerd and the kubelet keep there comes and goes with the pods.
-	if err := all.walk(c.machine.path("/run"), "/run", func(name string) bool {
+	if err := all.walk(n.machine.path("/run"), "/run", func(name string) bool {
 		return !strings.HasPrefix(name, "/run/containerd") && !strings.HasPrefix(name, "/run/netns/")
 	}); err != nil {
 		return nil, err
 	}
-	if err := all.walk(c.machine.path("/dev"), "/dev", func(name string) bool {
+	if err := all.walk(n.machine.path("/dev"), "/dev", func(name string) bool {
 		return !strings.HasPrefix(name, "/dev/pts/") && !strings.HasPrefix(name, "/dev/shm/")
 	}); err != nil {
 		return nil, err
 	}
-	cgroups, err := filepath.Glob("/sys/fs/cgroup/*/" + c.name)
+	cgroups, err := filepath.Glob("/sys/fs/cgroup/*/" + n.cgroup)
 	if err != nil {
 		return nil, err
 	}
-	for _, root := range append(cgroups, "/sys/fs/cgroup/"+c.name) {
+	for _, root := range append(cgroups, "/sys/fs/cgroup/"+n.cgroup) {
 		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.IsDir() {
 				all[path] = "cgroup"
@@ -47,7 +47,7 @@ func (c *Cluster) Listing() (Listing, error) {
 			return nil
 		})
 	}
-	mounts, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", c.machine.pid))
+	mounts, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", n.machine.pid))
 	if err != nil {
 		return nil, err
 	}

@@ -29,10 +29,11 @@ var (
 	machineScript string
 )
 
-// machine is what the cluster's node runs on: namespaces and files of its own.
+// machine is what a node runs on: namespaces and files of its own.
 type machine struct {
 	owner  *exec.Cmd
-	stdin  io.Closer
+	stdin  io.WriteCloser
+	said   chan string   // what it prints, a line each
 	stderr *bytes.Buffer // to be read once the owner has ended
 	pid    int           // of process 1
 	done   chan struct{}
@@ -40,12 +41,12 @@ type machine struct {
 }
 
 // startMachine returns when the node's files and network are there.
-func startMachine(ctx context.Context, dir, bin, cgroup string) (*machine, error) {
-	cmd := exec.Command("sh", "-c", node.RemoveCgroups+ownerScript, "nodegate-cluster", dir, bin, cgroup, machineScript)
+func startMachine(ctx context.Context, dir, bin, cgroup string, number int) (*machine, error) {
+	cmd := exec.Command("unshare", "--mount", "sh", "-c", node.RemoveCgroups+ownerScript, "nodegate-cluster", dir, bin, cgroup, strconv.Itoa(number), machineScript)
 	cmd.Dir = "/"
 	// An interrupt from the terminal is for us alone: the owner has to clean up.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	m := &machine{owner: cmd, stderr: &bytes.Buffer{}, done: make(chan struct{})}
+	m := &machine{owner: cmd, said: make(chan string), stderr: &bytes.Buffer{}, done: make(chan struct{})}
 	cmd.Stderr = m.stderr
 	var err error
 	if m.stdin, err = cmd.StdinPipe(); err != nil {
@@ -55,33 +56,52 @@ func startMachine(ctx context.Context, dir, bin, cgroup string) (*machine, error
 	if err != nil {
 		return nil, err
 	}
-	defer out.Close()
 	cmd.Stdout = in
 	err = cmd.Start()
 	in.Close()
 	if err != nil {
+		out.Close()
 		return nil, fmt.Errorf("starting the machine: %w", err)
 	}
 	go func() {
 		m.err = cmd.Wait()
 		close(m.done)
 	}()
-	ready := make(chan string, 1)
 	go func() {
-		line, _ := bufio.NewReader(out).ReadString('\n')
-		ready <- line
-	}()
-	select {
-	case line := <-ready:
-		if line == "ready\n" {
-			m.pid, err = first(cmd.Process.Pid)
-			return m, err
+		defer out.Close()
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			select {
+			case m.said <- lines.Text():
+			case <-m.done:
+			}
 		}
-		err = m.close()
-		return nil, fmt.Errorf("setting up the machine: %s: %w", m.stderr, err)
-	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), m.close())
+	}()
+	if err := m.waitReady(ctx); err != nil {
+		return nil, errors.Join(err, m.close())
 	}
+	return m, nil
+}
+
+// waitReady waits until the machine has set itself up.
+func (m *machine) waitReady(ctx context.Context) error {
+	select {
+	case <-m.said: // it has one thing to say
+		var err error
+		m.pid, err = first(m.owner.Process.Pid)
+		return err
+	case <-m.done:
+		return errors.New("the machine ended while it set itself up")
+	case <-ctx.Done():
+		return fmt.Errorf("setting up the machine: %w", ctx.Err())
+	}
+}
+
+// restart ends all that runs on the machine, and starts it again with its disk as it is.
+func (m *machine) restart(ctx context.Context) error {
+	if _, err := io.WriteString(m.stdin, "restart\n"); err != nil {
+		return err
+	}
+	return m.waitReady(ctx)
 }
 
 // first finds process 1 of the machine: unshare's child, which is the owner's.

@@ -110,7 +110,7 @@ func ownWith(t *testing.T, o cluster.Options) *kube {
 	return k
 }
 
-// importNodegate gives the node the image that make image has built, under the name that
+// importNodegate gives the nodes the image that make image has built, under the name that
 // the chart has by default.
 func (k *kube) importNodegate() error {
 	bin, err := node.BinDir()
@@ -122,25 +122,30 @@ func (k *kube) importNodegate() error {
 		return fmt.Errorf("%w: run make image", err)
 	}
 	version := strings.TrimSpace(string(text))
-	ctx := k.Context()
-	if err := k.ImportFile(ctx, filepath.Join(bin, "release", "nodegate-"+version+"-oci.tar")); err != nil {
-		return err
-	}
 	text, err = os.ReadFile(chart + "/Chart.yaml")
 	if err != nil {
 		return err
 	}
 	_, rest, _ := strings.Cut(string(text), "\nappVersion: ")
 	app, _, _ := strings.Cut(rest, "\n")
+	app = strings.Trim(app, `"`)
 	const name = "docker.io/nodegate/nodegate:"
-	if app = strings.Trim(app, `"`); app == version {
-		return nil
+	for _, n := range k.Nodes {
+		if err := n.ImportFile(k.Context(), filepath.Join(bin, "release", "nodegate-"+version+"-oci.tar")); err != nil {
+			return err
+		}
+		if app == version {
+			continue
+		}
+		if err := n.Tag(k.Context(), name+version, name+app); err != nil {
+			return err
+		}
 	}
-	return k.Tag(ctx, name+version, name+app)
+	return nil
 }
 
 // install installs the chart, and restarts containerd as its notes say, since no systemd
-// runs this node.
+// runs these nodes.
 func (k *kube) install(values ...string) {
 	k.Helper()
 	k.do("create", "namespace", namespace)
@@ -149,7 +154,10 @@ func (k *kube) install(values ...string) {
 	if slices.Contains(values, "nri.runtime.patchConfig=true") {
 		k.eventually("the installer to be done", func() error {
 			pods := k.agents()
-			if len(pods) != 1 || len(pods[0].Status.InitContainerStatuses) != 1 || pods[0].Status.InitContainerStatuses[0].State.Terminated == nil {
+			waits := slices.ContainsFunc(pods, func(p pod) bool {
+				return len(p.Status.InitContainerStatuses) != 1 || p.Status.InitContainerStatuses[0].State.Terminated == nil
+			})
+			if waits || len(pods) != len(k.Nodes) {
 				return fmt.Errorf("%s", k.get("-n", namespace, "get", "pods", "-o", "wide"))
 			}
 			return nil
@@ -163,8 +171,10 @@ func (k *kube) restartContainerd() {
 	k.Helper()
 	ctx, cancel := context.WithTimeout(k.Context(), limit)
 	defer cancel()
-	if err := k.RestartContainerd(ctx); err != nil {
-		k.Fatal(err)
+	for _, n := range k.Nodes {
+		if err := n.RestartContainerd(ctx); err != nil {
+			k.Fatal(err)
+		}
 	}
 }
 
@@ -303,6 +313,7 @@ type pod struct {
 		Annotations       map[string]string
 		DeletionTimestamp string
 	}
+	Spec   struct{ NodeName string }
 	Status struct {
 		Phase                                    string
 		InitContainerStatuses, ContainerStatuses []containerStatus
