@@ -51,7 +51,7 @@ func TestMigrationGuide(t *testing.T) {
 		}
 		check()
 	}
-	if shown != 7 {
+	if shown != 8 {
 		t.Errorf("%d pods are checked", shown)
 	}
 }
