@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -186,6 +187,34 @@ func TestNothingOffered(t *testing.T) {
 	a.set(slots("kvm", 5000, ""))
 	a.Check()
 	k.eventually(kvm, 5000, time.Second)
+}
+
+// Without a kubelet to tell, the node is looked at once and not all the time.
+func TestSwitchedOff(t *testing.T) {
+	_, state := places(t)
+	var looks atomic.Int32
+	a := &agent{Server: New("", state), ended: make(chan struct{})}
+	ctx, cancel := context.WithCancel(t.Context())
+	a.cancel = cancel
+	go func() {
+		defer close(a.ended)
+		a.Run(ctx, func() []Offer { looks.Add(1); return []Offer{slots("kvm", 3, "")} }, func() string { return "" })
+	}()
+	t.Cleanup(a.stop)
+	for len(a.Status()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(3 * period)
+	if n := looks.Load(); n != 1 {
+		t.Errorf("it looked %d times", n)
+	}
+	if s := a.Status(); len(s) != 1 || s[0].Registered || s[0].Why != `kubelet.plugin_dir is "", so the kubelet is not told` {
+		t.Errorf("status %+v", s)
+	}
+	a.Check()
+	for looks.Load() < 2 {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // A kubelet that is started again knows nothing, and has removed the sockets.

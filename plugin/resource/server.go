@@ -72,7 +72,8 @@ func (s *Server) Status() []event.Resource {
 }
 
 // Run keeps the kubelet told of what there is until ctx ends. notReady says why the agent
-// could not give anything; "" if it can. Where there is nothing to offer, it waits for Check.
+// could not give anything; "" if it can. Where there is nothing to offer, or no kubelet to
+// tell, it waits for Check.
 func (s *Server) Run(ctx context.Context, offers func() []Offer, notReady func() string) {
 	s.offers, s.notReady = offers, notReady
 	defer s.closeAll()
@@ -86,7 +87,7 @@ func (s *Server) Run(ctx context.Context, offers func() []Offer, notReady func()
 		case <-s.kick:
 			time.Sleep(settle)
 		}
-		if s.step(ctx) > 0 {
+		if s.step(ctx) > 0 && s.dir != "" {
 			timer.Reset(period)
 		}
 	}
