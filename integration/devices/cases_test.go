@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/nodegate/nodegate/integration/internal/it"
+	"github.com/nodegate/nodegate/integration/internal/manifest"
 	"github.com/nodegate/nodegate/integration/node"
 )
 
@@ -172,7 +173,7 @@ func (x *cases) pods(t *testing.T, file string, text []byte, e expectations) {
 	}
 	var r explained
 	it.Must(t, json.Unmarshal([]byte(explain("-o", "json")), &r))
-	pods := podsOf(t, text)
+	pods := manifest.Pods(t, text)
 	if len(pods) == 0 || len(pods) != len(r.Pods) {
 		t.Fatalf("%d pods, and %d are explained", len(pods), len(r.Pods))
 	}
@@ -183,7 +184,8 @@ func (x *cases) pods(t *testing.T, file string, text []byte, e expectations) {
 			if of.Result != e.want {
 				t.Errorf("container %q is explained to be %s, want %s", of.Name, of.Result, e.want)
 			}
-			config, c := p.config(r.Pods[i].Namespace), p.container(&p.Spec.Containers[j], of.Name)
+			config, c := asked(&p, &p.Spec.Containers[j])
+			config.Name, config.Namespace, c.Name = "", r.Pods[i].Namespace, of.Name
 			after, err := run(t, x.node, config, c)
 			var refused *node.EventError
 			if of.Refusal != nil {
@@ -211,4 +213,22 @@ func (x *cases) pods(t *testing.T, file string, text []byte, e expectations) {
 			}
 		}
 	}
+}
+
+// blockVolume is the disk of every claim.
+const blockVolume = "/dev/claimed"
+
+// asked is what the runtime is asked for a container. Its ids are those that explain takes
+// for granted, and its image is the probe.
+func asked(p *manifest.Pod, of *manifest.Container) (node.PodConfig, node.ContainerConfig) {
+	config, c := p.Config(), p.Container(of, nil)
+	if config.UserNamespace {
+		config.UIDMappings = []node.IDMapping{{Host: 65536, Size: 65536}}
+		config.GIDMappings = config.UIDMappings
+	}
+	c.Image, c.Command, c.Env, c.Customize = "", nil, nil, nil
+	for _, d := range of.VolumeDevices {
+		c.Devices = append(c.Devices, node.Device{HostPath: blockVolume, ContainerPath: d.DevicePath, Permissions: "mrw"})
+	}
+	return config, c
 }

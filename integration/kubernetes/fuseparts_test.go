@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/nodegate/nodegate/integration/cluster"
+	"github.com/nodegate/nodegate/integration/internal/recipes"
 )
 
 // Of the recipe for FUSE file systems, the capability alone mounts nothing, and neither
@@ -14,24 +15,24 @@ import (
 func TestFUSEParts(t *testing.T) {
 	cluster.Require(t, "tools")
 	needDevices(t)
-	r := recipes(t)["FUSE file systems"]
+	r := recipes.Read(t, "../..")["FUSE file systems"]
 	k := installed(t)
 	if _, err := k.Import(t.Context(), "tools"); err != nil {
 		t.Fatal(err)
 	}
 	k.cook(r)
-	k.namespace("recipes-fuse", "pod-security.kubernetes.io/enforce="+r.level)
+	k.namespace("recipes-fuse", "pod-security.kubernetes.io/enforce="+r.Level)
 	for _, profile := range []string{"fuse-no-seccomp", "fuse-no-capability"} {
-		k.apply(r.manifest(t, append(named(profile),
+		k.apply(r.Manifest(t, append(recipes.Named(profile),
 			`(?m)^  namespace: .*$`, "  namespace: recipes-fuse", `profiles\.nodegate\.dev: .*`, "profiles.nodegate.dev: "+profile)...))
 	}
 	for _, profile := range []string{"fuse-no-seccomp", "fuse-no-capability"} {
 		// mount(2) answers EPERM, and squashfuse turns to a helper, which needs to be setuid.
-		k.shows(transcript{"kubectl -n recipes-fuse logs " + profile, "…\nfusermount3: could not determine username\n…"})
+		k.shows("kubectl -n recipes-fuse logs "+profile, "…\nfusermount3: could not determine username\n…")
 	}
 	// Process 1 ends once its file system is unmounted.
-	k.ready(r.namespace, r.pod)
-	k.shows(transcript{"kubectl -n " + r.namespace + " exec " + r.pod + " -- cat mnt/greeting", "hello"})
-	k.exec(r.namespace, r.pod, "umount", "mnt")
-	k.shows(transcript{"kubectl -n " + r.namespace + " get pod " + r.pod + " -o jsonpath={.status.containerStatuses[0].restartCount}", "1"})
+	k.ready(r.Namespace, r.Pod)
+	k.shows("kubectl -n "+r.Namespace+" exec "+r.Pod+" -- cat mnt/greeting", "hello")
+	k.exec(r.Namespace, r.Pod, "umount", "mnt")
+	k.shows("kubectl -n "+r.Namespace+" get pod "+r.Pod+" -o jsonpath={.status.containerStatuses[0].restartCount}", "1")
 }

@@ -11,18 +11,19 @@ import (
 	"testing"
 
 	"github.com/nodegate/nodegate/integration/cluster"
+	"github.com/nodegate/nodegate/integration/internal/recipes"
 	"github.com/nodegate/nodegate/integration/node"
 )
 
 // The recipes of docs/recipes.md do what the page says: their pods as they are there, under
 // the Pod Security level that the page names, print what the page shows.
 func TestRecipes(t *testing.T) {
-	cluster.Require(t, recipeImages...)
+	cluster.Require(t, recipes.Images...)
 	needDevices(t)
-	all := recipes(t)
+	all := recipes.Read(t, "../..")
 	samePolicies(t, all)
 	k := installed(t)
-	for _, name := range recipeImages {
+	for _, name := range recipes.Images {
 		if _, err := k.Import(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
@@ -32,9 +33,9 @@ func TestRecipes(t *testing.T) {
 			t.Parallel()
 			k := &kube{T: t, Cluster: k.Cluster}
 			k.cook(r)
-			k.apply(r.manifest(t, append(named("without"), noAsking...)...))
-			for _, c := range r.console {
-				k.shows(c)
+			k.apply(r.Manifest(t, recipes.Without()...))
+			for _, c := range r.Console {
+				k.shows(c.Command, c.Want)
 			}
 			k.strictest(r)
 		})
@@ -55,7 +56,7 @@ func needDevices(t *testing.T) {
 
 // samePolicies makes sure that the cluster has the policies of the page, and grants nothing
 // else to their namespaces.
-func samePolicies(t *testing.T, all map[string]*recipe) {
+func samePolicies(t *testing.T, all map[string]*recipes.Recipe) {
 	t.Helper()
 	text, err := os.ReadFile("testdata/policy.toml")
 	if err != nil {
@@ -63,55 +64,55 @@ func samePolicies(t *testing.T, all map[string]*recipe) {
 	}
 	rest := string(text)
 	for _, r := range all {
-		body, ok := strings.CutPrefix(r.policy, "version = 1\n\n")
+		body, ok := strings.CutPrefix(r.Policy, "version = 1\n\n")
 		if !ok || !strings.Contains(rest, body) {
-			t.Errorf("testdata/policy.toml does not have the policy of %q:\n%s", r.title, r.policy)
+			t.Errorf("testdata/policy.toml does not have the policy of %q:\n%s", r.Title, r.Policy)
 		}
 		rest = strings.Replace(rest, body, "", 1)
 	}
 	for _, r := range all {
-		if strings.Contains(rest, `"`+r.namespace+`"`) {
-			t.Errorf("testdata/policy.toml grants more in namespace %q than the page", r.namespace)
+		if strings.Contains(rest, `"`+r.Namespace+`"`) {
+			t.Errorf("testdata/policy.toml grants more in namespace %q than the page", r.Namespace)
 		}
 	}
 }
 
 // cook makes the objects of a recipe, and removes them with the test.
-func (k *kube) cook(r *recipe) {
+func (k *kube) cook(r *recipes.Recipe) {
 	k.Helper()
-	k.apply(r.objects[0])
+	k.apply(r.Objects[0])
 	k.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		// Process 1 of a pod may be deaf to SIGTERM.
-		_, err := k.Kubectl(ctx, "-n", r.namespace, "delete", "pods", "--all", "--grace-period=1", "--timeout=60s")
+		_, err := k.Kubectl(ctx, "-n", r.Namespace, "delete", "pods", "--all", "--grace-period=1", "--timeout=60s")
 		if err == nil {
-			_, err = k.Kubectl(ctx, "delete", "namespace", r.namespace, "--timeout=60s")
+			_, err = k.Kubectl(ctx, "delete", "namespace", r.Namespace, "--timeout=60s")
 		}
 		if err != nil {
 			k.Error(err)
 		}
 	})
-	k.eventually("an account in namespace "+r.namespace, func() error {
-		_, err := k.Kubectl(k.Context(), "-n", r.namespace, "get", "serviceaccount", "default")
+	k.eventually("an account in namespace "+r.Namespace, func() error {
+		_, err := k.Kubectl(k.Context(), "-n", r.Namespace, "get", "serviceaccount", "default")
 		return err
 	})
-	for _, object := range r.objects[1 : len(r.objects)-1] {
+	for _, object := range r.Objects[1 : len(r.Objects)-1] {
 		k.apply(object)
 	}
-	k.apply(r.manifest(k.T))
+	k.apply(r.Manifest(k.T))
 }
 
 // shows runs a command of the page until it prints what the page shows.
-func (k *kube) shows(c transcript) {
+func (k *kube) shows(command, shown string) {
 	k.Helper()
-	args, want := words(k.T, c.command), pattern(c.want)
+	args, want := recipes.Words(k.T, command), recipes.Pattern(shown)
 	if args[0] != "kubectl" {
-		k.Fatalf("%q is not kubectl", c.command)
+		k.Fatalf("%q is not kubectl", command)
 	}
-	k.eventually("what the page shows of "+c.command, func() error {
-		if got := printed(k.Kubectl(k.Context(), args[1:]...)); !want.MatchString(got + "\n") {
-			return fmt.Errorf("it printed\n%s\nand the page shows\n%s", got, c.want)
+	k.eventually("what the page shows of "+command, func() error {
+		if got := recipes.Printed(k.Kubectl(k.Context(), args[1:]...)); !want.MatchString(got + "\n") {
+			return fmt.Errorf("it printed\n%s\nand the page shows\n%s", got, shown)
 		}
 		return nil
 	})
@@ -119,19 +120,19 @@ func (k *kube) shows(c transcript) {
 
 // strictest makes sure that no stricter level admits a recipe's pod, and that a level that
 // wants users other than root lets root of a user namespace in.
-func (k *kube) strictest(r *recipe) {
+func (k *kube) strictest(r *recipes.Recipe) {
 	k.Helper()
-	if r.level != "restricted" {
-		stricter := map[string]string{"privileged": "baseline", "baseline": "restricted"}[r.level]
-		k.do("label", "--overwrite", "namespace", r.namespace, "pod-security.kubernetes.io/enforce="+stricter)
-		k.violates(r.manifest(k.T, named("stricter")...), stricter, "")
+	if r.Level != "restricted" {
+		stricter := map[string]string{"privileged": "baseline", "baseline": "restricted"}[r.Level]
+		k.do("label", "--overwrite", "namespace", r.Namespace, "pod-security.kubernetes.io/enforce="+stricter)
+		k.violates(r.Manifest(k.T, recipes.Named("stricter")...), stricter, "")
 		return
 	}
-	root := append(named("root"), `(?m)^    runAs.*\n`, "")
-	if _, err := k.admits(r.manifest(k.T, root...)); err != nil {
+	root := append(recipes.Named("root"), `(?m)^    runAs.*\n`, "")
+	if _, err := k.admits(r.Manifest(k.T, root...)); err != nil {
 		k.Errorf("root of a user namespace: %v", err)
 	}
-	k.violates(r.manifest(k.T, append(root, `(?m)^  hostUsers: false\n`, "")...), r.level, "runAsNonRoot != true")
+	k.violates(r.Manifest(k.T, append(root, `(?m)^  hostUsers: false\n`, "")...), r.Level, "runAsNonRoot != true")
 }
 
 // admits asks the API whether it would admit a manifest.
