@@ -90,6 +90,17 @@ func LoadWith(path, name string, data []byte) (*Config, error) {
 	return read(append(files, file{name, data}))
 }
 
+// LoadInstead reads what Load would if the main file at path had this text: the drop-ins
+// beside it stay.
+func LoadInstead(path, name string, data []byte) (*Config, error) {
+	files, err := readFiles(path)
+	if err != nil {
+		return nil, err
+	}
+	files[0] = file{name, data}
+	return read(files)
+}
+
 // Listen returns where an agent of the policy at path listens, as far as can be
 // read: a policy with errors is a good reason to ask the agent.
 func Listen(path string) []string {

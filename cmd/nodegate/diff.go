@@ -6,6 +6,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"slices"
 
@@ -52,8 +53,17 @@ compared.`,
 	f.StringVar(&o.endpoint, "runtime-endpoint", "", "the runtime's CRI `socket` (default: the one that is found)")
 	f.StringArrayVar(&o.assumed, "assume-device", nil, "a `device` that the node is taken to have: "+assumedForm+"; may be repeated")
 	f.StringVarP(&o.output, "output", "o", "table", "the `format`: table or json")
+	// kubectl nodegate runs this in the agent's container, where it has one stream to send
+	// both by, and where the new policy keeps the drop-ins of the old one.
+	f.IntVar(&o.newBytes, newBytesFlag, 0, "NEW is a name; the first `bytes` of stdin are the file, beside OLD's conf.d")
+	_ = f.MarkHidden(newBytesFlag) // it is there
 	return cmd
 }
+
+const (
+	newBytesFlag = "new-bytes"
+	maxNewBytes  = 64 << 20
+)
 
 // checkDiff says what is wrong with the command line, or "".
 func (o *explainOptions) checkDiff(args []string) string {
@@ -64,6 +74,9 @@ func (o *explainOptions) checkDiff(args []string) string {
 		return "there are no pods to compare by: write --pods FILE, or --pods - for stdin"
 	case o.output != "table" && o.output != "json":
 		return fmt.Sprintf("there is no output %q: write table or json", o.output)
+	}
+	if o.newBytes < 0 || o.newBytes > maxNewBytes {
+		return fmt.Sprintf("--%s %d is not the size of a policy", newBytesFlag, o.newBytes)
 	}
 	if n := slices.Index(o.files, "-"); n >= 0 && slices.Contains(o.files[n+1:], "-") {
 		return "stdin can be read once: write --pods - once"
@@ -78,8 +91,8 @@ func diffPolicies(cmd *cobra.Command, o *explainOptions, args []string) error {
 	// Nearly all that pods are read into is garbage at once: collecting it is a quarter of the time.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	d := &differ{}
-	for i, arg := range args {
-		c, err := config.Load(policyAt(arg))
+	for i := range args {
+		c, err := o.policyOf(cmd, args, i)
 		if err != nil {
 			return err
 		}
@@ -111,4 +124,16 @@ func diffPolicies(cmd *cobra.Command, o *explainOptions, args []string) error {
 		return errors.Join(problems...)
 	}
 	return report.ending()
+}
+
+// policyOf loads the old policy or the new one.
+func (o *explainOptions) policyOf(cmd *cobra.Command, args []string, side int) (*config.Config, error) {
+	if side == 0 || o.newBytes == 0 {
+		return config.Load(policyAt(args[side]))
+	}
+	text := make([]byte, o.newBytes)
+	if _, err := io.ReadFull(cmd.InOrStdin(), text); err != nil {
+		return nil, fmt.Errorf("reading the new policy's %d bytes from stdin: %w", o.newBytes, err)
+	}
+	return config.LoadInstead(policyAt(args[0]), args[side], text)
 }

@@ -36,6 +36,7 @@ type explainOptions struct {
 	assumed   []string // devices, as they are written
 
 	assumptions []assumption
+	newBytes    int // of diff: how many bytes of stdin are the new policy
 }
 
 var explainFormats = []string{"table", "json", "yaml", "diff"}

@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command kubectl-nodegate is a plugin of kubectl: it shows the agents of all nodes at
+// once, and asks them what a policy does to the pods of the cluster. It runs with its
+// user's own rights and decides nothing: the agents' program does, each on its node.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+// version is set at build time.
+var version = "devel"
+
+// Exit codes, which are those of nodegate.
+const (
+	exitFailed  = 1
+	exitUsage   = 2
+	exitChanges = 3 // of diff: containers differ, and none is newly refused
+	exitRefuses = 4 // of diff: containers are newly refused
+)
+
+// codedError is an error with its own exit code.
+type codedError struct {
+	code int
+	text string
+}
+
+func (e *codedError) Error() string { return e.text }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	root := rootCommand(genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr})
+	err := root.ExecuteContext(ctx)
+	stop()
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "nodegate:", err)
+	code := exitFailed
+	if coded := (*codedError)(nil); errors.As(err, &coded) {
+		code = coded.code
+	}
+	os.Exit(code)
+}

@@ -1,0 +1,163 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nodegate/nodegate/cmd/kubectl-nodegate/internal/fleet"
+)
+
+// agentStatus is what nodegate status -o json prints, as far as it is shown here. Agents
+// of other versions may leave members out, and have others.
+type agentStatus struct {
+	Version  string `json:"version"`
+	Ready    bool   `json:"ready"`
+	NotReady string `json:"notReady"`
+	Runtime  string `json:"runtime"`
+	Policy   struct {
+		Hash     string    `json:"hash"`
+		Mode     string    `json:"mode"`
+		LoadedAt time.Time `json:"loadedAt"`
+		Failed   string    `json:"failed"`
+	} `json:"policy"`
+	Containers struct {
+		All      int `json:"all"`
+		Adjusted int `json:"adjusted"`
+		Lacking  int `json:"lacking"`
+	} `json:"containers"`
+	Decisions struct {
+		Refused uint64 `json:"refused"`
+	} `json:"decisions"`
+	Resources []struct {
+		Name    string `json:"name"`
+		Units   int    `json:"units"`
+		Healthy int    `json:"healthy"`
+		Why     string `json:"why"`
+	} `json:"resources"`
+	Refusals []agentEvent `json:"refusals"`
+	Lacking  []agentEvent `json:"lacking"`
+
+	whole json.RawMessage
+}
+
+// agentEvent is what came of a container.
+type agentEvent struct {
+	Time      time.Time `json:"time"`
+	Audit     bool      `json:"auditMode"`
+	Namespace string    `json:"namespace"`
+	Pod       string    `json:"pod"`
+	Container string    `json:"container"`
+	Code      string    `json:"code"`
+	Text      string    `json:"text"`
+}
+
+// statuses asks all agents for their status.
+func (a *agents) statuses(ctx context.Context) []fleet.Answer[agentStatus] {
+	return fleet.Ask(ctx, a.nodes, a.limits, a.status)
+}
+
+func (a *agents) status(ctx context.Context, n *fleet.Node) (agentStatus, error) {
+	var s agentStatus
+	out, err := a.exec.Run(ctx, n.Agent, nil, "status", "-o", "json")
+	// An agent that is not ready says so by its exit code too.
+	if exit := (*fleet.ExitError)(nil); err != nil && (!errors.As(err, &exit) || len(out) == 0) {
+		return s, err
+	}
+	if err := json.Unmarshal(out, &s); err != nil {
+		return s, fmt.Errorf("does not answer as a nodegate agent: %w", err)
+	}
+	s.whole = out
+	return s, nil
+}
+
+type statusOptions struct {
+	output   string
+	watch    bool
+	interval time.Duration
+}
+
+func statusCommand(o *options) *cobra.Command {
+	s := &statusOptions{}
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the agent of each node, first those that need somebody",
+		Long: `Shows a line for each node: whether its agent is registered with the runtime,
+which policy it has and for how long, how many running containers it has
+adjusted, how many it has refused since its start, how many are outdated (run
+without what the policy would give them), and the resources that the node has.
+
+STATUS is NoAgent, NoAnswer, NotReady (not registered), NotReloaded (the files
+hold a policy with errors), OtherPolicy (than most nodes), Outdated or Ready.
+
+Exits with 0 if all agents answer, and with 1 if one does not.`,
+		Example: `  kubectl nodegate status
+  kubectl nodegate status -o wide -w`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.showStatus(cmd.Context(), s) },
+	}
+	f := cmd.Flags()
+	f.BoolVarP(&s.watch, "watch", "w", false, "go on, and print what changes")
+	f.DurationVar(&s.interval, "interval", 10*time.Second, "how `long` to wait between two looks with --watch")
+	outputFlag(cmd, &s.output, "wide", "json", "yaml")
+	check := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case s.watch && (s.output == "json" || s.output == "yaml"):
+			return usage(cmd, "--watch prints a table: leave -o %s out", s.output)
+		case s.interval <= 0:
+			return usage(cmd, "--interval has to be more than 0")
+		}
+		return check(cmd, args)
+	}
+	return cmd
+}
+
+func (o *options) showStatus(ctx context.Context, s *statusOptions) error {
+	a, err := o.connect(ctx)
+	if err != nil {
+		return err
+	}
+	answers := a.statuses(ctx)
+	if s.output == "json" || s.output == "yaml" {
+		if err := writeValue(o.Out, s.output, statusList(answers)); err != nil {
+			return err
+		}
+		return unanswered(o, answers)
+	}
+	table := newTableWriter(o.Out, s.output == "wide", statusColumns)
+	seen := map[string]string{}
+	if err := table.write(changedRows(answers, seen, time.Now())); err != nil || !s.watch {
+		return errors.Join(err, unanswered(o, answers))
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(s.interval):
+		}
+		// Nodes come and go.
+		if a.nodes, err = fleet.Find(ctx, a.core, o.place); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		answers = a.statuses(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if rows := changedRows(answers, seen, time.Now()); len(rows) > 0 {
+			if err := table.write(rows); err != nil {
+				return err
+			}
+		}
+	}
+}
