@@ -35,11 +35,24 @@ help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
 
 .PHONY: build
-build: ## Build bin/nodegate (and the other programs under cmd/)
+build: programs kubectl-nodegate ## Build bin/nodegate (and the other programs under cmd/)
+
+.PHONY: programs
+programs:
 	@mkdir -p $(BIN)
-	@for dir in cmd/*/; do \
+	@for dir in cmd/nodegate*/; do \
 		$(GOBUILD) -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/ ./$$dir; \
 	done
+
+# The plugin of kubectl has a go.mod of its own, with the versions and the tags of
+# hack/pins/kubernetes: what both are made of is compiled once.
+PLUGINFLAGS := -trimpath -buildvcs=false -tags=osusergo,netgo
+
+.PHONY: kubectl-nodegate
+kubectl-nodegate:
+	@mkdir -p $(BIN)
+	@cd cmd/kubectl-nodegate && CGO_ENABLED=0 $(GO) build $(PLUGINFLAGS) -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/ .
+	@cp cmd/kubectl-nodegate/kubectl_complete-nodegate $(BIN)/
 
 .PHONY: deps
 deps: ## Install the Debian packages that are missing (as root)
@@ -84,6 +97,7 @@ test-unit: probe build ## Run the tests that need no containerd (as root)
 	$(GO) vet ./...
 	CGO_ENABLED=1 NODEGATE_REQUIRE=1 $(GO) test -race -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -vE '/integration(/|$$)')
 	cd hack/release && $(GO) vet ./... && $(GO) test ./...
+	cd cmd/kubectl-nodegate && CGO_ENABLED=0 $(GO) vet $(PLUGINFLAGS) ./... && CGO_ENABLED=0 $(GO) test $(PLUGINFLAGS) ./...
 
 .PHONY: integration
 integration: runtimes images build ## Run the tests on a real containerd alone (as root)
@@ -127,6 +141,7 @@ golangci-lint:
 .PHONY: lint
 lint: golangci-lint ## Run the pinned golangci-lint
 	$(BIN)/golangci-lint run ./...
+	cd cmd/kubectl-nodegate && CGO_ENABLED=0 GOFLAGS='$(PLUGINFLAGS)' $(BIN)/golangci-lint run ./...
 
 # Not part of make test: it asks https://vuln.go.dev what is known today.
 .PHONY: vulncheck
@@ -150,7 +165,7 @@ bench: build runtime ## Run the benchmarks, and check what they promise (as root
 
 # Not by go run, which a kill would end in the place of the demo.
 .PHONY: demo
-demo: runtime build ## Show on a real containerd what nodegate changes (as root)
+demo: runtime programs ## Show on a real containerd what nodegate changes (as root)
 	@hack/images.sh systemd || echo "make: no Debian system for the demo" >&2
 	@$(GOBUILD) -o $(BIN)/demo ./hack/demo
 	@$(GOBUILD) -ldflags '-s -w -X main.configPath=$(BIN)/demo-runc.toml' -o $(BIN)/demo-runc ./cmd/nodegate-runc

@@ -38,7 +38,7 @@ func diffCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff -f POLICY",
 		Short: "Say what a new policy would change for the pods of the cluster",
-		Long: `Has each agent compare the policy of its files with a new one, for the pods of its
+		Long: `Has each agent compare the policy of its files with a new one for the pods of its
 node and with its devices and its runtime, as nodegate diff does: what containers
 gain and lose, which would be newly refused, and which no longer. The drop-ins
 beside the agents' policy stay. Of all namespaces, or of the one that -n names.

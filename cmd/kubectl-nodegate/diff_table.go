@@ -119,7 +119,7 @@ func (r *fleetDiff) summary() string {
 		fmt.Fprintln(&out, p)
 	}
 	if r.Elsewhere > 0 {
-		fmt.Fprintf(&out, "%d pods are on no node that has an agent, and were not compared\n", r.Elsewhere)
+		fmt.Fprintf(&out, "pods on no node that has an agent, which were not compared: %d\n", r.Elsewhere)
 	}
 	c := &r.Counts
 	fmt.Fprintf(&out, "%d containers in %d pods: %d newly refused, %d no longer refused, %d changed, %d unchanged",

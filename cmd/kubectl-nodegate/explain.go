@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
@@ -34,10 +35,10 @@ func explainCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain (TYPE/NAME | -f FILE)",
 		Short: "Say what the policy does to a pod on its node, and why",
-		Long: `Runs nodegate explain in the container of an agent: with the policy that this
-agent's files hold, and with the devices and the runtime of its node. That is the
-node where the pod runs, or a pod of the workload; else the first one whose labels
-match the pod's nodeSelector, or the first one. --node names another.
+		Long: `Runs nodegate explain in the container of an agent: with the policy of its files,
+and with the devices and the runtime of its node. That is the node where the pod
+runs, or a pod of the workload; else the first one whose labels match the pod's
+nodeSelector. For a file it is the first node. --node names another.
 
 Exits as nodegate explain does: with 0 if all was explained, also if a container
 would be refused; with --strict with 1 then.`,
@@ -111,7 +112,7 @@ func (o *options) explain(ctx context.Context, e *explainOptions, args []string)
 	if e.output == "" {
 		fmt.Fprintf(o.Out, "node %s, %s\n", node.Name, why)
 	}
-	manifest := append(t.manifest, a.runtimeClasses(ctx)...)
+	manifest := slices.Concat(t.manifest, a.runtimeClasses(ctx))
 	command := []string{"explain", "-f", "-", "-n", t.namespace, "--runtime", node.Runtime}
 	if e.output != "" {
 		command = append(command, "-o", e.output)

@@ -12,9 +12,11 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/go-logr/logr"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/klog/v2"
 )
 
 // version is set at build time.
@@ -36,8 +38,13 @@ type codedError struct {
 
 func (e *codedError) Error() string { return e.text }
 
+// quiet keeps the client library's own log from the output: what matters of it comes back
+// as errors.
+func quiet() { klog.SetLogger(logr.Discard()) }
+
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	quiet()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	root := rootCommand(genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr})
 	err := root.ExecuteContext(ctx)
 	stop()

@@ -22,9 +22,9 @@ func refusalsCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "refusals",
 		Short: "Show the containers that agents have refused, the latest first",
-		Long: `Shows the last refusals of each agent since its start, ten of each: which container
-of which pod, why, and with which code. In audit mode they are those that would
-have been refused. All of them are in the agents' logs and audit logs.
+		Long: `Shows the last ten refusals of each agent since its start: which container of
+which pod, why, and with which code. In audit mode they are those that would have
+been refused. All of them are in the agents' logs and audit logs.
 
 Exits with 0 if all agents answer, and with 1 if one does not.`,
 		Example: `  kubectl nodegate refusals -A

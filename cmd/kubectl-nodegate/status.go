@@ -31,7 +31,7 @@ type agentStatus struct {
 	Containers struct {
 		All      int `json:"all"`
 		Adjusted int `json:"adjusted"`
-		Lacking  int `json:"lacking"`
+		Outdated int `json:"outdated"`
 	} `json:"containers"`
 	Decisions struct {
 		Refused uint64 `json:"refused"`
@@ -43,7 +43,7 @@ type agentStatus struct {
 		Why     string `json:"why"`
 	} `json:"resources"`
 	Refusals []agentEvent `json:"refusals"`
-	Lacking  []agentEvent `json:"lacking"`
+	Outdated []agentEvent `json:"outdated"`
 
 	whole json.RawMessage
 }

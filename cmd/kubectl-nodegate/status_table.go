@@ -48,8 +48,8 @@ func stand(a *fleet.Answer[agentStatus], usual string) (standing, string) {
 		return notReloaded, s.Policy.Failed
 	case s.Policy.Hash != usual:
 		return otherPolicy, "most nodes have " + usual
-	case s.Containers.Lacking > 0:
-		return outdated, fmt.Sprintf("%d containers have to be recreated", s.Containers.Lacking)
+	case s.Containers.Outdated > 0:
+		return outdated, fmt.Sprintf("%d containers have to be recreated", s.Containers.Outdated)
 	}
 	for _, r := range s.Resources {
 		if r.Why != "" {
@@ -96,7 +96,7 @@ func lines(answers []fleet.Answer[agentStatus]) []line {
 	}
 	slices.SortStableFunc(out, func(a, b line) int {
 		return cmp.Or(cmp.Compare(a.standing, b.standing),
-			cmp.Compare(b.Value.Containers.Lacking, a.Value.Containers.Lacking),
+			cmp.Compare(b.Value.Containers.Outdated, a.Value.Containers.Outdated),
 			cmp.Compare(b.Value.Decisions.Refused, a.Value.Decisions.Refused))
 	})
 	return out
@@ -128,7 +128,7 @@ func (l *line) cells(now time.Time) []any {
 	if !s.Policy.LoadedAt.IsZero() {
 		since = duration.HumanDuration(now.Sub(s.Policy.LoadedAt))
 	}
-	return []any{l.Node.Name, l.standing.String(), or(s.Version), or(policy), since, s.Containers.Adjusted, s.Decisions.Refused, s.Containers.Lacking,
+	return []any{l.Node.Name, l.standing.String(), or(s.Version), or(policy), since, s.Containers.Adjusted, s.Decisions.Refused, s.Containers.Outdated,
 		or(strings.Join(resources, ", ")), agent, s.Containers.All, or(s.Runtime), first(l.why)}
 }
 

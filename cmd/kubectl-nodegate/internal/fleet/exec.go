@@ -83,27 +83,27 @@ func (x *Execer) Run(ctx context.Context, agent *corev1.Pod, stdin io.Reader, ar
 	case out.over:
 		return nil, fmt.Errorf("answers with more than %d MiB", maxAnswer>>20)
 	case errors.As(err, &code):
-		err = &ExitError{code.Code, strings.TrimSpace(said.String())}
+		err = &ExitError{code.Code, strings.TrimSpace(said.kept.String())}
 	case err != nil:
 		err = Denied(err, Exec(agent.Namespace))
 	}
-	return out.Bytes(), err
+	return out.kept.Bytes(), err
 }
 
 // limited keeps the beginning of what is written.
 type limited struct {
-	bytes.Buffer
+	kept bytes.Buffer // not embedded: it would be read into past its limit
 	most int
 	over bool
 	full func() // called once there is more; nil to pass over that
 }
 
 func (l *limited) Write(p []byte) (int, error) {
-	room := l.most - l.Len()
+	room := l.most - l.kept.Len()
 	if len(p) <= room {
-		return l.Buffer.Write(p)
+		return l.kept.Write(p)
 	}
-	_, _ = l.Buffer.Write(p[:room]) // to memory
+	_, _ = l.kept.Write(p[:room]) // to memory
 	if l.full != nil && !l.over {
 		l.over = true
 		l.full()

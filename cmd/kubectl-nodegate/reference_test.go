@@ -1,0 +1,86 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra/doc"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+func TestMain(m *testing.M) {
+	quiet()
+	os.Exit(m.Run())
+}
+
+var update = flag.Bool("update", false, "write docs/cli.md from the commands")
+
+const (
+	referencePage  = "../../docs/cli.md"
+	referenceStart = "<!-- Written from the commands: cd cmd/kubectl-nodegate && go test . -run TestReference -update -->\n"
+	referenceEnd   = "<!-- Written from the commands: go test ./cmd/nodegate"
+)
+
+// docs/cli.md has each command's usage and flags, before those of nodegate.
+func TestReference(t *testing.T) {
+	text, err := os.ReadFile(referencePage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(text), referenceStart)
+	got, tail, ok2 := strings.Cut(rest, referenceEnd)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no line %q before %q", referencePage, referenceStart, referenceEnd)
+	}
+	want := reference(t) + "\n"
+	if *update {
+		if err := os.WriteFile(referencePage, []byte(head+referenceStart+want+referenceEnd+tail), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if got != want {
+		t.Errorf("%s is not what the commands say: run this test with -update", referencePage)
+	}
+}
+
+// reference has what every command does in a line, its usage and its own flags.
+func reference(t *testing.T) string {
+	t.Helper()
+	var out strings.Builder
+	for _, cmd := range rootCommand(genericiooptions.NewTestIOStreamsDiscard()).Commands() {
+		if cmd.Name() == "help" || cmd.Name() == "completion" {
+			continue
+		}
+		cmd.DisableAutoGenTag, cmd.Long, cmd.Example = true, "", ""
+		var page strings.Builder
+		if err := doc.GenMarkdown(cmd, &page); err != nil {
+			t.Fatal(err)
+		}
+		text, _, _ := strings.Cut(page.String(), "### Options inherited")
+		text = strings.Replace(text, "```\n\n### Options\n\n```\n", "\n", 1)
+		out.WriteString("\n" + strings.TrimRight(text, "\n") + "\n")
+	}
+	return out.String()
+}
+
+// Each command's help says what it does, how it ends and what it looks like.
+func TestHelp(t *testing.T) {
+	for _, cmd := range rootCommand(genericiooptions.NewTestIOStreamsDiscard()).Commands() {
+		for line := range strings.Lines(cmd.Long) {
+			if len([]rune(line)) > 82 {
+				t.Errorf("%s: Long has a line of %d characters: break it before 80", cmd.Name(), len(line)-1)
+			}
+		}
+		long := strings.ReplaceAll(cmd.Long, "\n", " ")
+		if !strings.Contains(long, "Exits with 0") && !strings.Contains(long, "Exits as nodegate") {
+			t.Errorf("%s: Long does not say how it ends", cmd.Name())
+		}
+		if !strings.HasPrefix(cmd.Example, "  kubectl nodegate "+cmd.Name()) {
+			t.Errorf("%s: Example shows no call of it", cmd.Name())
+		}
+	}
+}
