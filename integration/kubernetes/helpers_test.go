@@ -68,7 +68,7 @@ func installed(t *testing.T) *kube {
 	shared.failed = true
 	k := start(t, cluster.Options{})
 	shared.cluster = k.Cluster
-	k.install("--set", "nri.runtime.patchConfig=true", "--set", "delegation.path=/sys/fs/cgroup/systemd", "--set-file", "policy=testdata/policy.toml")
+	k.install("--set", "nri.runtime.patchConfig=true", "--set", "deviceResources.enabled=true", "--set", "delegation.path=/sys/fs/cgroup/systemd", "--set-file", "policy=testdata/policy.toml")
 	shared.failed = false
 	return k
 }

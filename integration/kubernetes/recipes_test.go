@@ -20,9 +20,10 @@ import (
 func TestRecipes(t *testing.T) {
 	cluster.Require(t, recipes.Images...)
 	needDevices(t)
-	all := recipes.Read(t, "../..")
+	all := recipes.ReadAll(t, "../..")
 	samePolicies(t, all)
 	k := installed(t)
+	k.plugZigbee()
 	for _, name := range recipes.Images {
 		if _, err := k.Import(t.Context(), name); err != nil {
 			t.Fatal(err)
@@ -51,6 +52,17 @@ func needDevices(t *testing.T) {
 			node.Cannot(t, "run the recipes here: "+err.Error())
 		}
 		f.Close()
+	}
+}
+
+// plugZigbee gives the node a device under the name that udev gives to an adapter: one of
+// the console's screens.
+func (k *kube) plugZigbee() {
+	k.Helper()
+	const plug = "mknod -m 0660 /dev/ttyUSB7 c 7 1; mkdir -p /dev/serial/by-id; " +
+		"ln -s ../../ttyUSB7 /dev/serial/by-id/usb-ITEAD_SONOFF_Zigbee_3.0_USB_Dongle_Plus_V2_20230509-if00"
+	if out, err := k.Command("sh", "-c", plug).CombinedOutput(); err != nil {
+		k.Fatalf("%v: %s", err, out)
 	}
 }
 

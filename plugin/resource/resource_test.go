@@ -175,6 +175,38 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// Twenty unplugs a second, by names that come again and by ever new ones: the last counts,
+// the kubelet is not told of the resource anew, and what is gone is not kept without end.
+func TestUnplugs(t *testing.T) {
+	dir, state := places(t)
+	k := startKubelet(t, dir)
+	a := startAgent(t, dir, state, sticks("a", "b"))
+	k.eventually("nodegate.dev/serial", 2, 10*time.Second)
+	for i := range 20 {
+		a.set(sticks("b", fmt.Sprint("new-", i)))
+		a.Check()
+		time.Sleep(25 * time.Millisecond)
+		a.set(sticks("a", "b"))
+		a.Check()
+		time.Sleep(25 * time.Millisecond)
+	}
+	k.eventually("nodegate.dev/serial", 2, 10*time.Second)
+	k.mu.Lock()
+	if len(k.endpoints) != 1 || k.drops != 0 {
+		t.Errorf("told %d times, dropped %d times", len(k.endpoints), k.drops)
+	}
+	k.mu.Unlock()
+
+	var before []*kubelet.Device
+	for i := range 2 * maxGone {
+		before = append(before, &kubelet.Device{ID: fmt.Sprint("gone-", i), Health: kubelet.Healthy})
+	}
+	o := sticks("here")
+	if got := o.devices(before); len(got) != maxGone+1 || healthy(got) != 1 {
+		t.Errorf("%d devices, %d healthy", len(got), healthy(got))
+	}
+}
+
 // Without a resource there is neither a socket nor a timer; one may come with a new policy.
 func TestNothingOffered(t *testing.T) {
 	dir, state := places(t)

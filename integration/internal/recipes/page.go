@@ -6,6 +6,7 @@ package recipes
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -51,13 +52,23 @@ func Files() []string {
 
 var (
 	block     = regexp.MustCompile("(?ms)^```(toml|yaml|console)\n(.*?)^```")
-	imageLine = regexp.MustCompile("(?m)^Image: Debian 12 with `([^`]+)`")
+	imageLine = regexp.MustCompile("(?m)^Image: (?:Debian 12 with `([^`]+)`|any)")
+	resource  = regexp.MustCompile(`(?m)^    resources:\n      limits:\n        nodegate\.dev/.*\n`)
 	imageName = regexp.MustCompile(`registry\.example/\S+`)
 )
 
-// Read reads the page of a tree. Every recipe of it is whole, and the table at its top says
-// of each what its manifest does.
+// Read reads the recipes of a tree for a node that has no kubelet: those whose pods ask by
+// an annotation.
 func Read(t *testing.T, top string) map[string]*Recipe {
+	t.Helper()
+	all := ReadAll(t, top)
+	maps.DeleteFunc(all, func(_ string, r *Recipe) bool { return resource.MatchString(r.Objects[len(r.Objects)-1]) })
+	return all
+}
+
+// ReadAll reads the page of a tree. Every recipe of it is whole, and the table at its top
+// says of each what its manifest does.
+func ReadAll(t *testing.T, top string) map[string]*Recipe {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(top, page))
 	if err != nil {
@@ -67,7 +78,7 @@ func Read(t *testing.T, top string) map[string]*Recipe {
 	all := map[string]*Recipe{}
 	for _, section := range strings.Split(rest, "\n## ") {
 		r := readRecipe(section)
-		if r.Policy == "" || r.packages == "" || len(r.Objects) < 2 || len(r.Console) < 2 || r.Namespace == "" || r.Level == "" || r.Pod == "" {
+		if r.Policy == "" || !imageLine.MatchString(section) || len(r.Objects) < 2 || len(r.Console) < 2 || r.Namespace == "" || r.Level == "" || r.Pod == "" {
 			t.Fatalf("%s: the recipe %q is not whole: %+v", page, r.Title, r)
 		}
 		carrier := "NRI"
@@ -156,5 +167,5 @@ func Named(name string) []string { return []string{`(?m)^  name: .*$`, "  name: 
 
 // Without are the changes that make the pod that the page calls "without".
 func Without() []string {
-	return append(Named("without"), `(?m)^  annotations:\n    profiles\..*\n`, "")
+	return append(Named("without"), `(?m)^  annotations:\n    profiles\..*\n|`+resource.String(), "")
 }
