@@ -64,7 +64,7 @@ changed then, unless the error says otherwise.`,
 	f.StringVar(&o.Layout, "layout", "auto", "the `layout`, how the runtime is run: "+strings.Join(install.Layouts, ", "))
 	f.StringVar(&o.Config, "config", "", "the runtime's configuration `file` (default the layout's)")
 	f.StringVar(&o.Containerd, "containerd-version", "", "containerd's `version`, if it cannot be asked")
-	f.StringVar(&o.Prefix, "prefix", "", "the `folder` for the programs (default /usr/local/bin, or /opt/nodegate/bin if /usr is read-only)")
+	f.StringVar(&o.Prefix, "prefix", "", "the `folder` for the programs (default /usr/local/bin, or /opt/nodegate/bin if /usr is read-only; /usr/bin for a package's programs)")
 	f.StringVar(&o.From, "from", "", "the `folder` to copy the programs from (default this program's)")
 	f.BoolVar(&o.DefaultRuntime, "default-runtime", false, "make the wrapper the runtime of all pods")
 	f.StringArrayVar(&o.Wrap, "wrap-runtime", nil, "add nodegate-HANDLER, which wraps the OCI runtime of this `handler`; may be repeated")

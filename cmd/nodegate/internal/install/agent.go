@@ -31,18 +31,20 @@ const (
 )
 
 // prefix chooses the folder of the programs.
-func (t Tree) prefix(wanted string, former *Manifest) (string, error) {
-	switch {
+func (p *planner) prefix() (string, error) {
+	switch wanted := p.o.Prefix; {
 	case wanted != "":
 		if !path.IsAbs(wanted) {
 			return "", fmt.Errorf("%q is not an absolute path: write for example --prefix %s", wanted, otherPrefix)
 		}
 		return path.Clean(wanted), nil
-	case former != nil:
-		return former.Prefix, nil
+	case p.former != nil:
+		return p.former.Prefix, nil
+	case p.ofPackage():
+		return packagePrefix, nil
 	}
 	for _, folder := range []string{defaultPrefix, otherPrefix} {
-		if !t.readOnly(folder) {
+		if !p.tree.readOnly(folder) {
 			return folder, nil
 		}
 	}
@@ -64,16 +66,8 @@ func (t Tree) readOnly(folder string) bool {
 	return errors.Is(unix.Faccessat(d.fd, ".", unix.W_OK, unix.AT_EACCESS), unix.EROFS)
 }
 
-// programs reads what is to be installed, from the folder from: by default that of
-// this very program.
+// programs reads what is to be installed, from the folder from.
 func programs(from string) (map[string][]byte, error) {
-	if from == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("finding this program: %w: name the folder of nodegate and nodegate-runc by --from", err)
-		}
-		from = filepath.Dir(self)
-	}
 	all := map[string][]byte{}
 	for _, name := range []string{"nodegate", "nodegate-runc"} {
 		data, err := os.ReadFile(filepath.Join(from, name))

@@ -44,6 +44,9 @@ func (p *Plan) Listening() time.Time { return p.tree.Listening(p.socket) }
 // seen it is now.
 func (p *Plan) AgentWritten() time.Time {
 	names := []string{p.agent, unitPath}
+	if p.tree.packaged(path.Dir(p.agent)) {
+		names[1] = packageUnit
+	}
 	dropIns, err := p.tree.list(unitPath + ".d")
 	for _, name := range dropIns {
 		names = append(names, path.Join(unitPath+".d", name))

@@ -6,6 +6,7 @@ package install
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -22,7 +23,7 @@ type Options struct {
 	Layout     string // of Layouts; "" for auto
 	Config     string // of containerd; "" for the layout's
 	Containerd string // its version; "" to ask it
-	Prefix     string // of the programs; "" for /usr/local/bin, or /opt/nodegate/bin on a read-only /usr
+	Prefix     string // of the programs; "" for /usr/local/bin, or /opt/nodegate/bin on a read-only /usr, or where the host's package has them
 	From       string // where the programs are; "" for beside this one
 
 	DefaultRuntime bool     // the wrapper runs every pod
@@ -93,14 +94,17 @@ func NewPlan(ctx context.Context, o Options) (*Plan, error) {
 		p.next.Dirs, p.next.Owed, p.next.Agent = former.Dirs, former.Owed, former.Agent
 	}
 	p.plan.Owed = p.tree.owed(former)
-	prefix, err := p.tree.prefix(o.Prefix, former)
+	if err := p.from(); err != nil {
+		return nil, err
+	}
+	prefix, err := p.prefix()
 	if err != nil {
 		return nil, err
 	}
 	p.next.DefaultRuntime, p.next.Wrapped = o.DefaultRuntime, o.Wrap
 	p.next.Prefix, p.next.Binary = prefix, path.Join(prefix, "nodegate-runc")
 	p.plan.agent = path.Join(prefix, "nodegate")
-	if err := checkWrap(o.Wrap); err != nil {
+	if err := errors.Join(checkWrap(o.Wrap), p.notOver()); err != nil {
 		return nil, err
 	}
 	n, err := p.containerd(ctx)
@@ -299,7 +303,7 @@ func (p *planner) agent(n *needs) error {
 	if err := p.wrapper(n, policy.State); err != nil {
 		return err
 	}
-	if p.o.Unit {
+	if p.o.Unit && !p.tree.packaged(p.next.Prefix) {
 		return p.own(Unit, unitPath, unit(p.next.Prefix), 0o644)
 	}
 	return nil

@@ -53,11 +53,12 @@ func NewRemoval(o RemovalOptions) (*Removal, error) {
 		r.Installed = true
 		r.Units, r.socket, r.Owed = m.Units, m.Socket, t.owed(m)
 	}
-	if o.NoAgent && m.ownAgent() {
+	if o.NoAgent && (m.ownAgent() || m.packagedAgent(t)) {
 		r.o.Purge = false
 		r.Notes = append(r.Notes, "this node has an agent of its own, installed on it: all stays, and nodegate uninstall on the node takes it away")
 		return r, nil
 	}
+	r.Unit = r.Installed && m.packagedAgent(t)
 	r.containers(m)
 	r.agents(m)
 	rest := *m
@@ -170,7 +171,7 @@ func (r *Removal) records(rest *Manifest, file *File) error {
 		rest.Owed = &now
 	}
 	after := (*File)(nil)
-	if len(rest.Entries) > 0 || r.o.Restart && rest.Owed != nil { // else nobody would know what is owed
+	if len(rest.Entries) > 0 || len(r.Containers) > 0 || r.o.Restart && rest.Owed != nil { // else nobody would know what is owed
 		data, err := rest.encode()
 		if err != nil {
 			return err
@@ -202,6 +203,9 @@ func (r *Removal) records(rest *Manifest, file *File) error {
 
 // ownAgent reports whether an agent that is not a pod was installed.
 func (m *Manifest) ownAgent() bool { return m.entry(unitPath) != nil || m.entry(policyPath) != nil }
+
+// packagedAgent reports whether the agent that was installed is that of the node's package.
+func (m *Manifest) packagedAgent(t Tree) bool { return m.Agent == nil && t.packaged(m.Prefix) }
 
 func (r *Removal) purgesPolicy() bool { return r.o.Purge && !r.o.NoAgent }
 
