@@ -112,12 +112,24 @@ test-machines: machines build ## Run the tests on Debian machines alone (as root
 	$(NODETEST) "./integration/machines/... ./integration/realnodes" $(NODEFLAGS)
 
 # A release's program has a go.mod of its own. The time of all that it writes is that of
-# the last commit, so that a clean tree gives the same image everywhere.
+# the last commit, so that a clean tree gives the same files everywhere.
+RELEASE = cd hack/release && $(GO) run . -source $(CURDIR) -version $(VERSION) \
+	-epoch $$(git -C $(CURDIR) log -1 --format=%ct 2>/dev/null || echo 0) -commit "$$(git -C $(CURDIR) rev-parse HEAD 2>/dev/null)"
+
 .PHONY: image
 image: ## Build the container image for all platforms into bin/release
-	@cd hack/release && $(GO) run . -source $(CURDIR) -out $(BIN)/release -version $(VERSION) \
-		-epoch $$(git -C $(CURDIR) log -1 --format=%ct 2>/dev/null || echo 0)
+	@$(RELEASE) -make image -out $(BIN)/release
 	@cat $(BIN)/release/digests.txt
+
+.PHONY: deb
+deb: ## Build a deb for this machine's architecture into bin/deb
+	@$(RELEASE) -make deb -out $(BIN)/deb
+
+.PHONY: release
+release: ## Build all that a release consists of into bin/release (VERSION=0.1.0)
+	@$(RELEASE) -make all -out $(BIN)/release
+	@if command -v lintian >/dev/null; then lintian --fail-on error,warning $(BIN)/release/*.deb; else echo "make: no lintian here: the debs are not checked" >&2; fi
+	@cat $(BIN)/release/checksums.txt
 
 # The values' file and table, the manifests: each has one source.
 .PHONY: manifests

@@ -26,7 +26,16 @@ import (
 const repository = "nodegate/nodegate"
 
 // assemble makes an image of one layer.
-func assemble(o options, arch string, files []file) (v1.Image, error) {
+func assemble(o options, b build) (v1.Image, error) {
+	files := []file{{name: "usr/share/nodegate/sbom.spdx.json", mode: 0o644, content: b.sbom}}
+	for _, f := range b.programs {
+		f.name = "usr/bin/" + f.name
+		files = append(files, f)
+	}
+	for _, f := range b.licences {
+		f.name = "usr/share/nodegate/licenses/" + f.name
+		files = append(files, f)
+	}
 	content, err := layerOf(files, o.created)
 	if err != nil {
 		return nil, err
@@ -41,7 +50,7 @@ func assemble(o options, arch string, files []file) (v1.Image, error) {
 	if image, err = mutate.Append(image, mutate.Addendum{Layer: layer, History: v1.History{Created: v1.Time{Time: o.created}, CreatedBy: "hack/release"}}); err != nil {
 		return nil, err
 	}
-	return mutate.ConfigFile(image, configOf(o, arch, image))
+	return mutate.ConfigFile(image, configOf(o, b.arch, image))
 }
 
 // configOf is the image's configuration: the agent, as root, with no shell around it.
@@ -72,21 +81,28 @@ func labels(o options) map[string]string {
 		prefix + "version":     o.version,
 		prefix + "created":     o.created.Format(time.RFC3339),
 		prefix + "licenses":    "Apache-2.0",
-		prefix + "source":      "https://github.com/nodegate/nodegate",
+		prefix + "source":      "https://" + projectPath,
 		prefix + "vendor":      "The nodegate authors",
 	}
 }
 
-// writeAll writes everything that a release has, into a folder that it makes.
-func writeAll(o options, dir string, built []platformImage) error {
+// writeImage writes the image of all platforms in each form, with its list and digests.
+func writeImage(o options, dir string, built []build) error {
+	images := make([]v1.Image, len(built))
+	for i, b := range built {
+		var err error
+		if images[i], err = assemble(o, b); err != nil {
+			return fmt.Errorf("%s: %w", b.platform, err)
+		}
+	}
 	tag, err := name.NewTag(repository + ":" + o.version)
 	if err != nil {
 		return err
 	}
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	digests := &strings.Builder{}
-	for _, p := range built {
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: p.image, Descriptor: v1.Descriptor{
+	for i, p := range built {
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: images[i], Descriptor: v1.Descriptor{
 			Platform:    &v1.Platform{OS: "linux", Architecture: p.arch},
 			Annotations: map[string]string{"org.opencontainers.image.ref.name": o.version},
 		}})
@@ -106,15 +122,15 @@ func writeAll(o options, dir string, built []platformImage) error {
 		return err
 	}
 	fmt.Fprintln(digests, digest, "index")
-	for _, p := range built {
+	for i, p := range built {
 		base := filepath.Join(dir, "nodegate-linux-"+p.arch)
-		if err := tarball.WriteToFile(base+".tar", tag, p.image); err != nil {
+		if err := tarball.WriteToFile(base+".tar", tag, images[i]); err != nil {
 			return err
 		}
 		if err := os.WriteFile(base+".spdx.json", p.sbom, 0o644); err != nil {
 			return err
 		}
-		if digest, err = p.image.Digest(); err != nil {
+		if digest, err = images[i].Digest(); err != nil {
 			return err
 		}
 		fmt.Fprintln(digests, digest, "linux/"+p.arch)

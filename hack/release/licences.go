@@ -17,16 +17,19 @@ import (
 
 var licenceName = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|copyright|patents)([.-].*)?$`)
 
-// licences returns the licence files of nodegate and of every module, for
-// /usr/share/nodegate/licenses. A module without one is an error: what may not be
-// passed on must not be in the image.
-func licences(source string, modules []module) ([]file, error) {
-	files, err := licencesIn(source, "github.com/nodegate/nodegate")
+// projectPath is nodegate's own module.
+const projectPath = "github.com/nodegate/nodegate"
+
+// licences returns the licence files of nodegate and of every module that is linked into
+// the program in a folder, named after the module. A module without one is an error: what may not be passed on must not be in a
+// release.
+func licences(source, program string, modules []module) ([]file, error) {
+	files, err := licencesIn(source, projectPath)
 	if err != nil {
 		return nil, err
 	}
 	for _, m := range modules {
-		dir, err := moduleDir(source, m)
+		dir, err := moduleDir(program, m)
 		if err != nil {
 			return nil, err
 		}
@@ -47,7 +50,7 @@ func licencesIn(dir, modulePath string) ([]file, error) {
 	var files []file
 	for _, e := range entries {
 		if e.Type().IsRegular() && licenceName.MatchString(e.Name()) && !strings.HasSuffix(e.Name(), ".go") {
-			files = append(files, file{name: path.Join("usr/share/nodegate/licenses", modulePath, e.Name()), mode: 0o644, path: filepath.Join(dir, e.Name())})
+			files = append(files, file{name: path.Join(modulePath, e.Name()), mode: 0o644, path: filepath.Join(dir, e.Name())})
 		}
 	}
 	if !slices.ContainsFunc(files, func(f file) bool { return !strings.HasPrefix(strings.ToLower(path.Base(f.name)), "notice") }) {
@@ -56,14 +59,14 @@ func licencesIn(dir, modulePath string) ([]file, error) {
 	return files, nil
 }
 
-// moduleDir is where the go command keeps a module's source.
-func moduleDir(source string, m module) (string, error) {
+// moduleDir is where the go command keeps the source of a module of the program in a folder.
+func moduleDir(program string, m module) (string, error) {
 	args := []string{"list", "-m", "-f", "{{.Dir}}", m.path}
 	if m.path == "std" {
 		args = []string{"env", "GOROOT"}
 	}
 	list := exec.Command("go", args...)
-	list.Dir, list.Stderr = source, os.Stderr
+	list.Dir, list.Stderr = program, os.Stderr
 	list.Env = append(os.Environ(), "GOFLAGS=-mod=readonly")
 	out, err := list.Output()
 	dir := strings.TrimSpace(string(out))

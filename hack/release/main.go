@@ -1,14 +1,14 @@
 // SPDX-FileCopyrightText: The nodegate authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command release makes nodegate's container image: static programs on nothing else,
-// for each platform, with the licences of all that is linked and a list of it (SPDX).
-// What goes in alone decides what comes out: the same tree gives the same digests,
-// whenever and wherever it is built.
+// Command release makes what a release of nodegate consists of: static programs for each
+// platform, in a container image, packages and archives, each with the licences of all
+// that is linked and a list of it (SPDX). What goes in alone decides what comes out: the
+// same tree gives the same digests, whenever and wherever it is built.
 //
-//	release -source DIR -out DIR -version VERSION -epoch SECONDS
+//	release -make image -source DIR -out DIR -version VERSION -epoch SECONDS
 //
-// In the output folder are
+// In the output folder are with -make image
 //
 //	oci/                          an OCI layout with an index of all platforms
 //	nodegate-VERSION-oci.tar      the same as one file: ctr images import, skopeo
@@ -16,35 +16,52 @@
 //	nodegate-linux-ARCH.spdx.json what is in it
 //	version.txt                   the version, which is the image's tag
 //	digests.txt                   the digest of the index and of each platform's image
+//
+// with -make deb a deb for this machine's architecture, and with -make all, beside the image,
+//
+//	nodegate_VERSION_linux_ARCH.tar.gz   programs and documentation
+//	*.deb, *.rpm                         packages
+//	nodegate-chart-VERSION.tgz, chart/   the chart, and as an artifact in an OCI layout
+//	kubectl-*_OS_ARCH.tar.gz, krew-*     kubectl's plugins, if there are any below cmd/
+//	checksums.txt                        for sha256sum -c
+//	provenance.intoto.json               an in-toto statement with SLSA's provenance, unsigned
 package main
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// architectures are those that the image is for; the system is always Linux.
-var architectures = []string{"amd64", "arm64"}
+// Where a node's programs run, and where kubectl does.
+var (
+	nodePlatforms   = []platform{{"linux", "amd64"}, {"linux", "arm64"}}
+	pluginPlatforms = []platform{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}, {"windows", "arm64"}}
+)
 
 // options say what to build. The zero time is the beginning of 1970.
 type options struct {
+	make        string // image, deb or all
 	source, out string
 	version     string
+	commit      string // of the source, for the provenance; "" if that is not known
 	created     time.Time
+	plugins     []platform
 }
 
 func main() {
-	var o options
+	o := options{plugins: pluginPlatforms}
 	var epoch int64
+	flag.StringVar(&o.make, "make", "image", "image, deb (for this machine's architecture) or all")
 	flag.StringVar(&o.source, "source", ".", "nodegate's source tree")
 	flag.StringVar(&o.out, "out", "", "the folder to write to; made, or made anew")
 	flag.StringVar(&o.version, "version", "", "nodegate's version, and the image's tag")
+	flag.StringVar(&o.commit, "commit", "", "the source tree's commit")
 	flag.Int64Var(&epoch, "epoch", 0, "the time of all that is written, in seconds since 1970")
 	flag.Parse()
 	if o.out == "" || o.version == "" || flag.NArg() > 0 {
@@ -64,6 +81,9 @@ func run(o options) (err error) {
 	if err != nil {
 		return err
 	}
+	if o.source, err = filepath.Abs(o.source); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return err
 	}
@@ -73,16 +93,11 @@ func run(o options) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 
-	var built []platformImage
-	for _, arch := range architectures {
-		p, err := buildPlatform(o, arch, filepath.Join(work, "build-"+arch))
-		if err != nil {
-			return fmt.Errorf("linux/%s: %w", arch, err)
-		}
-		built = append(built, p)
-	}
 	result := filepath.Join(work, "result")
-	if err := writeAll(o, result, built); err != nil {
+	if err := os.Mkdir(result, 0o755); err != nil {
+		return err
+	}
+	if err := write(o, result, work); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(out); err != nil {
@@ -91,34 +106,61 @@ func run(o options) (err error) {
 	return os.Rename(result, out)
 }
 
-// platformImage is the image for one architecture.
-type platformImage struct {
-	arch  string
-	image v1.Image
-	sbom  []byte
+func write(o options, dir, work string) error {
+	node, plugins, err := commands(o.source)
+	if err != nil {
+		return err
+	}
+	platforms := nodePlatforms
+	switch o.make {
+	case "image":
+	case "deb":
+		platforms = []platform{{"linux", runtime.GOARCH}}
+	case "all":
+		if err := releasable(o); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("-make %q is not known: write image, deb or all", o.make)
+	}
+	var built []build
+	for _, p := range platforms {
+		b, err := buildFor(o, "nodegate", p, work, node)
+		if err != nil {
+			return err
+		}
+		built = append(built, b)
+	}
+	if o.make == "deb" {
+		return writePackages(o, dir, work, built[0], "deb")
+	}
+	if err := writeImage(o, dir, built); err != nil || o.make == "image" {
+		return err
+	}
+	for _, b := range built {
+		if err := errors.Join(nodeArchive(o, dir, b), writePackages(o, dir, work, b, "deb", "rpm")); err != nil {
+			return err
+		}
+	}
+	for _, name := range plugins {
+		if err := writePlugin(o, dir, work, name); err != nil {
+			return err
+		}
+	}
+	return errors.Join(writeChart(o, dir), writeChecksums(o, dir))
 }
 
-func buildPlatform(o options, arch, dir string) (platformImage, error) {
-	programs, err := compile(o, arch, dir)
+// releasable refuses a version that nobody has described.
+func releasable(o options) error {
+	if !semantic.MatchString(o.version) {
+		return fmt.Errorf("version %q is none of a release: write for example 0.1.0, with no v before it", o.version)
+	}
+	changes, err := os.ReadFile(filepath.Join(o.source, "CHANGELOG.md"))
 	if err != nil {
-		return platformImage{}, err
+		return err
 	}
-	modules, err := modulesOf(programs)
-	if err != nil {
-		return platformImage{}, err
+	if !bytes.Contains(changes, []byte("\n## ["+o.version+"]")) {
+		return fmt.Errorf("CHANGELOG.md has no section of version %s: write \"## [%s] - \" and the day above what it changes", o.version, o.version)
 	}
-	files, err := licences(o.source, modules)
-	if err != nil {
-		return platformImage{}, err
-	}
-	sbom, err := sbom(o, arch, modules)
-	if err != nil {
-		return platformImage{}, err
-	}
-	for _, p := range programs {
-		files = append(files, file{name: "usr/bin/" + filepath.Base(p), mode: 0o755, path: p})
-	}
-	files = append(files, file{name: "usr/share/nodegate/sbom.spdx.json", mode: 0o644, content: sbom})
-	image, err := assemble(o, arch, files)
-	return platformImage{arch: arch, image: image, sbom: sbom}, err
+	return nil
 }

@@ -31,10 +31,11 @@ func must(t *testing.T, err error) {
 
 func testOptions(t *testing.T, source string) options {
 	t.Helper()
-	return options{source: source, out: filepath.Join(t.TempDir(), "out"), version: "v0.0.0-test", created: time.Unix(1700000000, 0).UTC()}
+	return options{source: source, out: filepath.Join(t.TempDir(), "out"), make: "all", version: "0.1.0", commit: strings.Repeat("a", 40), created: time.Unix(1700000000, 0).UTC()}
 }
 
-// The same tree at another place and another time gives the same bytes.
+// The same tree at another place and another time gives the same bytes: of everything but
+// kubectl's plugins, which are built in the same way.
 func TestReproducible(t *testing.T) {
 	first := testOptions(t, "../..")
 	must(t, run(first))
@@ -45,20 +46,27 @@ func TestReproducible(t *testing.T) {
 	must(t, clone.Run())
 	second := testOptions(t, elsewhere)
 	must(t, run(second))
-	for _, name := range []string{"digests.txt", "nodegate-v0.0.0-test-oci.tar", "nodegate-linux-amd64.tar", "nodegate-linux-arm64.tar", "nodegate-linux-arm64.spdx.json"} {
-		a, err := os.ReadFile(filepath.Join(first.out, name))
-		must(t, err)
-		b, err := os.ReadFile(filepath.Join(second.out, name))
-		must(t, err)
-		if !bytes.Equal(a, b) {
-			t.Errorf("%s is not the same twice", name)
-		}
+	sums, err := os.ReadFile(filepath.Join(first.out, checksumsFile))
+	must(t, err)
+	again, err := os.ReadFile(filepath.Join(second.out, checksumsFile))
+	must(t, err)
+	if !bytes.Equal(sums, again) {
+		t.Errorf("not the same twice:\n%s\nand\n%s", sums, again)
+	}
+	check := exec.Command("sha256sum", "--quiet", "-c", checksumsFile)
+	check.Dir = second.out
+	if said, err := check.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, said)
 	}
 	checkLayout(t, first)
-	for _, arch := range architectures {
-		checkArchive(t, first, arch)
-		checkList(t, first, arch)
+	for _, p := range nodePlatforms {
+		checkArchive(t, first, p.arch)
+		checkList(t, first, p.arch)
+		checkNodeArchive(t, first, p.arch)
 	}
+	checkDeb(t, first)
+	checkChart(t, first)
+	checkProvenance(t, first, string(sums))
 }
 
 // checkLayout reads the layout as another tool would and checks every digest in it.
@@ -95,7 +103,7 @@ func checkArchive(t *testing.T, o options, arch string) {
 	unpack := exec.Command("tar", "-C", dir, "-x")
 	unpack.Stdin, unpack.Stderr = mutate.Extract(image), os.Stderr
 	must(t, unpack.Run())
-	for _, name := range commands {
+	for _, name := range []string{"nodegate", "nodegate-runc"} {
 		program, err := elf.Open(filepath.Join(dir, "usr/bin", name))
 		must(t, err)
 		if want := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[arch]; program.Machine != want || program.Section(".interp") != nil {

@@ -17,15 +17,15 @@ import (
 
 const unknown = "NOASSERTION"
 
-// sbom lists nodegate and the modules linked into it as an SPDX 2.3 document.
-func sbom(o options, arch string, modules []module) ([]byte, error) {
-	root := packageOf("nodegate", "github.com/nodegate/nodegate", o.version)
+// sbom lists nodegate and the modules linked into one of its builds as an SPDX 2.3 document.
+func sbom(o options, name string, on platform, modules []module) ([]byte, error) {
+	root := packageOf("nodegate", projectPath, o.version)
 	root.PackageLicenseDeclared = "Apache-2.0"
 	doc := &spdx.Document{
 		SPDXVersion:    spdx.Version,
 		DataLicense:    spdx.DataLicense,
 		SPDXIdentifier: "DOCUMENT",
-		DocumentName:   "nodegate-" + o.version + "-linux-" + arch,
+		DocumentName:   name + "-" + o.version + "-" + on.os + "-" + on.arch,
 		CreationInfo: &spdx.CreationInfo{
 			Created:  o.created.Format(time.RFC3339),
 			Creators: []common.Creator{{CreatorType: "Tool", Creator: "nodegate-release"}, {CreatorType: "Organization", Creator: "The nodegate authors"}},
