@@ -59,8 +59,13 @@ func spoils(g *it.Gate, other *node.Container) []spoiled {
 		{"of-another-release", func(t *testing.T, file string) {
 			text, err := os.ReadFile(file)
 			it.Must(t, err)
-			it.Must(t, os.WriteFile(file, bytes.Replace(text, []byte(`"version":2`), []byte(`"version":3`), 1), 0o600))
+			it.Must(t, os.WriteFile(file, bytes.Replace(text, []byte(`"version":2`), []byte(`"version":3,"unheard":1`), 1), 0o600))
 		}, "version 3 is not 2: another release of nodegate wrote it"},
+		{"of-the-former-release", func(t *testing.T, file string) {
+			text, err := os.ReadFile(file)
+			it.Must(t, err)
+			it.Must(t, os.WriteFile(file, []byte(strings.NewReplacer(`"version":2`, `"version":1`, `"given":`, `"cgroup":`).Replace(string(text))), 0o600))
+		}, "version 1 is not 2: another release of nodegate wrote it"},
 		{"in-an-open-directory", func(t *testing.T, file string) { it.Must(t, os.Chmod(filepath.Dir(file), 0o770)) },
 			"others than root can write it"},
 	}

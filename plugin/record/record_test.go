@@ -4,6 +4,7 @@
 package record
 
 import (
+	"os"
 	"os/exec"
 	"reflect"
 	"strings"
@@ -44,6 +45,33 @@ func TestEncodeAndDecode(t *testing.T) {
 	}
 }
 
+// former is a record as format 1 had it.
+const former = `{"version":1,"containerId":"abc","podId":"pod-1","namespace":"iot-a","pod":"gw-0","container":"main",` +
+	`"nonce":"000102030405060708090a0b0c0d0e0f","profiles":["modem"],"definitions":["01"],` +
+	`"sysctls":{"net.ipv4.ping_group_range":"0 65535"},"adjustment":{"devices":[{"access":"rw","path":"/dev/kvm","type":"c","major":10,"minor":232}]}}`
+
+// An agent or a wrapper beside one of another release, older or newer, says so and takes
+// nothing of its record, while records of its own format are read.
+func TestOtherReleases(t *testing.T) {
+	s := newStore(t)
+	must(t, s.Write(full(t, "own")))
+	newer := strings.NewReplacer(`"version":1`, `"version":3`, `"abc"`, `"newer"`, `"sysctls"`, `"unheard"`).Replace(former)
+	for id, text := range map[string]string{"abc": former, "newer": newer} {
+		must(t, os.WriteFile(s.Path(id), []byte(text), 0o600))
+		r, err := s.Read(id)
+		wantError(t, err, "is not 2: another release of nodegate wrote it")
+		if !reflect.DeepEqual(r, Record{}) {
+			t.Errorf("a record beside the error: %+v", r)
+		}
+	}
+	all, err := s.List()
+	wantError(t, err, "version 1 is not 2")
+	wantError(t, err, "version 3 is not 2")
+	if len(all) != 1 || all[0].ContainerID != "own" {
+		t.Errorf("listed: %+v", all)
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	r := full(t, "abc")
 	good, err := r.encode()
@@ -60,6 +88,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{`[]`, "cannot unmarshal array"},
 		{"{}", "version 0 is not 2"},
 		{`{"version":2}`, `"" is not a container id`},
+		{former, "version 1 is not 2: another release"},
+		{change(`"version":2`, `"version":1`), "version 1 is not 2: another release"},
+		{change(`"version":2`, `"version":3`), "version 3 is not 2: another release"},
 		{change(`"version":2`, `"version":3,"future":true`), "version 3 is not 2: another release"},
 		{change(`"version":2`, `"version":"2"`), "cannot unmarshal string"},
 		{change(`"version":2`, `"version":2,"future":true`), `unknown field "future"`},
