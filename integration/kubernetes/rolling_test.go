@@ -34,7 +34,7 @@ func rollingUpdate(k *kube) {
 		wg.Go(func() {
 			defer func() { <-slots }()
 			name := fmt.Sprint("rolling-", i)
-			said := k.startOne(name)
+			said := k.startOne(name, "hostUsers: false")
 			mu.Lock()
 			defer mu.Unlock()
 			if said != "ok" {
@@ -58,9 +58,9 @@ func rollingUpdate(k *kube) {
 }
 
 // startOne starts a pod that asks for fuse, and says what it has; the pod goes again.
-func (k *kube) startOne(name string) string {
+func (k *kube) startOne(name, spec string) string {
 	ctx := k.Context()
-	if _, err := k.Apply(ctx, manifest("ci", name, "profiles.nodegate.dev: fuse", "hostUsers: false")); err != nil {
+	if _, err := k.Apply(ctx, manifest("ci", name, "profiles.nodegate.dev: fuse", spec)); err != nil {
 		return err.Error()
 	}
 	if _, err := k.Kubectl(ctx, "-n", "ci", "wait", "pod/"+name, "--for=condition=Ready", "--timeout=60s"); err != nil {
