@@ -44,12 +44,11 @@ var ended = []struct {
 	line  [2]int
 	since string
 }{
-	// https://github.com/containerd/containerd/blob/main/RELEASES.md
+	// https://github.com/containerd/containerd/blob/main/RELEASES.md: 2.0 goes on to March 2027
 	{"containerd", [2]int{1, 7}, "September 2026"},
-	{"containerd", [2]int{2, 0}, "2025-11-07"},
-	{"containerd", [2]int{2, 1}, "2026-05-05"},
+	{"containerd", [2]int{2, 1}, "2026-07-03"},
 	{"containerd", [2]int{2, 2}, "2026-11-06"},
-	// https://github.com/opencontainers/runc/releases/tag/v1.4.0 and v1.6.0
+	// https://github.com/opencontainers/runc/releases/tag/v1.4.0, v1.5.0 and v1.6.0
 	{"runc", [2]int{1, 2}, "April 2026"},
 	{"runc", [2]int{1, 3}, "2026-11-27"},
 }
