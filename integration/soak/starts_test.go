@@ -20,7 +20,7 @@ const (
 	startsEvery   = 50 * time.Millisecond // twenty a second
 	startsPods    = 20                    // that take turns
 	startsAtOnce  = 12
-	startsLatency = 500 * time.Millisecond // the most for 99 of 100 requests; a runtime waits for 2 s
+	startsLatency = time.Second // the most for 99 of 100 requests; a runtime waits for 2 s
 )
 
 const startsPolicy = `

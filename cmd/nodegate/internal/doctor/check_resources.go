@@ -6,6 +6,7 @@ package doctor
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -62,8 +63,28 @@ func checkResources(f *Facts) (out []Finding) {
 		case len(o.Units) == 0:
 			one.Status, one.Found = Warning, "none of its devices is on this node"
 			one.Remedy = "plug one in; until then pods that ask for it go elsewhere"
+		default:
+			if unit, with := sharedUnit(r.Offers, o); unit != "" {
+				one.Status, one.Found = Warning, fmt.Sprintf("its unit %s is one of %s%s too: one container of each may have it at once", policy.QuotePath(unit), policy.ResourceDomain, with)
+				one.Remedy = "narrow the devices of one of the profiles"
+			}
 		}
 		out = append(out, one)
 	}
 	return out
+}
+
+// sharedUnit finds a device that another resource counts as well.
+func sharedUnit(all []resource.Offer, o resource.Offer) (unit, with string) {
+	for _, other := range all {
+		if !o.Exclusive || !other.Exclusive || other.Profile == o.Profile {
+			continue
+		}
+		for _, u := range o.Units {
+			if slices.ContainsFunc(other.Units, func(v resource.Unit) bool { return v.ID == u.ID }) {
+				return u.ID, other.Profile
+			}
+		}
+	}
+	return "", ""
 }

@@ -328,6 +328,10 @@ var cases = []struct {
 		"resource nodegate.dev/kvm", Problem, "not offered: no device /dev/kvm", "mend that"},
 	{"a resource without devices", func(f *Facts) { f.Resources.Value.Offers[0].Units = nil },
 		"resource nodegate.dev/kvm", Warning, "none of its devices", "plug one in"},
+	{"a device of two resources", func(f *Facts) {
+		unit := []resource.Unit{{ID: "ttyUSB0"}}
+		f.Resources.Value.Offers = []resource.Offer{{Profile: "modem", Units: unit, Exclusive: true}, {Profile: "serial", Units: unit, Exclusive: true}}
+	}, "resource nodegate.dev/serial", Warning, `its unit "ttyUSB0" is one of nodegate.dev/modem too`, "narrow"},
 	{"no kubelet", func(f *Facts) { f.Resources.Value.Absent = unix.ENOENT },
 		"resource nodegate.dev/kvm", Problem, "no kubelet listens in /var/lib/kubelet/device-plugins: no such file", "kubelet.plugin_dir"},
 	{"the kubelet is not to be told", func(f *Facts) { f.Resources.Value.Dir = "" },
