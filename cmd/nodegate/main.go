@@ -62,7 +62,7 @@ if NO_COLOR is set.`,
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(awaitCommand(), runCommand(), checkCommand(), diffCommand(), explainCommand(), profilesCommand(), renderCommand(), doctorCommand(),
-		installCommand(), uninstallCommand(), statusCommand(), suggestCommand(), versionCommand())
+		installCommand(), uninstallCommand(), statusCommand(), suggestCommand(), learnCommand(), versionCommand())
 	return root
 }
 

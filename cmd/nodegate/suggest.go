@@ -83,15 +83,11 @@ func (o *suggestOptions) run(cmd *cobra.Command) error {
 	if err := o.check(cmd); err != nil {
 		return err
 	}
-	c, err := config.Load(o.config)
-	builtIn := errors.Is(err, fs.ErrNotExist) && !cmd.Flags().Changed("config")
-	if builtIn {
-		c, err = config.Parse("built-in", []byte(emptyPolicy))
-	}
+	c, builtIn, err := o.load(cmd)
 	if err != nil {
 		return err
 	}
-	s := &suggestion{options: o, builtIn: builtIn}
+	s := &suggestion{options: o, builtIn: builtIn, origin: suggestOrigin}
 	unreadable := s.read(cmd)
 	if err := s.propose(c); err != nil {
 		return errors.Join(unreadable, err)
@@ -100,6 +96,16 @@ func (o *suggestOptions) run(cmd *cobra.Command) error {
 		return unreadable
 	}
 	return errors.Join(s.write(cmd.OutOrStdout()), unreadable)
+}
+
+// load loads the policy, or the built-in profiles alone where nobody named another.
+func (o *suggestOptions) load(cmd *cobra.Command) (c *config.Config, builtIn bool, err error) {
+	c, err = config.Load(o.config)
+	if errors.Is(err, fs.ErrNotExist) && !cmd.Flags().Changed("config") {
+		c, err = config.Parse("built-in", []byte(emptyPolicy))
+		return c, true, err
+	}
+	return c, false, err
 }
 
 // propose proposes until what is left holds.
@@ -111,7 +117,7 @@ func (s *suggestion) propose(c *config.Config) error {
 	refused := map[*manifest.Pod]string{}
 	for {
 		before := len(refused)
-		s.set = suggest.For(c, pods, s.options.namespace, refused)
+		s.set = suggest.For(c, pods, s.options.namespace, refused, s.observed)
 		if err := s.try(refused); err != nil || len(refused) == before {
 			return err
 		}

@@ -19,6 +19,7 @@ import (
 // manifestFile is a file that pods were read from.
 type manifestFile struct {
 	name   string
+	made   bool // of evidence: there is no such file
 	read   manifest.File
 	pods   []*suggested
 	edits  map[int]manifest.Edit

@@ -23,6 +23,7 @@ import (
 // suggestReport is what -o json prints.
 type suggestReport struct {
 	Origin     string         `json:"origin"`
+	Limits     []string       `json:"limits,omitempty"` // of what was observed
 	Pods       []suggestedPod `json:"pods"`
 	Privileged int            `json:"privileged"`        // pods that have a privileged container
 	CouldGo    int            `json:"couldGo"`           // of them, without one
@@ -60,7 +61,7 @@ type suggestedContainer struct {
 const suggestOrigin = "read from the manifests, not observed"
 
 func (s *suggestion) report() *suggestReport {
-	out := &suggestReport{Origin: suggestOrigin, Pods: []suggestedPod{}, PassedOver: s.passedOver, Dangers: s.dangers, Policy: s.set.Policy(), Diff: string(s.diff())}
+	out := &suggestReport{Origin: s.origin, Limits: s.limits, Pods: []suggestedPod{}, PassedOver: s.passedOver, Dangers: s.dangers, Policy: s.set.Policy(), Diff: string(s.diff())}
 	for _, p := range s.pods {
 		pod, r := p.pod(), p.proposal
 		one := suggestedPod{Source: pod.Place, Kind: pod.Kind, Path: pod.Path, Namespace: r.Namespace, Pod: strings.TrimSuffix(pod.Name, "-…"), Privileged: r.Privileged(),
@@ -96,11 +97,14 @@ func (s *suggestion) write(w io.Writer) error {
 	}
 	var out bytes.Buffer
 	r := s.report()
+	for _, text := range s.limits {
+		fmt.Fprintf(&out, "note: %s\n", text)
+	}
 	for _, f := range s.dangers {
 		fmt.Fprintf(&out, "warning: the proposed policy %s: %s [%s]\n", f.What, cmp.Or(f.Why, f.Write), f.Code)
 	}
 	for i := range r.Pods {
-		r.Pods[i].write(&out)
+		r.Pods[i].write(&out, r.Origin)
 	}
 	if text := s.set.Policy(); text != "" {
 		fmt.Fprintf(&out, "Add to the policy:\n\n%s\n", indented(text))
@@ -138,11 +142,11 @@ func (s *suggestion) diff() []byte {
 }
 
 // write prints one pod, if there is anything to say about it.
-func (p *suggestedPod) write(w io.Writer) {
+func (p *suggestedPod) write(w io.Writer, origin string) {
 	if len(p.Containers) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "%s %s/%s, %s: %s\n", p.Kind, p.Namespace, p.Pod, p.Source, suggestOrigin)
+	fmt.Fprintf(w, "%s %s/%s, %s: %s\n", p.Kind, p.Namespace, p.Pod, p.Source, origin)
 	for _, c := range p.Containers {
 		state := ""
 		if c.Privileged {

@@ -23,8 +23,11 @@ type suggestion struct {
 	files      []*manifestFile
 	pods       []*suggested
 	set        *suggest.Set
-	passedOver int            // files of directories that are not about pods
-	dangers    []lint.Finding // in what is proposed
+	observed   suggest.Observed // nil where all is read
+	origin     string           // what the proposals rest on
+	limits     []string         // of what was observed
+	passedOver int              // files of directories that are not about pods
+	dangers    []lint.Finding   // in what is proposed
 }
 
 // suggested is a pod of a file, and what came of trying its proposal.
@@ -73,7 +76,14 @@ func (s *suggestion) try(refusedPods map[*manifest.Pod]string) error {
 		if err := f.try(e, wrapped, refusedPods); err != nil {
 			return err
 		}
-		if len(f.edits) > 0 {
+		switch {
+		case f.made:
+			for _, p := range f.pods {
+				if _, ok := f.edits[p.index]; ok {
+					p.byHand = "is not at hand (-f). Change it so"
+				}
+			}
+		case len(f.edits) > 0:
 			f.edited, _ = f.read.Edited(f.edits) // what fails was taken out
 		}
 	}

@@ -52,7 +52,9 @@ type Container struct {
 	Privileged bool
 	Add, Drop  []string // capabilities, without CAP_; or "ALL"
 	Confined   bool     // by the runtime's own seccomp profile, or one of the node
-	Unmasked   bool     // procMount: Unmasked
+	// WouldConfine says that one is chosen, which confines it unless it is privileged.
+	WouldConfine bool
+	Unmasked     bool // procMount: Unmasked
 	// OwnAppArmor says that the pod chooses an AppArmor profile for it, or none.
 	OwnAppArmor bool
 	Env         []string
@@ -238,7 +240,8 @@ func containerOf(kind string, c *container, pod *podSpec) Container {
 	if profile == "" {
 		profile = shared.SeccompProfile.Type
 	}
-	out.Confined = profile != "" && profile != "Unconfined" && !own.Privileged
+	out.WouldConfine = profile != "" && profile != "Unconfined"
+	out.Confined = out.WouldConfine && !own.Privileged
 	appArmor := cmp.Or(own.AppArmorProfile.Type, shared.AppArmorProfile.Type, "RuntimeDefault")
 	out.OwnAppArmor = appArmor != "RuntimeDefault"
 	for _, name := range own.Capabilities.Add {

@@ -44,27 +44,28 @@ var ofTried = regexp.MustCompile(`^suggestion:\d+: \S+ `)
 
 // body is what a new profile has in it.
 func body(asks []Ask, userNamespace bool) []string {
-	var out []string
-	has := func(is func(a *Ask) bool) bool { return slices.ContainsFunc(asks, func(a Ask) bool { return is(&a) }) }
-	if has(func(a *Ask) bool { return a.cgroup }) {
-		out = append(out, `cgroup = "writable"`)
-	}
-	var cdi []string
-	for _, a := range asks {
-		if a.cdi != "" {
-			cdi = append(cdi, strconv.Quote(a.cdi))
+	out := settings(asks)
+	collect := func(of func(a *Ask) string) (all []string) {
+		for i := range asks {
+			if text := of(&asks[i]); text != "" {
+				all = append(all, text)
+			}
 		}
+		return all
 	}
-	if len(cdi) > 0 {
-		out = append(out, "cdi_devices = ["+strings.Join(cdi, ", ")+"]")
-	}
-	if has(func(a *Ask) bool { return a.sysctl != "" }) {
-		out = append(out, "[profiles.NAME.sysctls]")
+	if caps := collect(func(a *Ask) string { return a.capability }); len(caps) > 0 {
+		out = append(out, "[profiles.NAME.capabilities]", "add = ["+quoted(caps)+"]")
 	}
 	for _, a := range asks {
-		if a.sysctl != "" {
-			out = append(out, strconv.Quote(a.sysctl)+" = "+strconv.Quote(a.value))
+		if len(a.beyond) > 0 {
+			out = append(out, "[[profiles.NAME.seccomp]]", "syscalls = ["+quoted(a.beyond)+"]", `action = "allow"`)
 		}
+	}
+	if sysctls := collect(func(a *Ask) string { return assigned(a.sysctl, a) }); len(sysctls) > 0 {
+		out = append(append(out, "[profiles.NAME.sysctls]"), sysctls...)
+	}
+	if rlimits := collect(func(a *Ask) string { return assigned(a.rlimit, a) }); len(rlimits) > 0 {
+		out = append(append(out, "[profiles.NAME.rlimits]"), rlimits...)
 	}
 	var targets []string
 	for _, a := range asks {
@@ -76,10 +77,45 @@ func body(asks []Ask, userNamespace bool) []string {
 		if a.target != a.path {
 			out = append(out, "container_path = "+strconv.Quote(a.target))
 		}
-		out = append(out, `access = "rw"`)
+		out = append(out, "access = "+strconv.Quote(cmp.Or(a.access, "rw")))
 		if userNamespace {
 			out = append(out, `gid = "user" # the node's group has no number in the pod`)
 		}
+	}
+	return out
+}
+
+// assigned is a setting with the value of an ask; "" for one without a name.
+func assigned(name string, a *Ask) string {
+	if name == "" {
+		return ""
+	}
+	return strconv.Quote(name) + " = " + strconv.Quote(a.value)
+}
+
+// settings are the keys of a new profile itself, which come before its tables.
+func settings(asks []Ask) (out []string) {
+	has := func(is func(a *Ask) bool) bool { return slices.ContainsFunc(asks, func(a Ask) bool { return is(&a) }) }
+	if has((*Ask).needsUserNamespace) {
+		out = append(out, "requires = { user_namespace = true }")
+	}
+	if has(func(a *Ask) bool { return a.cgroup }) {
+		out = append(out, `cgroup = "writable"`)
+	}
+	if has(func(a *Ask) bool { return a.unmasked }) {
+		out = append(out, `proc_mount = "unmasked"`)
+	}
+	if has(func(a *Ask) bool { return a.mounts }) {
+		out = append(out, `apparmor = "nodegate-mounts"`)
+	}
+	var cdi []string
+	for _, a := range asks {
+		if a.cdi != "" {
+			cdi = append(cdi, a.cdi)
+		}
+	}
+	if len(cdi) > 0 {
+		out = append(out, "cdi_devices = ["+quoted(cdi)+"]")
 	}
 	return out
 }
@@ -196,6 +232,11 @@ func covers(p *policy.Profile, asks []Ask, userNamespace bool) []int {
 			return nil
 		}
 	}
+	for i := range asks {
+		if len(asks[i].beyond) > 0 && allows(p, asks[i].beyond) {
+			out = append(out, i)
+		}
+	}
 	// The runtime lets SYS_ADMIN mount by itself; else a system call is more than is asked for.
 	if len(p.Seccomp) > 0 && len(p.Capabilities.Add) == 0 ||
 		p.CgroupWritable && !wanted(func(a *Ask) bool { return a.cgroup }) ||
@@ -203,4 +244,13 @@ func covers(p *policy.Profile, asks []Ask, userNamespace bool) []int {
 		return nil
 	}
 	return out
+}
+
+// allows reports whether a profile allows all of these system calls.
+func allows(p *policy.Profile, calls []string) bool {
+	return !slices.ContainsFunc(calls, func(name string) bool {
+		return !slices.ContainsFunc(p.Seccomp, func(r policy.SeccompRule) bool {
+			return !r.Denies() && len(r.Args) == 0 && slices.Contains(r.Syscalls, name)
+		})
+	})
 }

@@ -72,7 +72,7 @@ func (p *Proposal) Edit(runtimeClass string) manifest.Edit {
 		if len(c.Blocked) > 0 {
 			continue
 		}
-		edit := manifest.ContainerEdit{Unprivileged: c.Privileged}
+		edit := manifest.ContainerEdit{Unprivileged: c.Privileged, Mounts: slices.Clone(c.drops)}
 		var names []string // to be asked for
 		for j := range c.Asks {
 			a := &c.Asks[j]

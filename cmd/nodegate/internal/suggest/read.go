@@ -30,32 +30,54 @@ type Ask struct {
 	unmasked     bool
 	family       policy.Family // of the annotation that asks, or ""
 	mount, limit string        // what goes from the manifest
+
+	observed bool   // and not read: the manifest says nothing of it
+	access   string // to a device: "r", "w" or "rw"
+	rlimit   string // its name; most is its value as a number
+	most     uint64
+	beyond   []string // system calls
+	mounts   bool     // the capability is for mounts
 }
 
 // needsProfile reports whether only a profile can give it.
-func (a *Ask) needsProfile() bool { return a.capability == "" && !a.unmasked }
+func (a *Ask) needsProfile() bool { return a.observed || !a.needsUserNamespace() }
+
+// needsUserNamespace reports whether it reaches the node without one.
+func (a *Ask) needsUserNamespace() bool { return a.capability != "" || a.unmasked }
 
 // Given is what the changes of a container name once it has this; "" for what
 // shows in no change by a name of its own.
-func (a *Ask) Given() string { return a.target + a.sysctl + a.cdi }
+func (a *Ask) Given() string {
+	if a.observed && a.capability != "" {
+		return "CAP_" + a.capability
+	}
+	return a.target + a.sysctl + a.cdi
+}
 
 // reading is what is read of one container.
 type reading struct {
 	asks    []Ask
 	stays   []string // what nodegate does not give, and that can stay
 	blocked []string // why it stays privileged
+
+	makesNodes bool     // of devices, which no user namespace lets it
+	drops      []string // mounts that go, by their mountPath
 }
 
 // read collects what a container asks for.
 func (s *Set) read(p *manifest.Pod, c *manifest.Container) reading {
 	var r reading
-	r.mounts(c)
+	seen := s.observed(p, c.Name)
+	r.mounts(c, seen != nil && c.Privileged)
 	r.resources(c)
 	r.annotations(p, c)
 	r.sysctls(p, c)
 	r.capabilities(c)
 	if c.Unmasked {
 		r.asks = append(r.asks, Ask{What: "an unmasked /proc", From: "procMount", unmasked: true})
+	}
+	if seen != nil {
+		r.observe(c, seen)
 	}
 	r.asks = slices.DeleteFunc(r.asks, func(a Ask) bool {
 		err := s.offerable(&a)
@@ -64,7 +86,7 @@ func (s *Set) read(p *manifest.Pod, c *manifest.Container) reading {
 		}
 		return err != ""
 	})
-	if c.Privileged && len(r.asks) == 0 && len(r.blocked) == 0 {
+	if c.Privileged && seen == nil && len(r.asks) == 0 && len(r.blocked) == 0 {
 		r.blocked = append(r.blocked, "what it needs is unknown: it is privileged, and nothing else in the manifest says what for")
 	}
 	for i := range r.asks {
@@ -105,7 +127,7 @@ var noDevices = []string{"/dev/shm", "/dev/log", "/dev/hugepages", "/dev/mqueue"
 var directories = map[string]string{"/dev/bus/usb": "001/001", "/dev/dri": "card0", "/dev/infiniband": "uverbs0", "/dev/input": "event0",
 	"/dev/net": "tun", "/dev/serial/by-id": "usb-0", "/dev/serial/by-path": "usb-0", "/dev/snd": "controlC0", "/dev/vfio": "vfio"}
 
-func (r *reading) mounts(c *manifest.Container) {
+func (r *reading) mounts(c *manifest.Container, observed bool) {
 	for _, m := range c.Mounts {
 		source := path.Clean(m.Source)
 		if slices.Contains(m.Options, "rshared") {
@@ -114,6 +136,9 @@ func (r *reading) mounts(c *manifest.Container) {
 		noDevice := slices.ContainsFunc(noDevices, func(d string) bool { return source == d || strings.HasPrefix(source, d+"/") })
 		switch {
 		case !path.IsAbs(source):
+		case source == "/dev" && observed:
+			r.drops = append(r.drops, m.Destination)
+			r.note("hostPath %q goes: of its devices, those that it opened are asked for", source)
 		case source == "/dev" || source == "/":
 			r.cannot(c, "what it needs is unknown: hostPath %q holds every device", source)
 		case !strings.HasPrefix(source, "/dev/"), noDevice:

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/evidence"
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/manifest"
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/plugin/policy"
@@ -18,6 +19,7 @@ type Set struct {
 	Pods []*Proposal
 
 	config   *config.Config
+	observed Observed
 	existing map[string]*config.Profile
 	taken    map[string]bool   // names of profiles
 	offers   map[string]string // why a profile that is tried for cannot be
@@ -47,12 +49,19 @@ type Container struct {
 	Asks       []Ask
 	Stays      []string // what nodegate does not give, and that can stay as it is
 	Blocked    []string // why it stays privileged
+
+	observed, makesNodes bool
+	drops                []string // mounts that go, by their mountPath
 }
 
 // For proposes for pods. Those without a namespace are in the one given. c is the
-// policy that there is. Of pods that are refused, and why, nothing is proposed.
-func For(c *config.Config, pods []*manifest.Pod, namespace string, refused map[*manifest.Pod]string) *Set {
-	s := &Set{config: c, existing: map[string]*config.Profile{}, taken: map[string]bool{}, offers: map[string]string{}, made: map[string]string{}}
+// policy that there is. Of pods that are refused, and why, nothing is proposed. What was
+// observed is added to what the manifests say; observed may be nil.
+func For(c *config.Config, pods []*manifest.Pod, namespace string, refused map[*manifest.Pod]string, observed Observed) *Set {
+	if observed == nil {
+		observed = func(*manifest.Pod, string) *evidence.Container { return nil }
+	}
+	s := &Set{config: c, observed: observed, existing: map[string]*config.Profile{}, taken: map[string]bool{}, offers: map[string]string{}, made: map[string]string{}}
 	for i := range c.Profiles {
 		s.existing[c.Profiles[i].Name], s.taken[c.Profiles[i].Name] = &c.Profiles[i], true
 	}
@@ -74,8 +83,8 @@ func (s *Set) propose(p *manifest.Pod, namespace, refused string) *Proposal {
 		if refused != "" && (c.Privileged || len(r.asks) > 0) {
 			r.blocked = append(r.blocked, "no proposal holds: "+refused)
 		}
-		out.Containers = append(out.Containers, Container{c.Name, c.Privileged, r.asks, r.stays, r.blocked})
-		wantsUserNS = wantsUserNS || c.Privileged || slices.ContainsFunc(r.asks, func(a Ask) bool { return !a.needsProfile() })
+		out.Containers = append(out.Containers, Container{c.Name, c.Privileged, r.asks, r.stays, r.blocked, s.observed(p, c.Name) != nil, r.makesNodes, r.drops})
+		wantsUserNS = wantsUserNS || c.Privileged || slices.ContainsFunc(r.asks, func(a Ask) bool { return a.needsUserNamespace() })
 	}
 	out.NoUserNS = out.noUserNamespace()
 	out.HostUsers = wantsUserNS && out.NoUserNS == "" && !p.UserNamespace
@@ -111,6 +120,9 @@ func (p *Proposal) noUserNamespace() string {
 		if len(c.Devices) > 0 {
 			return "Kubernetes gives no volumeDevices to pods with a user namespace"
 		}
+		if p.Containers[i].makesNodes {
+			return fmt.Sprintf("container %q makes device nodes, which the kernel lets nobody in a user namespace", c.Name)
+		}
 		if len(p.Containers[i].Blocked) > 0 {
 			return fmt.Sprintf("container %q stays privileged", c.Name)
 		}
@@ -131,7 +143,7 @@ func (c *Container) bound(noUserNS string) {
 	keep := c.Asks[:0:0]
 	for _, a := range c.Asks {
 		switch {
-		case a.needsProfile():
+		case !a.needsUserNamespace():
 			keep = append(keep, a)
 		case c.Privileged:
 			c.Blocked = append(c.Blocked, fmt.Sprintf("%s (%s) would reach the node: the pod can have no user namespace, since %s", a.What, a.From, noUserNS))
@@ -139,7 +151,7 @@ func (c *Container) bound(noUserNS string) {
 			c.Stays = append(c.Stays, fmt.Sprintf("%s (%s) stays, and reaches the node: the pod can have no user namespace, since %s", a.What, a.From, noUserNS))
 		}
 	}
-	if c.Asks = keep; c.Privileged && len(keep) == 0 && len(c.Blocked) == 0 {
+	if c.Asks = keep; c.Privileged && !c.observed && len(keep) == 0 && len(c.Blocked) == 0 {
 		c.Blocked = append(c.Blocked, "what it needs is unknown: it is privileged, and nothing else in the manifest says what for")
 	}
 }
@@ -195,7 +207,11 @@ func (s *Set) newProfile(p *Proposal, asks []Ask, userNS bool) string {
 	}
 	name := s.nameFor(asks, p.Pod.Name)
 	s.made[key], s.taken[name] = name, true
-	s.profiles = append(s.profiles, fmt.Sprintf("# read from the manifest of %s %s/%s, not observed\n%s", p.Pod.Kind, p.Namespace, strings.TrimSuffix(p.Pod.Name, "-…"), definition(name, text)))
+	source := [2]string{"read from the manifest of", ", not observed"}
+	if slices.ContainsFunc(asks, func(a Ask) bool { return a.observed }) {
+		source = [2]string{"from what was observed of", ""}
+	}
+	s.profiles = append(s.profiles, fmt.Sprintf("# %s %s %s/%s%s\n%s", source[0], p.Pod.Kind, p.Namespace, strings.TrimSuffix(p.Pod.Name, "-…"), source[1], definition(name, text)))
 	return name
 }
 

@@ -27,7 +27,7 @@ func proposeUnder(c *config.Config, text string) *Set {
 	for i := range f.Pods {
 		pods = append(pods, &f.Pods[i])
 	}
-	return For(c, pods, "ns", nil)
+	return For(c, pods, "ns", nil, nil)
 }
 
 // said is what is proposed for the containers, a line for each thing.

@@ -1,0 +1,105 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package suggest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/evidence"
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/manifest"
+	"github.com/nodegate/nodegate/config"
+)
+
+// observe proposes for a pod in which this was observed.
+func observe(t *testing.T, text string, events []evidence.Event) *Set {
+	t.Helper()
+	c, err := config.Parse("policy", []byte("version = 1\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := manifest.Read("x.yaml", strings.NewReader(text))
+	return For(c, []*manifest.Pod{&f.Pods[0]}, "ns", nil, func(*manifest.Pod, string) *evidence.Container {
+		return &evidence.Container{Events: events}
+	})
+}
+
+type events = []evidence.Event
+
+func device(path, node, access string) evidence.Event {
+	return evidence.Event{Type: evidence.Device, Device: "c 10:1", Path: path, Node: node, Access: access}
+}
+
+func capability(name, call string) evidence.Event {
+	return evidence.Event{Type: evidence.Capability, Capability: name, Call: call, Over: evidence.OverNode}
+}
+
+func called(names ...string) evidence.Event {
+	return evidence.Event{Type: evidence.Calls, Names: names}
+}
+
+// What was observed makes a proposal as small as that, and what no profile gives is said.
+func TestObserved(t *testing.T) {
+	pod := one(privileged, "")
+	denied := func(e evidence.Event) evidence.Event { e.Error = "EPERM"; return e }
+	for name, tc := range map[string]struct {
+		text         string
+		seen         events
+		want, policy string // policy is a part of it
+	}{
+		"nothing":  {pod, events{}, "hostUsers: false\n", ""},
+		"a device": {pod, events{device("/dev/fuse", "/dev/fuse", "rw")}, "a: /dev/fuse by \"fuse\"\nhostUsers: false\n", ""},
+		"a device by the name that lasts": {pod, events{device("/dev/ttyUSB0", "/dev/serial/by-id/usb-x", "r")}, "a: /dev/ttyUSB0 by \"usb-x\"\nhostUsers: false\n",
+			"path = \"/dev/serial/by-id/usb-x\"\ncontainer_path = \"/dev/ttyUSB0\"\naccess = \"r\"\n"},
+		"a device read, and written": {pod, events{device("/dev/x", "/dev/x", "r"), device("/dev/x", "/dev/x", "w")}, "a: /dev/x by \"x\"\nhostUsers: false\n", "access = \"rw\"\n"},
+		"a device whose driver does not answer": {pod, events{device("/dev/kvm", "/dev/kvm", "rw"), {Type: evidence.Opened, Device: "c 10:1", Error: "ENODEV"}},
+			"a: opens device \"c 10:1\" at \"/dev/kvm\" (rw), and its driver answers ENODEV: it does without\nhostUsers: false\n", ""},
+		"a device that is gone": {pod, events{device("/dev/x", "", "rw")}, "a: opens device \"c 10:1\" at \"/dev/x\" (rw): the node has no such device in /dev\n", ""},
+		"all of /dev": {one(privileged+", volumeMounts: [{name: v, mountPath: /host/dev}]", ", volumes: [{name: v, hostPath: {path: /dev}}]"), events{device("/host/dev/x", "/dev/x", "r")},
+			"a: /host/dev/x by \"x\"\na: hostPath \"/dev\" goes: of its devices, those that it opened are asked for\nhostUsers: false\n", "container_path = \"/host/dev/x\"\n"},
+		"everybody's devices": {pod, events{{Type: evidence.Device, Device: "c 1:3", Path: "/dev/null", Node: "/dev/null", Access: "rw"}}, "hostUsers: false\n", ""},
+		"a FUSE mount": {pod, events{device("/dev/fuse", "/dev/fuse", "rw"), capability("SYS_ADMIN", "mount"), {Type: evidence.Mount, Filesystem: "fuse"}, called("mount", "read", "umount2")},
+			"a: /dev/fuse by \"fuse-mount\"\na: CAP_SYS_ADMIN by \"fuse-mount\"\na: system calls beyond the runtime's default: mount, umount2 by \"fuse-mount\"\nhostUsers: false\n", ""},
+		"a mount of another kind": {pod, events{capability("SYS_ADMIN", "mount"), {Type: evidence.Mount, Filesystem: "tmpfs"}, called("mount")},
+			"a: CAP_SYS_ADMIN by \"p\"\na: system calls beyond the runtime's default: mount by \"p\"\nhostUsers: false\n",
+			"[profiles.p]\nrequires = { user_namespace = true }\napparmor = \"nodegate-mounts\"\n[profiles.p.capabilities]\nadd = [\"SYS_ADMIN\"]\n[[profiles.p.seccomp]]\nsyscalls = [\"mount\"]\naction = \"allow\"\n"},
+		"a mount of the node's": {pod, events{{Type: evidence.Mount, Filesystem: "ext4", Path: "/dev/sda\x1b[2J"}},
+			"a: mounts ext4 from \"/dev/sda\\x1b[2J\": the kernel mounts it for the node's root alone\n", ""},
+		"a capability of the node":  {pod, events{capability("SYS_TIME", "settimeofday")}, "a: asks for CAP_SYS_TIME (by settimeofday), which acts on the node, and has no effect with hostUsers: false\n", ""},
+		"one that may be missing":   {pod, events{capability("SYS_NICE", "setpriority")}, "a: asks for CAP_SYS_NICE (by setpriority): it acts on the node, and has no effect with hostUsers: false; whether it goes on without was not seen\nhostUsers: false\n", ""},
+		"one that was denied":       {pod, events{denied(capability("SYS_TIME", "settimeofday"))}, "hostUsers: false\n", ""},
+		"one that all have":         {pod, events{capability("NET_RAW", "socket"), capability("DAC_READ_SEARCH", "openat")}, "hostUsers: false\n", ""},
+		"one over another":          {pod, events{{Type: evidence.Capability, Capability: "SYS_ADMIN", Over: evidence.OverOther}}, "hostUsers: false\n", ""},
+		"with the node's network":   {one(privileged, ", hostNetwork: true"), events{capability("NET_ADMIN", "sendto")}, "a: CAP_NET_ADMIN (by sendto) would reach the node: the pod can have no user namespace, since hostNetwork: the pod has the node's namespaces, which no profile takes the place of\n", ""},
+		"nothing, with its network": {one(privileged, ", hostNetwork: true"), events{}, "", ""},
+		"a node made":               {pod, events{{Type: evidence.Mknod, Device: "b 7:0", Path: "x"}}, "a: makes device node \"x\", \"b 7:0\": CAP_MKNOD, which containers have, suffices without a user namespace\n", ""},
+		"a node made and opened": {pod, events{device("/dev/t", "/dev/net/tun", "rw"), {Type: evidence.Mknod, Device: "c 10:1", Path: "t"}},
+			"a: /dev/t by \"p\"\na: makes device node \"t\", \"c 10:1\": it finds the node that the profile gives it there, and cannot make it\nhostUsers: false\n", ""},
+		"limits": {pod, events{{Type: evidence.Rlimit, Limit: "nofile", Value: 9}, {Type: evidence.Rlimit, Limit: "nofile", Value: 10}, capability("SYS_RESOURCE", "prlimit64")},
+			"a: limit nofile 10 by \"p\"\nhostUsers: false\n", "[profiles.p.rlimits]\n\"nofile\" = \"10\"\n"},
+		"ping":                        {pod, events{{Type: evidence.Socket, Socket: "icmp"}, {Type: evidence.Socket, Socket: "raw"}}, "a: ICMP sockets by \"ping\"\nhostUsers: false\n", ""},
+		"a cgroup":                    {pod, events{{Type: evidence.Cgroup, Path: "x"}}, "a: a writable cgroup by \"cgroup\"\nhostUsers: false\n", "cgroup = \"writable\"\n"},
+		"a sysctl of the pod":         {pod, events{{Type: evidence.File, Filesystem: "proc", Path: "/proc/sys/net/ipv4/ip_forward", Access: "w"}}, "a: an unmasked /proc by \"p\"\nhostUsers: false\n", "proc_mount = \"unmasked\"\n"},
+		"a sysctl of the node":        {pod, events{{Type: evidence.File, Filesystem: "proc", Path: "/proc/sys/vm/swappiness", Access: "w"}}, "a: opens \"/proc/sys/vm/swappiness\" (w), which acts on the node\n", ""},
+		"sysfs":                       {pod, events{{Type: evidence.File, Filesystem: "sysfs", Path: "/sys/x", Access: "w"}}, "a: opens \"/sys/x\" (w): no profile lets a container write to sysfs\n", ""},
+		"calls that nothing confines": {pod, events{called("keyctl")}, "a: system calls beyond the runtime's default: keyctl: allowed, since no seccompProfile confines it\nhostUsers: false\n", ""},
+		"calls that are confined": {one(", securityContext: {privileged: true, seccompProfile: {type: RuntimeDefault}}", ""), events{called("keyctl", "999")},
+			"a: system calls beyond the runtime's default: keyctl by \"p\"\nhostUsers: false\n", "syscalls = [\"keyctl\"]\n"},
+		"not privileged": {one("", ""), events{denied(capability("SYS_TIME", "settimeofday")), device("/dev/x", "/dev/x", "r")},
+			"a: it is not privileged: what it was denied is listed, and nothing is proposed from it\na: asks for CAP_SYS_TIME: EPERM (by settimeofday)\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := observe(t, tc.text, tc.seen)
+			if got := said(s); got != tc.want {
+				t.Errorf("got\n%swant\n%s", got, tc.want)
+			}
+			if got := s.Policy(); !strings.Contains(got, tc.policy) {
+				t.Errorf("the policy\n%shas no\n%s", got, tc.policy)
+			}
+			if _, err := config.Parse("proposal", []byte("version = 1\n"+s.Policy())); err != nil {
+				t.Errorf("%v\n%s", err, s.Policy())
+			}
+		})
+	}
+}
