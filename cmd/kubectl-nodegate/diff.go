@@ -215,7 +215,11 @@ func (a *agents) diffOn(ctx context.Context, n *fleet.Node, pods []corev1.Pod, c
 		text, err := a.exec.Run(ctx, n.Agent, bytes.NewReader(stdin), "diff", agentConfig, name,
 			"--new-bytes", strconv.Itoa(len(policy)), "--pods", "-", "--runtime", n.Runtime, "-o", "json")
 		// What it found is told by the exit code too.
-		if exit := (*fleet.ExitError)(nil); err != nil && (!errors.As(err, &exit) || len(text) == 0) {
+		exit := (*fleet.ExitError)(nil)
+		switch found := errors.As(err, &exit); {
+		case found && exit.Code == exitUsage:
+			return nil, errors.New("its agent is of a version that cannot compare: update it")
+		case err != nil && (!found || len(text) == 0):
 			return nil, err
 		}
 		var d agentDiff

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/cli-runtime/pkg/resource"
 	nodeclient "k8s.io/client-go/kubernetes/typed/node/v1"
 
@@ -127,7 +128,8 @@ func (o *options) explain(ctx context.Context, e *explainOptions, args []string)
 	answer := fleet.Ask(ctx, one, a.limits, func(ctx context.Context, n *fleet.Node) ([]byte, error) {
 		return a.exec.Run(ctx, n.Agent, bytes.NewReader(manifest), command...)
 	})[0]
-	if _, err := o.Out.Write(answer.Value); err != nil {
+	// A node's answer does not steer the terminal of who asks all of them.
+	if err := printers.WriteEscaped(o.Out, string(answer.Value)); err != nil {
 		return err
 	}
 	if answer.Err != nil {

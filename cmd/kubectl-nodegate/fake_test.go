@@ -148,10 +148,15 @@ func (f *fakeAPI) hang() (string, int) {
 // run runs a command line against the API server.
 func (f *fakeAPI) run(t *testing.T, args ...string) (out, said string, err error) {
 	t.Helper()
+	return runAll(t, append(args, "--server", f.URL)...)
+}
+
+func runAll(t *testing.T, args ...string) (out, said string, err error) {
+	t.Helper()
 	t.Setenv("KUBECONFIG", "/dev/null")
 	var stdout, stderr bytes.Buffer
 	cmd := rootCommand(genericiooptions.IOStreams{In: strings.NewReader(""), Out: &stdout, ErrOut: &stderr})
-	cmd.SetArgs(append(args, "--server", f.URL))
+	cmd.SetArgs(args)
 	err = cmd.ExecuteContext(t.Context())
 	return stdout.String(), stderr.String(), err
 }

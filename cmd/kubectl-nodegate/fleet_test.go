@@ -4,14 +4,20 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/nodegate/nodegate/cmd/kubectl-nodegate/internal/fleet"
 )
@@ -187,6 +193,66 @@ func TestDiffAddsUp(t *testing.T) {
 	}
 }
 
+// An agent of an older version does not know what it is asked.
+func TestDiffOfOlderAgents(t *testing.T) {
+	f := serve(t, 2)
+	f.addPod("node-0000", "ci", "a", nil)
+	f.addPod("node-0001", "ci", "b", nil)
+	policy := filepath.Join(t.TempDir(), "new.toml")
+	if err := os.WriteFile(policy, []byte("version = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.answer = func(node string, _ []string, _ io.Reader) (string, int) {
+		if node == "node-0001" {
+			return "", exitUsage
+		}
+		return `{"old":{"hash":"a"},"new":{"hash":"b"},"counts":{"pods":1,"unchanged":1}}`, 0
+	}
+	out, said, err := f.run(t, "diff", "-f", policy, "-n", "ci")
+	if err == nil || err.Error() != "1 of 2 agents did not answer" || said != "node node-0001: its agent is of a version that cannot compare: update it\n" || !strings.HasPrefix(out, "1 containers in 1 pods: 0 newly refused") {
+		t.Errorf("%v\n%s\n%s", err, said, out)
+	}
+}
+
+// until ends a command once it has written a text.
+type until struct {
+	bytes.Buffer
+	text string
+	end  context.CancelFunc
+}
+
+func (u *until) Write(p []byte) (int, error) {
+	n, err := u.Buffer.Write(p)
+	if strings.Contains(u.String(), u.text) {
+		u.end()
+	}
+	return n, err
+}
+
+// With --watch the rows that change come under the same header, and no others.
+func TestWatch(t *testing.T) {
+	f := serve(t, 3)
+	var asked atomic.Int64
+	f.answer = func(node string, _ []string, _ io.Reader) (string, int) {
+		if asked.Add(1) > 9 && node == "node-0001" {
+			return strings.Replace(isReady, `"ready":true`, `"ready":true,"containers":{"outdated":1}`, 1), 0
+		}
+		return isReady, 0
+	}
+	t.Setenv("KUBECONFIG", "/dev/null")
+	ctx, cancel := context.WithCancel(t.Context())
+	out := &until{text: "Outdated", end: cancel}
+	cmd := rootCommand(genericiooptions.IOStreams{In: strings.NewReader(""), Out: out, ErrOut: io.Discard})
+	cmd.SetArgs([]string{"status", "-w", "--interval", "20ms", "--server", f.URL})
+	if err := cmd.ExecuteContext(ctx); err != nil {
+		t.Error(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != 5 || !strings.HasPrefix(lines[4], "node-0001   Outdated") {
+		t.Errorf("%s", out.String())
+	}
+}
+
 func TestChoose(t *testing.T) {
 	f := serve(t, 3)
 	o := &options{}
@@ -214,6 +280,23 @@ func TestChoose(t *testing.T) {
 		got, _, err := a.choose(&tc.t, tc.named)
 		if err != nil && !strings.Contains(err.Error(), tc.want) || err == nil && got.Name != tc.want {
 			t.Errorf("%s: %v, %v, want %s", name, got, err, tc.want)
+		}
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	f := serve(t, 1)
+	f.addPod("node-0000", "ci", "build-1", nil)
+	for line, want := range map[string]string{
+		"explain -n ci ":   "pod/build-1\n",
+		"status -o ":       "wide\njson\nyaml\n",
+		"sta":              "status\tShow the agent of each node, first those that need somebody\n",
+		"status --agent-n": "--agent-namespace\t",
+	} {
+		words := strings.Split(line, " ")
+		out, _, err := runAll(t, slices.Concat([]string{"__complete", "--server", f.URL}, words)...)
+		if err != nil || !strings.HasPrefix(out, want) {
+			t.Errorf("%q: %v, %s", line, err, out)
 		}
 	}
 }

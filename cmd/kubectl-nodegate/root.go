@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/cli-runtime/pkg/printers"
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 
@@ -147,7 +148,7 @@ func unanswered[T any](o *options, answers []fleet.Answer[T]) error {
 			continue
 		}
 		if n++; n <= shown {
-			fmt.Fprintf(o.ErrOut, "node %s: %s\n", a.Node.Name, a.Err)
+			_ = printers.WriteEscaped(o.ErrOut, fmt.Sprintf("node %s: %s\n", a.Node.Name, a.Err)) // as with any error's text
 		}
 	}
 	if n > shown {

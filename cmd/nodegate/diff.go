@@ -63,6 +63,8 @@ compared.`,
 const (
 	newBytesFlag = "new-bytes"
 	maxNewBytes  = 64 << 20
+
+	softMemory = 512 << 20
 )
 
 // checkDiff says what is wrong with the command line, or "".
@@ -88,8 +90,10 @@ func (o *explainOptions) checkDiff(args []string) string {
 }
 
 func diffPolicies(cmd *cobra.Command, o *explainOptions, args []string) error {
-	// Nearly all that pods are read into is garbage at once: collecting it is a quarter of the time.
+	// Nearly all that pods are read into is garbage at once: collecting it is a quarter of the
+	// time. That is saved as long as it takes no more memory than this.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(softMemory))
 	d := &differ{}
 	for i := range args {
 		c, err := o.policyOf(cmd, args, i)
