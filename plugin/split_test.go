@@ -43,20 +43,7 @@ func (o objects) lists() (pods []*api.PodSandbox, ctrs []*api.Container) {
 // are left, and it may round the pods of a message down to none. What it cannot send keeps
 // the plugin out, or ends the runtime; sizes.go has the limits that follow.
 func TestUpstreamSplit(t *testing.T) {
-	for _, tc := range []struct {
-		name string
-		objects
-		want string // of what the runtime says; "" for a plugin that is let in
-	}{
-		{"small", objects{200, 1, 400, 8}, ""},
-		{"four large pods", objects{4, 1200, 4, 8}, "failed to synchronize plugin with split messages"},
-		{"three large containers", objects{3, 1, 3, 1900}, "failed to synchronize plugin with split messages"},
-		{"large containers beside small pods", objects{13, 1, 26, 1900}, "failed to synchronize plugin with split messages"},
-		{"eight that fit, but fewer pods are left than a message gets", objects{2, 500, 7, 500}, "panic: runtime error: slice bounds out of range"},
-		{"pods rounded down to none", objects{1, 1, 40, 120}, "deadline exceeded"},
-		{"containers rounded down to none", objects{40, 120, 1, 1}, "deadline exceeded"},
-		{"ten that fit", objects{20, 128, 20, 384}, ""},
-	} {
+	for _, tc := range upstreamSplits() {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			// In a process of its own: the runtime may end.
@@ -77,6 +64,26 @@ func TestUpstreamSplit(t *testing.T) {
 				t.Errorf("%v: %s, want %q", err, out, tc.want)
 			}
 		})
+	}
+}
+
+// upstreamSplit is a list, and what the runtime says of it; "" for a plugin that is let in.
+type upstreamSplit struct {
+	name string
+	objects
+	want string
+}
+
+func upstreamSplits() []upstreamSplit {
+	return []upstreamSplit{
+		{"small", objects{200, 1, 400, 8}, ""},
+		{"four large pods", objects{4, 1200, 4, 8}, "failed to synchronize plugin with split messages"},
+		{"three large containers", objects{3, 1, 3, 1900}, "failed to synchronize plugin with split messages"},
+		{"large containers beside small pods", objects{13, 1, 26, 1900}, "failed to synchronize plugin with split messages"},
+		{"eight that fit, but fewer pods are left than a message gets", objects{2, 500, 7, 500}, "panic: runtime error: slice bounds out of range"},
+		{"pods rounded down to none", objects{1, 1, 40, 120}, "deadline exceeded"},
+		{"containers rounded down to none", objects{40, 120, 1, 1}, "deadline exceeded"},
+		{"ten that fit", objects{20, 128, 20, 384}, ""},
 	}
 }
 

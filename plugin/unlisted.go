@@ -22,5 +22,5 @@ func (c *connection) unlisted() error {
 	if known != "" {
 		known = ", of those known " + known
 	}
-	return fmt.Errorf("%w: some are too large for it to send, or it did not manage within its limit (nodegate doctor on the node names the largest%s); until they are deleted no agent gets in, and everything runs without", errUnlisted, known)
+	return fmt.Errorf("%w: some are too large for it to send (nodegate doctor on the node names them%s), or some have bytes that are not UTF-8, or it did not manage within its limit; until they are deleted no agent gets in, and everything runs without", errUnlisted, known)
 }

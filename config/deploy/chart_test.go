@@ -98,6 +98,12 @@ func TestChartRefuses(t *testing.T) {
 		{set: "networkPolicy.enabled=false,networkPolicy.from[0].podSelector.a=b", want: `at '/networkPolicy/enabled': value must be 'true, since networkPolicy.from is set'`},
 		{set: "updateStrategy.rollingUpdate.maxSurge=0", want: `at '/updateStrategy/rollingUpdate/maxSurge': value must be '1, or maxUnavailable be: `},
 		{set: "updateStrategy.rollingUpdate.maxUnavailable=10%", want: `at '/updateStrategy/rollingUpdate/maxUnavailable': value must be '0, or maxSurge be: `},
+		{set: "resources.requests.cpu=99m", want: `at '/resources/requests/cpu': value must be '100m or more: `},
+		{set: "resources.requests.cpu=0.05", want: `at '/resources/requests/cpu': value must be '100m or more: `},
+		{set: "resources.requests.cpu=null", want: `at '/resources/requests': missing property 'cpu'`},
+		{set: "resources=null", want: `missing property 'resources'`},
+		{set: "resources.limits.cpu=200m", want: `at '/resources/limits/cpu': value must be '500m or more, or left out: `},
+		{set: "resources.limits.cpu=0.4", want: `at '/resources/limits/cpu': value must be '500m or more, or left out: `},
 		{file: policy("version = "), want: `policy is not TOML: `},
 		{file: policy("version = 1\n[state]\ndir = \"/x\"\n"), want: `policy has [state], which the chart writes: leave it out, the chart's paths are fixed`},
 		{file: policy("version = 1\n[log]\nlevel = \"debug\"\n"), want: `policy has [log], which the chart writes: leave it out, and set the values log.* instead`},
@@ -115,6 +121,11 @@ func TestChartRefuses(t *testing.T) {
 		}
 		if out, err := template(t, args...); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%v: got %v, want %s\n%.200s", args, err, tc.want, out)
+		}
+	}
+	for _, cpu := range []string{"requests.cpu=100m", "requests.cpu=0.1", "requests.cpu=2", "limits.cpu=500m", "limits.cpu=1500m", "limits.cpu=0.5", "limits.memory=100Mi"} {
+		if _, err := template(t, "--set", "resources."+cpu); err != nil {
+			t.Errorf("resources.%s: %v", cpu, err)
 		}
 	}
 }

@@ -5,6 +5,7 @@ package lint
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 )
 
@@ -91,6 +92,22 @@ var sameAs = map[string][]string{
 	"shmget":          {"ipc"},
 	"shmat":           {"ipc"},
 	"shmctl":          {"ipc"},
+}
+
+// byRing are the calls that a process can have done by io_uring, where no filter sees
+// them: https://man7.org/linux/man-pages/man2/io_uring_enter.2.html.
+var byRing = strings.Fields(`accept accept4 bind close connect epoll_ctl epoll_wait fadvise64 fallocate fgetxattr fsetxattr
+	fsync ftruncate futex getxattr link linkat listen madvise mkdir mkdirat open openat openat2 pipe pipe2 poll read readv
+	recv recvfrom recvmsg rename renameat renameat2 rmdir send sendmsg sendto setxattr shutdown socket splice statx symlink
+	symlinkat sync_file_range tee unlink unlinkat waitid write writev`)
+
+// otherCalls are what does the same as a call.
+func otherCalls(call string) []string {
+	others := sameAs[call]
+	if slices.Contains(byRing, call) {
+		others = append(slices.Clip(others), "io_uring_setup")
+	}
+	return others
 }
 
 // intArguments are the arguments of 32 bits or less (int, unsigned int, pid_t, umode_t,

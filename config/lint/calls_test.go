@@ -62,6 +62,11 @@ func TestSyscallsOfContainerd(t *testing.T) {
 			}
 		}
 	}
+	for _, call := range byRing {
+		if !knownSyscall(call) {
+			t.Errorf("%q is not known", call)
+		}
+	}
 	for call := range intArguments {
 		if !knownSyscall(call) {
 			t.Errorf("%q is not known", call)

@@ -79,7 +79,7 @@ func (l *linter) otherWays(p *config.Profile, r policy.SeccompRule, call string,
 		return
 	}
 	var missing []string
-	for _, other := range sameAs[call] {
+	for _, other := range otherCalls(call) {
 		if !denied[other] {
 			missing = append(missing, fmt.Sprintf("%q", other))
 		}

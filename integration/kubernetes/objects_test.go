@@ -62,7 +62,7 @@ func TestObjects(t *testing.T) {
 		"default":     nil,
 		"a policy":    {"--set-file", policyValue(t, grants)},
 		"a ConfigMap": {"--set", "policyConfigMap=mine,admission.namespaces={ci}"},
-		"least":       {"--set", "metrics.enabled=false,networkPolicy.enabled=false,delegation.enabled=false,seLinuxOptions=null,resources=null,tolerations=null,nodeSelector=null,priorityClassName="},
+		"least":       {"--set", "metrics.enabled=false,networkPolicy.enabled=false,delegation.enabled=false,seLinuxOptions=null,resources.requests.memory=null,tolerations=null,nodeSelector=null,priorityClassName="},
 		"OnDelete":    {"--set", "updateStrategy.type=OnDelete"},
 		"v1beta1": {"--set-file", policyValue(t, grants), "--kube-version=1.34.0",
 			"--api-versions=apps/v1/DaemonSet", "--api-versions=admissionregistration.k8s.io/v1beta1/MutatingAdmissionPolicy"},

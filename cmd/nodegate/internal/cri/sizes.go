@@ -7,11 +7,16 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
+
+// ErrNotText is that a label or an annotation is not UTF-8: containerd before 2.1 takes it.
+var ErrNotText = errors.New("the runtime's list of pods is not UTF-8")
 
 // PodSize is how much the runtime has to tell a plugin of a pod, in bytes and nearly.
 type PodSize struct {
@@ -24,7 +29,10 @@ type PodSize struct {
 // ended. It asks for each container by itself, so all is false where ctx ends before that.
 func (c *Client) Sizes(ctx context.Context) (pods []PodSize, all bool, err error) {
 	list, err := c.runtime.ListPodSandbox(ctx, &runtimeapi.ListPodSandboxRequest{})
-	if err != nil {
+	switch {
+	case err != nil && strings.Contains(err.Error(), "invalid UTF-8"): // in the words of both ends' protobuf
+		return nil, false, ErrNotText
+	case err != nil:
 		return nil, false, answered("its pods", err)
 	}
 	byID := map[string]*PodSize{}

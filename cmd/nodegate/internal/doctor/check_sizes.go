@@ -5,6 +5,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -23,6 +24,8 @@ const oneMessage = 4 << 20
 type Sizes struct {
 	Pods []cri.PodSize // largest first
 	All  bool          // there was time for all containers
+	// NotText: the runtime cannot list them, since a label or an annotation is not UTF-8.
+	NotText bool
 }
 
 func (g *gatherer) sizes(ctx context.Context, r Told[Runtime]) Told[Sizes] {
@@ -38,6 +41,9 @@ func (g *gatherer) sizes(ctx context.Context, r Told[Runtime]) Told[Sizes] {
 	defer cancel()
 	var s Sizes
 	s.Pods, s.All, err = client.Sizes(ctx)
+	if errors.Is(err, cri.ErrNotText) {
+		return told(Sizes{NotText: true})
+	}
 	return toldOr(s, err)
 }
 
@@ -47,6 +53,10 @@ func checkSizes(f *Facts) []Finding {
 	const check = "pod-sizes"
 	if !f.Sizes.OK() {
 		return cannotTell(check, f.Sizes.Unknown)
+	}
+	if f.Sizes.Value.NotText {
+		return one(check, Problem, "a label or an annotation of a pod is not UTF-8, and the runtime can list no pods to an agent that registers",
+			"restart the runtime, which replaces such bytes (docs/troubleshooting.md)")
 	}
 	out := f.Agent.OK() && f.Agent.Value.Err == nil && !f.Agent.Value.Ready
 	all, own := 0, 0

@@ -166,6 +166,8 @@ var cases = []struct {
 		"pod-sizes", Warning, "no pod is too large to be listed, but all 1500 have 6000 KiB together", "delete pods that have ended"},
 	{"some larger pods, and no agent", func(f *Facts) { f.Agent.Value.Ready, f.Sizes.Value.Pods = false, pods(50, 20<<10) },
 		"pod-sizes", OK, "ci/web, has 20 KiB", ""},
+	{"bytes that are not text", func(f *Facts) { f.Sizes.Value = Sizes{NotText: true} },
+		"pod-sizes", Problem, "is not UTF-8", "restart the runtime"},
 	{"too many containers to look at", func(f *Facts) { f.Sizes.Value.All = false },
 		"pod-sizes", Warning, "no time to look at all", "again"},
 	{"sizes not told", func(f *Facts) { f.Sizes = unknown[Sizes]("cannot be seen") },

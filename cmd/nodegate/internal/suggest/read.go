@@ -103,7 +103,7 @@ func (s *Set) read(p *manifest.Pod, c *manifest.Container) reading {
 // visible leaves nothing in a manifest's words that a terminal would obey.
 func visible(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if !unicode.IsPrint(r) { // bidirectional marks too
 			return '\ufffd'
 		}
 		return r
