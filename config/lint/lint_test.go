@@ -119,8 +119,8 @@ func TestFindings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(entries) != len(All) {
-		t.Errorf("%d folders for %d kinds of findings", len(entries), len(All))
+	if len(entries)-1 != len(All) { // one is FuzzCheck's
+		t.Errorf("%d folders for %d kinds of findings", len(entries)-1, len(All))
 	}
 }
 
