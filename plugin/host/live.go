@@ -55,7 +55,7 @@ func (l *Live) Keep(containerID string, dirs []policy.LiveDirectory) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all[containerID] = dirs
-	return l.update(containerID)
+	return l.update(containerID, &glance{host: l.host})
 }
 
 // Replace keeps these directories and no others: what the agent before this one kept.
@@ -77,8 +77,9 @@ func (l *Live) Update() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var problems []error
+	now := &glance{host: l.host}
 	for id := range l.all {
-		problems = append(problems, l.update(id))
+		problems = append(problems, l.update(id, now))
 	}
 	return errors.Join(problems...)
 }
@@ -87,7 +88,7 @@ func (l *Live) Update() error {
 // out of them, since the start.
 func (l *Live) Counts() (appeared, retired uint64) { return l.appeared.Load(), l.retired.Load() }
 
-func (l *Live) update(id string) error {
+func (l *Live) update(id string, now *glance) error {
 	parent, err := l.shadows.open(len(l.shadows.levels), false)
 	if err != nil {
 		return fmt.Errorf("live directories of container %q: %w", id, err)
@@ -103,24 +104,44 @@ func (l *Live) update(id string) error {
 	defer closeFD(home)
 	var problems []error
 	for i := range l.all[id] {
-		want, err := l.wanted(&l.all[id][i])
+		want, err := now.wanted(&l.all[id][i])
 		problems = append(problems, err, l.fill(home, path.Base(l.all[id][i].Path), want))
 	}
 	return errors.Join(problems...)
 }
 
+// glance is one look at the node's devices, for all containers: what was looked up once is
+// not looked up again.
+type glance struct {
+	host  *Host
+	found map[policy.DeviceSelector]policy.DeviceLookup
+	links map[string]Links
+}
+
+func (g *glance) lookup(s policy.DeviceSelector) policy.DeviceLookup {
+	look, ok := g.found[s]
+	if ok {
+		return look
+	}
+	look = g.host.LookupDevice(s)
+	if g.found == nil {
+		g.found = map[policy.DeviceSelector]policy.DeviceLookup{}
+	}
+	g.found[s] = look
+	if s.USB != (policy.USB{}) && g.links == nil {
+		g.links = g.host.Links()
+	}
+	return look
+}
+
 // wanted is what belongs in a directory now. Of two devices with one name the first has
 // it.
-func (l *Live) wanted(dir *policy.LiveDirectory) ([]policy.ShadowNode, error) {
+func (g *glance) wanted(dir *policy.LiveDirectory) ([]policy.ShadowNode, error) {
 	var out []policy.ShadowNode
 	var problem error
-	var links map[string]Links
-	if slices.ContainsFunc(dir.Devices, func(d policy.LiveDevices) bool { return d.Select.USB != (policy.USB{}) }) {
-		links = l.host.Links()
-	}
 	for i := range dir.Devices {
 		d := &dir.Devices[i]
-		look := l.host.LookupDevice(d.Select)
+		look := g.lookup(d.Select)
 		problem = errors.Join(problem, look.Err)
 		for _, n := range look.Nodes {
 			if n.Type != "c" || !slices.Contains(d.Majors, n.Major) {
@@ -128,7 +149,7 @@ func (l *Live) wanted(dir *policy.LiveDirectory) ([]policy.ShadowNode, error) {
 					policy.QuotePath(n.Path), n.Type, n.Major, n.Minor))
 				continue
 			}
-			for _, name := range liveNames(d.Select, n, links) {
+			for _, name := range liveNames(d.Select, n, g.links) {
 				have := slices.ContainsFunc(out, func(s policy.ShadowNode) bool { return s.Path == name })
 				if !have && len(out) < maxLive {
 					out = append(out, liveNode(d, n, name))

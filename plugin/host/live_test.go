@@ -112,6 +112,32 @@ func TestLive(t *testing.T) {
 	}
 }
 
+// One look at the node is for all containers; the next one sees what has changed.
+func TestLiveLooksOnce(t *testing.T) {
+	l := newLive(t, ofMajor188(adapter))
+	now := &glance{host: l.host}
+	names := func(g *glance) (names []string) {
+		want, err := g.wanted(&l.dirs[0])
+		must(t, err)
+		for _, n := range want {
+			names = append(names, n.Path)
+		}
+		return names
+	}
+	if got := names(now); len(got) > 0 {
+		t.Errorf("before it is plugged in: %q", got)
+	}
+	u := usbSerial{port: "1-1", vendor: "10c4", product: "ea60", name: "ttyUSB0"}
+	u.plug(t, l.root)
+	symlink(t, "../../ttyUSB0", l.root+"/dev/serial/by-id/usb-Silicon_Labs-if00")
+	if got := names(now); len(got) > 0 {
+		t.Errorf("one glance sees %q", got)
+	}
+	if got := names(&glance{host: l.host}); !slices.Equal(got, []string{"ttyUSB0", "usb-Silicon_Labs-if00"}) {
+		t.Errorf("the next glance sees %q", got)
+	}
+}
+
 // A directory that is not empty goes with its container, and with one that is gone.
 func TestLiveIsSwept(t *testing.T) {
 	for _, how := range []string{"removed", "swept", "made again"} {
