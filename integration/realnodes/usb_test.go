@@ -7,9 +7,12 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/nodegate/nodegate/integration/internal/it"
 	"github.com/nodegate/nodegate/integration/machines"
@@ -78,7 +81,7 @@ func usbPod(t *testing.T) {
 	n := attach(t)
 	pod := it.RunPod(t, n, node.PodConfig{Namespace: "home", UserNamespace: true, Handler: "nodegate", Annotations: it.AskFor("zigbee")})
 	c := it.RunContainer(t, pod, node.ContainerConfig{RunAsUser: new(int64(1000)), RunAsGroup: new(int64(1000))})
-	for _, port := range usbPorts {
+	for i, port := range usbPorts {
 		name := ""
 		for until := time.Now().Add(limit); name == ""; time.Sleep(100 * time.Millisecond) {
 			for line := range strings.Lines(it.Ask(t, c, "ls /dev/serial/by-id")[0]) {
@@ -95,6 +98,9 @@ func usbPod(t *testing.T) {
 		}
 		at := "/dev/serial/by-id/" + name
 		t.Logf("at port %d: %s %+v", port, name, it.Stat(t, c, at))
+		if i > 0 { // the first one was there before the container
+			t.Logf("it appeared %v after udev's link", behind(t, name))
+		}
 		if got, want := it.Ask(t, c, "hear "+at)[0], fmt.Sprintf("from port %d", port); got != want {
 			t.Errorf("read %q, want %q", got, want)
 		}
@@ -103,4 +109,17 @@ func usbPod(t *testing.T) {
 	}
 	it.ExpectEach(t, c, []it.QA{{"ls /dev/serial/by-id", ""}, {"open /dev/ttyUSB0", "ENOENT"}})
 	it.Remove(t, pod)
+}
+
+// behind is how long after udev has made a link a live directory has a node of that name:
+// a node's ctime is that of its renaming into the directory.
+func behind(t *testing.T, name string) time.Duration {
+	t.Helper()
+	found, err := filepath.Glob("/dev/.udev/nodegate/*/live-0/" + name)
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%s is at %q: %v", name, found, err)
+	}
+	var link, node unix.Stat_t
+	it.Must(t, unix.Lstat("/dev/serial/by-id/"+name, &link), unix.Lstat(found[0], &node))
+	return time.Duration(node.Ctim.Nano() - link.Mtim.Nano())
 }
