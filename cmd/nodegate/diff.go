@@ -64,7 +64,7 @@ const (
 	newBytesFlag = "new-bytes"
 	maxNewBytes  = 64 << 20
 
-	softMemory = 512 << 20
+	softMemory = 1 << 30
 )
 
 // checkDiff says what is wrong with the command line, or "".

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -38,7 +39,8 @@ func (c *Cluster) Helm(ctx context.Context, args ...string) (string, error) {
 // machine's files.
 func (c *Cluster) client(ctx context.Context, stdin, program string, args ...string) (string, error) {
 	all := append([]string{"--target", strconv.Itoa(c.machine.pid), "--net", "--",
-		"env", "KUBECONFIG=" + c.machine.path("/etc/kubernetes/admin.conf"), "HOME=" + c.dir,
+		"env", "PATH=" + c.options.BinDir + ":" + os.Getenv("PATH"), // plugins of kubectl
+		"KUBECONFIG=" + c.machine.path("/etc/kubernetes/admin.conf"), "HOME=" + c.dir,
 		filepath.Join(c.options.BinDir, program)}, args...)
 	cmd := exec.CommandContext(ctx, "nsenter", all...)
 	var out, bad bytes.Buffer

@@ -88,7 +88,7 @@ func fleetRights(k *kube) {
 		err := ask()
 		const want = `{apiGroups: [""], resources: [pods/exec], verbs: [get, create]}`
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "2 of 2 agents did not answer") {
-			return fmt.Errorf("%v, want %s", err, want)
+			return fmt.Errorf("%w, want %s", err, want)
 		}
 		return nil
 	})
