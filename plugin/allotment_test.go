@@ -153,6 +153,8 @@ func TestOffers(t *testing.T) {
 			`a slot-1 would get profile "a", but this node has no device "/dev/nought" [no_device]`},
 		{"no such unit", "version = 1\n[profiles.a.resource]\nexclusive = true\n[[profiles.a.devices]]\npath = \"/dev/nought\"\naccess = \"rw\"\n", registered, "a  "},
 		{"one of a list", "version = 1\n[profiles.a.resource]\nexclusive = true\n[[profiles.a.devices]]\npath = [\"/dev/nought\", \"/dev/nul?\"]\naccess = \"rw\"\n", registered, "a null "},
+		{"a live directory without a device", "version = 1\n[profiles.a.resource]\nslots = 1\n[[profiles.a.devices]]\npath = \"/dev/nought*\"\nlive = \"/dev/serial\"\naccess = \"rw\"\n", registered,
+			`a slot-1 would get profile "a", but this node has no device "/dev/nought*" [no_device]`},
 		{"by the wrapper", "version = 1\n[profiles.mknod.resource]\nslots = 1\n", registered, "mknod slot-1 "},
 		{"without the wrapper", "version = 1\n[runtime]\nhandlers = []\n[profiles.mknod.resource]\nslots = 1\n", registered,
 			`mknod slot-1 would get the capabilities CAP_MKNOD by profile "mknod", which containerd v2.4.2 (NRI 0.12.3) cannot carry: `},

@@ -56,8 +56,9 @@ func TestResources(t *testing.T) {
 	if err := r.WriteFile("/etc/nodegate/config.toml", resourcesPolicy); err != nil {
 		t.Fatal(err)
 	}
-	// The same devices as /dev/null and /dev/zero, under names of their own.
-	r.onNode("sh", "-c", "mknod -m 0666 /dev/unit0 c 1 3; mknod -m 0666 /dev/unit1 c 1 5")
+	// The same devices as /dev/null and /dev/zero, under names of their own: one is what no
+	// unit's id can be.
+	r.onNode("sh", "-c", "mknod -m 0666 /dev/unit0 c 1 3; mknod -m 0666 /dev/unit, c 1 5")
 	for _, namespace := range []string{"ci", "other"} {
 		r.namespace(namespace)
 	}
@@ -294,7 +295,11 @@ func health(r resources) {
 		return time.Since(began)
 	}
 	r.onNode("mv", "/dev/kvm", "/dev/kvm-away")
-	r.Log("gone after ", status(`nodegate.dev/kvm: 0 of 2 units can be had: would get profile "kvm", but this node has no device "/dev/kvm"`))
+	const why = `would get profile "kvm", but this node has no device "/dev/kvm"`
+	r.Log("gone after ", status("nodegate.dev/kvm: 0 of 2 units can be had: "+why))
+	if doctor, _ := r.Command(r.nodegate(), "doctor").CombinedOutput(); !strings.Contains(string(doctor), why) {
+		r.Errorf("doctor does not say why: %s", doctor)
+	}
 	r.offered("kvm", 0)
 	r.onNode("rm", "/dev/unit0")
 	status("nodegate.dev/unit: 1 of 2 units")
