@@ -58,7 +58,7 @@ func checkNodeArchive(t *testing.T, o options, arch string) {
 		}
 	}
 	notices := files[base+"/THIRD-PARTY-NOTICES"]
-	for _, want := range []string{"\ngithub.com/containerd/nri: LICENSE\n", "\nstd: LICENSE\n"} {
+	for _, want := range []string{"\ngithub.com/containerd/nri: LICENSE\n", "\nstd: LICENSE\n", "\ngithub.com/coreos/go-systemd/v22: NOTICE\n"} {
 		if !strings.Contains(notices, want) {
 			t.Errorf("%q is not in the notices", want)
 		}
