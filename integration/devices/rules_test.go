@@ -82,3 +82,50 @@ cdi_devices = ["example.com/test=none"]
 		t.Errorf("got %s\nwant %s…", got, want)
 	}
 }
+
+// A pod's author has CDI's annotation, or another CDI device, at hand. It gives nothing, and
+// whoever has a CDI device by a device plugin is denied what all are.
+func TestAttackCDI(t *testing.T) {
+	it.NeedDevices(t, "/dev/fuse")
+	n := it.SharedNode(t)
+	file := filepath.Join(n.Dir(), "cdi", "attack.json")
+	t.Cleanup(func() { _ = os.Remove(file) })
+	it.Must(t, os.WriteFile(file, []byte(`{"cdiVersion": "0.6.0", "kind": "example.com/attack", "devices": [
+		{"name": "fuse", "containerEdits": {"deviceNodes": [{"path": "/dev/fuse", "permissions": "rw", "fileMode": 438}]}}]}`), 0o644))
+	it.StartAgent(t, n, it.GrantApart("no-mknod", "fuse-elsewhere")+`
+[[grants]]
+namespaces = ["ci"]
+profiles = ["no-mknod"]
+apply = "always"
+[profiles.fuse-elsewhere]
+devices = [{ path = "/dev/fuse", access = "r" }]
+`)
+	const name = "example.com/attack=fuse"
+	for what, tc := range map[string]struct {
+		pod  map[string]string
+		ctr  node.ContainerConfig
+		want string // of opening /dev/fuse; "" for a refusal
+	}{
+		"the pod's annotation":           {map[string]string{"cdi.k8s.io/a": name}, node.ContainerConfig{}, "ENOENT"},
+		"NVIDIA's annotation":            {map[string]string{"nvidia.cdi.k8s.io/a": name}, node.ContainerConfig{}, "ENOENT"},
+		"a device, to escape a denial":   {nil, node.ContainerConfig{CDIDevices: []string{name}}, "ok"},
+		"a device at a granted path":     {it.AskFor("fuse-elsewhere"), node.ContainerConfig{CDIDevices: []string{name}}, "EPERM"},
+		"a device that does not exist":   {nil, node.ContainerConfig{CDIDevices: []string{"example.com/attack=none"}}, ""},
+		"a name that is a path":          {nil, node.ContainerConfig{CDIDevices: []string{"/dev/fuse"}}, ""},
+		"a name with a link to a parent": {nil, node.ContainerConfig{CDIDevices: []string{"../../etc/x=fuse"}}, ""},
+	} {
+		t.Run(what, func(t *testing.T) {
+			pod := it.RunPod(t, n, node.PodConfig{Namespace: "ci", Annotations: tc.pod})
+			tc.ctr.AddCapabilities, tc.ctr.Seccomp = []string{"MKNOD"}, node.SeccompRuntimeDefault
+			c, err := pod.RunContainer(t.Context(), tc.ctr)
+			if tc.want == "" {
+				if err == nil {
+					t.Error("it runs")
+				}
+				return
+			}
+			it.Must(t, err)
+			it.ExpectEach(t, c, []it.QA{{"open /dev/fuse rw", tc.want}, {"mknod b /tmp/b 7 0", "EPERM"}})
+		})
+	}
+}
