@@ -5,7 +5,7 @@
 // controllers, the scheduler, the kubelet, containerd and runc, each in its own process
 // and at its usual place, in namespaces that end with the cluster.
 //
-// It has one node, or as many as Options.Nodes says, for some seconds and 400 MB each:
+// It has one node, or as many as Options.Nodes says, for some seconds and 300 MB each:
 //
 //	c, err := cluster.Start(ctx, cluster.Options{Nodes: 2})
 //	defer c.Close()

@@ -134,8 +134,8 @@ func rebooted(k twoNodes) {
 	k.rollout()
 	k.on(k.second, "mknod", "-m", "0666", "/dev/unit1", "c", "1", "5") // as udev does on a real one
 	k.working("counted", "/dev/unit", k.second.Name)
-	k.says(k.second, "and 0 lacking")
-	k.Logf("%d pods were given up", len(k.pods("ci", "app=counted"))-1)
+	k.says(k.second, "and 0 outdated")
+	k.Logf("given up: %d", len(k.pods("ci", "app=counted"))-1)
 	k.do("-n", "ci", "delete", "deployment", "counted", "--wait=true")
 	k.do("-n", "ci", "delete", "pods", "--all", "--wait=true", "--timeout=60s")
 	k.nothingKept(k.second)
