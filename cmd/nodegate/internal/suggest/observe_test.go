@@ -103,3 +103,31 @@ func TestObserved(t *testing.T) {
 		})
 	}
 }
+
+// FuzzObserved proposes policies without errors, whatever programs call themselves and
+// their files.
+func FuzzObserved(f *testing.F) {
+	f.Add("device", "/dev/net/tun", "/dev/net/tun", "rw", "mount", uint64(1))
+	for _, kind := range []string{"device", "opened", "mknod", "capability", "mount", "file", "rlimit", "socket", "namespaces", "cgroup", "calls"} {
+		f.Add(kind, "/dev/a\x1b[2J\u202e\"]\n[x]", "/dev/*\\\"\n", "\x00rwm", "clone\"\n", uint64(1)<<40)
+		f.Add(kind, "/proc/sys/net/x\r", "/dev/x", "w", "clone3", uint64(0))
+	}
+	f.Add("rlimit", "nofile", "", "r", "prlimit64", ^uint64(0))
+	f.Add("capability", "SYS_ADMIN\n\"]", "/dev/\x1b\"", "w", "\u202e", uint64(0))
+	c, err := config.Parse("policy", []byte("version = 1\n"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	m := manifest.Read("x.yaml", strings.NewReader(one(privileged, "")))
+	f.Fuzz(func(t *testing.T, kind, name, node, access, call string, value uint64) {
+		seen := &evidence.Container{Events: events{{Type: kind, Program: name, Call: call, Device: "c 10:1", Path: name, Node: node, Access: access, Capability: name,
+			Over: evidence.OverNode, Filesystem: "proc", Limit: name, Value: value, Socket: "icmp", Names: []string{call, name}}, capability("SYS_ADMIN", call), called(call, name)}}
+		s := For(c, []*manifest.Pod{&m.Pods[0]}, "ns", nil, func(*manifest.Pod, string) *evidence.Container { return seen })
+		if _, err := config.Parse("proposal", []byte("version = 1\n"+s.Policy())); err != nil {
+			t.Fatalf("%v\n%s", err, s.Policy())
+		}
+		if text := said(s); strings.ContainsAny(text, "\x1b\r\u202e") {
+			t.Errorf("%q", text)
+		}
+	})
+}

@@ -100,7 +100,8 @@ func (s *Set) read(p *manifest.Pod, c *manifest.Container) reading {
 	return r
 }
 
-// visible leaves nothing in a manifest's words that a terminal would obey.
+// visible leaves nothing in others' words that a terminal would obey, or show in
+// another order.
 func visible(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) { // bidirectional marks too
