@@ -15,6 +15,8 @@ var (
 	policy []byte
 	//go:embed nodegate-mounts
 	appArmor []byte
+	//go:embed chart/files/requests.yaml
+	requests []byte
 )
 
 // Unit is the agent's systemd unit.
@@ -28,3 +30,6 @@ func Policy() []byte { return policy }
 
 // AppArmor is the AppArmor profile nodegate-mounts.
 func AppArmor() []byte { return appArmor }
+
+// Requests is a text/template: the admission policy that refuses what the agent would.
+func Requests() []byte { return requests }

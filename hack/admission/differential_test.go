@@ -1,0 +1,160 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package admission
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/version"
+
+	"github.com/nodegate/nodegate/config"
+	rendered "github.com/nodegate/nodegate/config/admission"
+	"github.com/nodegate/nodegate/plugin/policy"
+)
+
+// oldest is the environment that Kubernetes 1.30 holds new expressions to.
+var oldest = version.MajorMinor(1, 29)
+
+// rulesOf compiles what is rendered of a policy.
+func rulesOf(t testing.TB, text string) (*rules, *policy.Policy) {
+	t.Helper()
+	c, err := config.Parse("config.toml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := rendered.Render(rendered.DataOf(c.Policy.Conditions()), "nodegate-requests")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return compile(t, objects, oldest), c.Policy
+}
+
+// engine returns what the agent says of the first container of a pod that it refuses.
+func engine(p *policy.Policy, pod map[string]any, namespace, handler string) error {
+	metadata, spec := pod["metadata"].(map[string]any), pod["spec"].(map[string]any)
+	first, _ := spec["initContainers"].([]any)
+	for _, one := range append(first[:len(first):len(first)], spec["containers"].([]any)...) {
+		c := one.(map[string]any)
+		r := &policy.Request{Namespace: namespace, Pod: "p", Container: c["name"].(string), Handler: handler,
+			Labels: texts(metadata["labels"]), Annotations: texts(metadata["annotations"]), UserNamespace: policy.Is(spec["hostUsers"] == false)}
+		if resources, ok := c["resources"].(map[string]any); ok {
+			for key, count := range resources["limits"].(map[string]any) {
+				if name, ours := strings.CutPrefix(key, policy.ResourceDomain); ours && count != "0" {
+					if r.Allotted == nil {
+						r.Allotted = policy.Allotted{}
+					}
+					r.Allotted[name] = policy.Is([]string{"unit"})
+				}
+			}
+		}
+		if err := decide(p, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decide says both what is wrong with the request and with what it would get, as the agent.
+func decide(p *policy.Policy, r *policy.Request) error {
+	selected, wrong := p.Select(r)
+	if wrong != nil {
+		selected = policy.Rest(wrong)
+	}
+	_, err := p.Decide(selected, &policy.Facts{Request: *r})
+	var refusal *policy.Refusal
+	if errors.As(err, &refusal) && refusal.Code != policy.Unmet {
+		err = nil // what only a node can say
+	}
+	return policy.Together(wrong, err)
+}
+
+func texts(m any) map[string]string {
+	out := map[string]string{}
+	values, _ := m.(map[string]any)
+	for key, value := range values {
+		out[key] = value.(string)
+	}
+	return out
+}
+
+// tally counts what a comparison saw.
+type tally struct{ pairs, denied, worded int }
+
+// compare holds one answer of admission to the engine's: never stricter, and never laxer
+// where all that counts is known.
+func (n *tally) compare(t testing.TB, r *rules, p *policy.Policy, pod map[string]any, namespace, handler string, known bool) {
+	t.Helper()
+	n.pairs++
+	got, want := r.judge("Pod", "", pod, nil, namespace), engine(p, pod, namespace, handler)
+	switch {
+	case got.err != nil:
+		t.Errorf("cannot be evaluated: %v", got.err)
+	case got.denied && want == nil:
+		t.Errorf("stricter than the engine: %s", got.message)
+	case !got.denied && want != nil && known:
+		t.Errorf("laxer than the engine: %v", want)
+	case got.denied && known:
+		n.denied++
+		if !worded(got.message, want.Error()) {
+			t.Errorf("admission's words:\n%s\nthe engine's:\n%s", got.message, want)
+		} else {
+			n.worded++
+		}
+	}
+	if t.Failed() {
+		t.Errorf("in namespace %s under %q: %v", namespace, handler, pod)
+	}
+}
+
+// hint is what admission does not say: it counts no letters.
+var hint = regexp.MustCompile(`: did you mean "[^"]*"\?`)
+
+// whom is how each refusal begins.
+var whom = regexp.MustCompile(`^nodegate: container "[^"]*" of pod [^ ]* `)
+
+// worded reports whether each reason that admission says is one of the engine's. The engine
+// may say more, that only a node knows, or cut what is too long.
+func worded(admission, engine string) bool {
+	engine = hint.ReplaceAllString(engine, "")
+	if whom.FindString(admission) != whom.FindString(engine) {
+		return false
+	}
+	for reason := range strings.SplitSeq(whom.ReplaceAllString(admission, ""), "; and ") {
+		if !strings.Contains(engine, reason) && !strings.Contains(engine, "more, see nodegate explain") {
+			return false
+		}
+	}
+	return true
+}
+
+// Thousands of policies and pods: admission and the engine agree.
+func TestAdmissionIsAsTheEngineSays(t *testing.T) {
+	const policies, pods = 150, 100
+	r := newRandom(17)
+	var n tally
+	start := time.Now()
+	for range policies {
+		text, exact := r.policy()
+		compiled, p := rulesOf(t, text)
+		for range pods {
+			pod, plain := r.pod()
+			handler := ""
+			if class, _ := pod["spec"].(map[string]any)["runtimeClassName"].(string); class != "" {
+				handler = r.pick("nodegate", "kata", "runc", "")
+			}
+			n.compare(t, compiled, p, pod, r.pick(namespaces...), handler, exact && plain)
+			if t.Failed() {
+				t.Fatal(text)
+			}
+		}
+	}
+	t.Logf("%d policies, %d pairs of a policy and a pod, %d refused by both in the same words, in %v", policies, n.pairs, n.worded, time.Since(start).Round(time.Millisecond))
+	if n.denied < n.pairs/5 || n.denied > n.pairs*4/5 {
+		t.Errorf("%d of %d are denied: the pods tell little", n.denied, n.pairs)
+	}
+}
