@@ -23,7 +23,7 @@ func granted(t *testing.T, args ...string) string {
 	found := map[string]string{}
 	for _, o := range render(t, args...) {
 		kind := fmt.Sprint(o["kind"])
-		if !strings.HasSuffix(kind, "AdmissionPolicy") || regexp.MustCompile("-(size|misspelt)$").MatchString(fmt.Sprint(o.in("metadata")["name"])) {
+		if !strings.HasSuffix(kind, "AdmissionPolicy") || regexp.MustCompile("-(size|misspelt|requests)$").MatchString(fmt.Sprint(o.in("metadata")["name"])) {
 			continue
 		}
 		conditions := o.in("spec").list("matchConditions")
@@ -161,17 +161,19 @@ func TestAdmissionFollowsThePolicy(t *testing.T) {
 	}
 }
 
-// The API is that of the cluster; one without it gets neither policy, and is told.
+// The API is that of the cluster. One without it gets the other policy alone, which then
+// asks the pods' authors for the annotation.
 func TestAdmissionAPI(t *testing.T) {
 	const group = "admissionregistration.k8s.io/"
 	for _, tc := range []struct {
-		args []string
-		want string
+		args         []string
+		want, action string
 	}{
-		{nil, group + "v1"},
-		{[]string{"--kube-version", "1.35.0"}, ""},
-		{[]string{"--kube-version", "1.34.0", "--api-versions", group + "v1beta1/MutatingAdmissionPolicy"}, group + "v1beta1"},
-		{[]string{"--kube-version", "1.36.0", "--api-versions", "apps/v1/DaemonSet"}, ""},
+		{nil, group + "v1", "Deny"},
+		{[]string{"--kube-version", "1.35.0"}, "", "Warn"},
+		{[]string{"--kube-version", "1.30.0", "--set", "admission.missingAnnotation=deny"}, "", "Deny"},
+		{[]string{"--kube-version", "1.34.0", "--api-versions", group + "v1beta1/MutatingAdmissionPolicy"}, group + "v1beta1", "Deny"},
+		{[]string{"--kube-version", "1.36.0", "--api-versions", "apps/v1/DaemonSet"}, "", "Warn"},
 	} {
 		all := render(t, append(tc.args, "--set-file", "policy="+file(t, granting))...)
 		have := ""
@@ -181,8 +183,60 @@ func TestAdmissionAPI(t *testing.T) {
 		if have != tc.want {
 			t.Errorf("%v: got %q, want %q", tc.args, have, tc.want)
 		}
-		if (find(all, "ValidatingAdmissionPolicy", "nodegate") != nil) != (tc.want != "") {
-			t.Errorf("%v: the validating policy goes another way", tc.args)
+		if actions := fmt.Sprint(find(all, "ValidatingAdmissionPolicyBinding", "nodegate").in("spec")["validationActions"]); actions != "["+tc.action+"]" {
+			t.Errorf("%v: %s", tc.args, actions)
+		}
+		message := fmt.Sprint(find(all, "ValidatingAdmissionPolicy", "nodegate").in("spec").list("validations")[0]["messageExpression"])
+		if asked := strings.Contains(message, `write required-plugins.noderesource.dev: \'["nodegate"]\'`); asked != (tc.want == "") {
+			t.Errorf("%v: %s", tc.args, message)
+		}
+	}
+}
+
+// Requests are judged by what the agents go by, and only then.
+func TestAdmissionOfRequests(t *testing.T) {
+	long, err := json.Marshal(strings.Split(strings.Repeat("a-namespace-with-a-long-name,", 4999)+"z", ","))
+	must(t, err)
+	for _, tc := range []struct{ name, policy, set, want string }{
+		{"a policy", granting, "", `[{"globs":["^iot-.*$"],"namespaces":["ci"],"profiles":["fuse"]}]`},
+		{"no grants", "version = 1\n", "", ""},
+		{"audit mode", strings.Replace(granting, "version = 1", "version = 1\nmode = \"audit\"", 1), "", "none"},
+		{"a policy that Helm cannot read", "", "policyConfigMap=x,admission.namespaces={ci}", "none"},
+		{"switched off", granting, "admission.requests=false", "none"},
+		{"all switched off", granting, "admission.enabled=false", "none"},
+		{"too much for CEL", "version = 1\n[[grants]]\nprofiles = [\"fuse\"]\nnamespaces = " + string(long), "", "too long for admission"},
+	} {
+		args := []string{"--set-file", "policy=" + file(t, tc.policy), "--set", tc.set}
+		if tc.policy == "" {
+			args = args[2:]
+		}
+		if strings.HasPrefix(tc.want, "too") {
+			if _, err := template(t, args...); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%s: %v", tc.name, err)
+			}
+			continue
+		}
+		all := render(t, args...)
+		have := "none"
+		if o := find(all, "ValidatingAdmissionPolicy", "nodegate-requests"); o != nil {
+			have = ""
+			for _, v := range o.in("spec").list("variables") {
+				if v["name"] == "grants0" {
+					have = fmt.Sprint(v["expression"])
+				}
+			}
+		}
+		if have != tc.want {
+			t.Errorf("%s: got %s", tc.name, have)
+		}
+		bindings := 0
+		for _, o := range all {
+			if o["kind"] == "ValidatingAdmissionPolicyBinding" && o.in("spec")["policyName"] == "nodegate-requests" {
+				bindings++
+			}
+		}
+		if (have != "none") != (bindings == 2) {
+			t.Errorf("%s: %d bindings", tc.name, bindings)
 		}
 	}
 }

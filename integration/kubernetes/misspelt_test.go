@@ -15,7 +15,7 @@ import (
 func TestAdmissionWarnsOfMisspelt(t *testing.T) {
 	c := objects(t)
 	c.namespace(t, "spelling")
-	c.install(t, "spelling-agent")
+	c.install(t, "spelling-agent", "--set", "admission.requests=false")
 	create := func(manifest string, more ...string) string {
 		_, err := c.kubectl(t, manifest, append([]string{"-n", "spelling", "create", "--dry-run=server", "-f", "-"}, more...)...)
 		return fmt.Sprint(err)

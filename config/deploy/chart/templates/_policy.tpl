@@ -130,11 +130,32 @@ of the policy, Go's path.Match on names of lower-case letters, digits and -.
 {{- else -}}
 {{- /* An escaped letter is itself here, and something else in a regular expression. */ -}}
 {{- $text := regexReplaceAll `\\([a-z0-9])` . "${1}" -}}
-{{- if hasPrefix "[" . -}}
+{{- if and (hasPrefix "[" .) (include "nodegate.classBackwards" $text) -}}
+.
+{{- else if hasPrefix "[" . -}}
 {{ $text }}
 {{- else -}}
 {{ regexQuoteMeta (trimPrefix `\` $text) }}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether a class has a range whose end comes before its start, as [z-a]: no regular expression has that. */}}
+{{- define "nodegate.classBackwards" -}}
+{{- range regexFindAll `(?:\\.|[^\\])-\\?.` (trimPrefix "[" . | trimSuffix "]" | trimPrefix "^") -1 -}}
+{{- $ends := splitn "-" 2 (replace `\` "" .) -}}
+{{- if or (eq $ends._0 "") (eq $ends._1 "") (lt $ends._1 $ends._0) -}}
+true
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether the regular expression of a glob matches more than the glob. */}}
+{{- define "nodegate.globInexact" -}}
+{{- range regexFindAll `\[(?:\\.|[^\]\\])+\]|\\.|[^\[\\]` . -1 -}}
+{{- if hasPrefix "[" . -}}
+{{ include "nodegate.classBackwards" (regexReplaceAll `\\([a-z0-9])` . "${1}") }}
 {{- end -}}
 {{- end -}}
 {{- end -}}

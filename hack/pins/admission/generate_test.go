@@ -49,8 +49,29 @@ func (r random) policy() (text string, exact bool) {
 }
 
 func (r random) tryPolicy() (string, bool) {
+	text, exact := r.profiles(), true
+	for range r.IntN(6) {
+		text += r.grant(&exact)
+	}
+	return text, exact
+}
+
+// grants returns the text of a policy with so many grants.
+func (r random) grants(n int) string {
+	exact, profiles := true, r.profiles()
+	grants := ""
+	for n > 0 {
+		grant := r.grant(&exact)
+		if _, err := config.Parse("config.toml", []byte(profiles+grant)); err == nil {
+			grants += grant
+			n--
+		}
+	}
+	return profiles + grants
+}
+
+func (r random) profiles() string {
 	var out strings.Builder
-	exact := true
 	out.WriteString("version = 1\n")
 	for _, name := range []string{"a", "b", "c.x", "d"} {
 		fmt.Fprintf(&out, "[profiles.%q]\nenv = { %s = \"1\" }\n", name, strings.ToUpper(name[:1]))
@@ -61,27 +82,30 @@ func (r random) tryPolicy() (string, bool) {
 	if r.one(3) {
 		out.WriteString("requires = { user_namespace = true }\n")
 	}
-	for range r.IntN(6) {
-		fmt.Fprintf(&out, "[[grants]]\nprofiles = %s\nnamespaces = %s\n", list(append(r.some(2, profiles...), r.pick(profiles...))), list(r.globs(&exact, namespaces)))
-		if r.one(3) {
-			fmt.Fprintf(&out, "pods = %q\n", r.selector(&exact))
-		}
-		if r.one(4) {
-			fmt.Fprintf(&out, "containers = %s\n", list(r.globs(&exact, containers)))
-		}
-		if r.one(4) {
-			fmt.Fprintf(&out, "runtime_handlers = %s\n", list(append(r.some(2, "", "kata"), r.pick("nodegate", "runc", "kata-2"))))
-		}
-		if r.one(4) {
-			fmt.Fprintf(&out, "user_namespace = %q\n", r.pick("required", "forbidden", "any"))
-		}
-		if r.one(4) {
-			out.WriteString("apply = \"always\"\n")
-		} else if r.one(8) {
-			out.WriteString("accept = [\"devices.nri.io\"]\n")
-		}
+	return out.String()
+}
+
+func (r random) grant(exact *bool) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "[[grants]]\nprofiles = %s\nnamespaces = %s\n", list(append(r.some(2, profiles...), r.pick(profiles...))), list(r.globs(exact, namespaces)))
+	if r.one(3) {
+		fmt.Fprintf(&out, "pods = %q\n", r.selector(exact))
 	}
-	return out.String(), exact
+	if r.one(4) {
+		fmt.Fprintf(&out, "containers = %s\n", list(r.globs(exact, containers)))
+	}
+	if r.one(4) {
+		fmt.Fprintf(&out, "runtime_handlers = %s\n", list(append(r.some(2, "", "kata"), r.pick("nodegate", "runc", "kata-2"))))
+	}
+	if r.one(4) {
+		fmt.Fprintf(&out, "user_namespace = %q\n", r.pick("required", "forbidden", "any"))
+	}
+	if r.one(4) {
+		out.WriteString("apply = \"always\"\n")
+	} else if r.one(8) {
+		out.WriteString("accept = [\"devices.nri.io\"]\n")
+	}
+	return out.String()
 }
 
 // list writes a TOML list; a name that is in it twice stays.

@@ -1,6 +1,6 @@
 // The rules of admission, evaluated by Kubernetes' own CEL beside the engine; never part of
 // the product.
-module github.com/nodegate/nodegate/hack/admission
+module github.com/nodegate/nodegate/hack/pins/admission
 
 go 1.26.6
 
@@ -75,7 +75,7 @@ replace (
 	github.com/go-openapi/jsonreference => github.com/go-openapi/jsonreference v0.21.0
 	github.com/go-openapi/swag => github.com/go-openapi/swag v0.23.1
 	github.com/mailru/easyjson => github.com/mailru/easyjson v0.9.0
-	github.com/nodegate/nodegate => ../..
+	github.com/nodegate/nodegate => ../../..
 	github.com/prometheus/client_golang => github.com/prometheus/client_golang v1.23.2
 	github.com/prometheus/client_model => github.com/prometheus/client_model v0.6.2
 	github.com/prometheus/common => github.com/prometheus/common v0.67.5
