@@ -5,6 +5,7 @@ package admission
 
 import (
 	"errors"
+	"flag"
 	"regexp"
 	"strings"
 	"testing"
@@ -135,13 +136,18 @@ func worded(admission, engine string) bool {
 	return true
 }
 
-// Thousands of policies and pods: admission and the engine agree.
+var (
+	policies = flag.Int("policies", 150, "how many random policies, with 30 pods each")
+	seed     = flag.Uint64("seed", 17, "of the random policies")
+)
+
+// Thousands of pairs of a policy and a pod: admission and the engine agree.
 func TestAdmissionIsAsTheEngineSays(t *testing.T) {
-	const policies, pods = 150, 30
-	r := newRandom(17)
+	const pods = 30
+	r := newRandom(*seed)
 	var n tally
 	start := time.Now()
-	for range policies {
+	for range *policies {
 		text, exact := r.policy()
 		compiled, p := rulesOf(t, text)
 		for range pods {
@@ -156,7 +162,7 @@ func TestAdmissionIsAsTheEngineSays(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d policies, %d pairs of a policy and a pod, %d refused by both in the same words, in %v", policies, n.pairs, n.worded, time.Since(start).Round(time.Millisecond))
+	t.Logf("%d policies, %d pairs of a policy and a pod, %d refused by both in the same words, in %v", *policies, n.pairs, n.worded, time.Since(start).Round(time.Millisecond))
 	if n.denied < n.pairs/5 || n.denied > n.pairs*4/5 {
 		t.Errorf("%d of %d are denied: the pods tell little", n.denied, n.pairs)
 	}
