@@ -145,12 +145,8 @@ func (k *kube) importNodegate() error {
 }
 
 // install installs the chart, and restarts containerd as its notes say, since no systemd
-<<<<<<< HEAD
-// runs these nodes.
-=======
-// runs this node. What the agent refuses is not refused before (admission.requests): the
+// runs these nodes. What the agent refuses is not refused before (admission.requests): the
 // tests are about the agent.
->>>>>>> 120abe9 (chart: pods are refused at kubectl apply for what the agent would refuse)
 func (k *kube) install(values ...string) {
 	k.Helper()
 	k.do("create", "namespace", namespace)
