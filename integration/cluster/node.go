@@ -81,6 +81,8 @@ func (c *Cluster) Reboot(ctx context.Context, n *Node) error {
 	if n == c.Node {
 		return fmt.Errorf("rebooting %s: the control plane runs there", n.Name)
 	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	if err := n.machine.restart(ctx); err != nil {
 		return fmt.Errorf("rebooting %s: %w", n.Name, err)
 	}
@@ -89,7 +91,7 @@ func (c *Cluster) Reboot(ctx context.Context, n *Node) error {
 	}
 	n.processes = nil
 	if err := makeCgroups(n.cgroup); err != nil {
-		return err
+		return fmt.Errorf("rebooting %s: %w", n.Name, err)
 	}
 	if err := c.joinNetwork(n); err != nil {
 		return err
