@@ -52,15 +52,7 @@ func TestAttackManifest(t *testing.T) {
 				{"explain", "--config", policy, "-f", file}, {"explain", "--config", policy, "-f", file, "-o", "diff"}, {"suggest", "-f", file},
 				{"check", policy, "--pods", file}, {"diff", policy, policy, "--pods", file},
 			} {
-				var out bytes.Buffer
-				cmd := rootCommand()
-				cmd.SetArgs(args)
-				cmd.SetOut(&out)
-				cmd.SetErr(&out)
-				if err := cmd.ExecuteContext(t.Context()); err != nil {
-					fmt.Fprintf(&out, "\n%v", err)
-				}
-				for line := range strings.Lines(out.String()) {
+				for line := range strings.Lines(printed(t, args...)) {
 					if strings.HasPrefix(line, "nodegate: all") || strings.ContainsFunc(line, func(r rune) bool { return r != '\n' && (unicode.IsControl(r) || r == '\u202e') }) {
 						t.Errorf("%v prints %q", args, line)
 					}
@@ -68,6 +60,44 @@ func TestAttackManifest(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A pod has something of its own at the path of a profile's device: a volume, a part of one,
+// a raw device, the file for its last message. The container is refused, before it runs too.
+func TestAttackPathsOfAPod(t *testing.T) {
+	dir := t.TempDir()
+	policy, file := filepath.Join(dir, "config.toml"), filepath.Join(dir, "pod.yaml")
+	write(t, policy, "version = 1\n[[grants]]\nnamespaces = [\"ci\"]\nprofiles = [\"fuse\"]\n")
+	for _, own := range []string{
+		"volumeMounts: [{name: v, mountPath: /dev/fuse}]", "volumeMounts: [{name: v, mountPath: /dev/fuse, subPath: a}]",
+		"volumeMounts: [{name: v, mountPath: /dev, subPath: a}]", "volumeMounts: [{name: v, mountPath: /dev/, subPathExpr: $(X)}]",
+		"volumeDevices: [{name: v, devicePath: /dev//fuse}]", "terminationMessagePath: /dev/fuse",
+		"terminationMessagePath: /dev/x/../fuse", "terminationMessagePath: dev/fuse", "terminationMessagePath: /dev",
+	} {
+		t.Run(own, func(t *testing.T) {
+			for _, users := range []bool{true, false} {
+				write(t, file, fmt.Sprintf("kind: Pod\nmetadata: {name: a, namespace: ci, annotations: {profiles.nodegate.dev: fuse}}\n"+
+					"spec: {hostUsers: %t, containers: [{name: c, %s}], volumes: [{name: v, emptyDir: {}}]}\n", users, own))
+				if got := printed(t, "explain", "--config", policy, "-f", file, "--assume-device", "/dev/fuse"); !strings.Contains(got, "[occupied]") {
+					t.Errorf("hostUsers %t: %s", users, got)
+				}
+			}
+		})
+	}
+}
+
+// printed is what a command prints.
+func printed(t *testing.T, args ...string) string {
+	t.Helper()
+	var out bytes.Buffer
+	cmd := rootCommand()
+	cmd.SetArgs(args)
+	cmd.SetOut(&out)
+	cmd.SetErr(&out)
+	if err := cmd.ExecuteContext(t.Context()); err != nil {
+		fmt.Fprintf(&out, "\n%v", err)
+	}
+	return out.String()
 }
 
 func write(t *testing.T, path, text string) {

@@ -32,7 +32,7 @@ type Explained struct {
 	}
 }
 
-// Outdated are the changes that the container does not have.
+// Missing are the changes that the container does not have.
 func (e *Explained) Missing() (out []string) {
 	for _, c := range e.Changes {
 		if c.Has != "given" {

@@ -15,10 +15,11 @@ import (
 	"github.com/nodegate/nodegate/integration/node"
 )
 
-// ImageNode is a character device that everybody may open, in an image.
+// ImageNode is a character device that everybody may open, in an image, or a link.
 type ImageNode struct {
 	Path         string // without its leading slash
 	Major, Minor int64
+	Link         string // what it leads to
 }
 
 // ImportWithNodes gives the node an image of the probe and of device nodes below /etc.
@@ -34,7 +35,11 @@ func ImportWithNodes(t *testing.T, n *node.Node, nodes ...ImageNode) string {
 		{Typeflag: tar.TypeDir, Name: "etc/", Mode: 0o755},
 	}
 	for _, one := range nodes {
-		headers = append(headers, tar.Header{Typeflag: tar.TypeChar, Name: one.Path, Mode: 0o666, Devmajor: one.Major, Devminor: one.Minor})
+		h := tar.Header{Typeflag: tar.TypeChar, Name: one.Path, Mode: 0o666, Devmajor: one.Major, Devminor: one.Minor}
+		if one.Link != "" {
+			h = tar.Header{Typeflag: tar.TypeSymlink, Name: one.Path, Linkname: one.Link}
+		}
+		headers = append(headers, h)
 	}
 	var layer, image bytes.Buffer
 	files := tar.NewWriter(&layer)

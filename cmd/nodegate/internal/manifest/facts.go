@@ -99,7 +99,7 @@ func (p *Pod) mounts(c *Container) []specs.Mount {
 		{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", "ro"}},
 		{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "relatime", "ro"}},
 	}
-	for _, path := range []string{"/etc/hosts", "/dev/termination-log", "/etc/hostname", "/etc/resolv.conf", "/dev/shm"} {
+	for _, path := range []string{"/etc/hosts", c.Message, "/etc/hostname", "/etc/resolv.conf", "/dev/shm"} {
 		mounts = append(mounts, specs.Mount{Destination: path, Type: "bind", Source: "kubelet", Options: []string{"rbind", "rprivate", "rw"}})
 	}
 	mounts = append(mounts, c.Mounts...)

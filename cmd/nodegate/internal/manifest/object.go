@@ -60,6 +60,7 @@ type container struct {
 	RestartPolicy   text        `yaml:"restartPolicy"`
 	Env             []entry     `yaml:"env"`
 	SecurityContext confinement `yaml:"securityContext"`
+	Message         text        `yaml:"terminationMessagePath"`
 	VolumeMounts    []struct {
 		Name        text `yaml:"name"`
 		MountPath   text `yaml:"mountPath"`

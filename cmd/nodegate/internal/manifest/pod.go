@@ -59,6 +59,7 @@ type Container struct {
 	OwnAppArmor bool
 	Env         []string
 	Mounts      []specs.Mount // its volumes
+	Message     string        // terminationMessagePath, where the kubelet mounts a file
 	Devices     []BlockVolume
 	Extended    []string       // resources that other device plugins give
 	Resources   map[string]int // profiles that it asks for as resources, and how many units
@@ -255,6 +256,7 @@ func containerOf(kind string, c *container, pod *podSpec) Container {
 			out.Env = append(out.Env, string(e.Name)+"="+string(*e.Value))
 		}
 	}
+	out.Message = cmp.Or(string(c.Message), "/dev/termination-log")
 	for _, m := range c.VolumeMounts {
 		options := []string{"rbind", "rprivate", "rw"}
 		if m.ReadOnly {
