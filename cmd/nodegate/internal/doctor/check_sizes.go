@@ -47,6 +47,19 @@ func (g *gatherer) sizes(ctx context.Context, r Told[Runtime]) Told[Sizes] {
 	return toldOr(s, err)
 }
 
+// crowded is the namespace whose pods are the largest together.
+func crowded(pods []cri.PodSize) (most string) {
+	sizes := map[string]int{}
+	for _, p := range pods {
+		namespace, _, _ := strings.Cut(p.Name, "/")
+		sizes[namespace] += p.Whole
+		if sizes[namespace] > sizes[most] {
+			most = namespace
+		}
+	}
+	return most
+}
+
 // checkSizes names the pods that can keep an agent from registering: all that are larger
 // than it lets be created, or, while it cannot register, than each has room for.
 func checkSizes(f *Facts) []Finding {
@@ -87,7 +100,7 @@ func checkSizes(f *Facts) []Finding {
 		return one(check, Problem, "the runtime cannot list these to an agent that registers: "+strings.Join(large[:min(len(large), most)], ", ")+more+looked,
 			"delete these pods; labels, annotations and environments make them so large (docs/troubleshooting.md)")
 	case out && all > oneMessage:
-		return one(check, Warning, fmt.Sprintf("no pod is too large to be listed, but all %d have %d KiB together%s", len(f.Sizes.Value.Pods), all>>10, looked),
+		return one(check, Warning, fmt.Sprintf("no pod is too large to be listed, but all %d have %d KiB together, most in namespace %s%s", len(f.Sizes.Value.Pods), all>>10, crowded(f.Sizes.Value.Pods), looked),
 			"delete pods that have ended, if the agent's log says that registration fails")
 	case !f.Sizes.Value.All:
 		return one(check, Warning, "no pod is too large to be listed"+looked, "run nodegate doctor again")

@@ -163,7 +163,7 @@ var cases = []struct {
 	{"pods that are large together, and no agent", func(f *Facts) { f.Agent.Value.Ready, f.Sizes.Value.Pods = false, pods(150, 20<<10) },
 		"pod-sizes", Problem, "cannot list these to an agent that registers: ci/web (20 KiB), ", "delete these pods"},
 	{"many small pods, and no agent", func(f *Facts) { f.Agent.Value.Ready, f.Sizes.Value.Pods = false, pods(1500, 4<<10) },
-		"pod-sizes", Warning, "no pod is too large to be listed, but all 1500 have 6000 KiB together", "delete pods that have ended"},
+		"pod-sizes", Warning, "no pod is too large to be listed, but all 1500 have 6000 KiB together, most in namespace ci", "delete pods that have ended"},
 	{"some larger pods, and no agent", func(f *Facts) { f.Agent.Value.Ready, f.Sizes.Value.Pods = false, pods(50, 20<<10) },
 		"pod-sizes", OK, "ci/web, has 20 KiB", ""},
 	{"bytes that are not text", func(f *Facts) { f.Sizes.Value = Sizes{NotText: true} },
