@@ -42,12 +42,7 @@ profiles = ["nested"]
 // install installs nodegate as docs/install.md says, with the policy.
 func (m *machine) install() {
 	m.Helper()
-	m.installBy(programs + "/nodegate")
-}
-
-func (m *machine) installBy(program string) {
-	m.Helper()
-	m.sh(program + " install --restart")
+	m.sh(programs + "/nodegate install --restart")
 	m.becomes("systemctl is-active nodegate", "active")
 	m.write("/etc/nodegate/config.toml", policy)
 	m.sh("nodegate check && systemctl reload nodegate && until nodegate status --strict >/dev/null 2>&1; do sleep 0.2; done")
