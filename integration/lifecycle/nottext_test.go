@@ -32,7 +32,7 @@ func (lax) Marshal(v any) ([]byte, error) {
 
 func (lax) Unmarshal(raw []byte, v any) error { return proto.Unmarshal(raw, v.(proto.Message)) }
 
-// A pod has an annotation that is not UTF-8, which containerd before 2.1 takes and NRI
+// A pod has an annotation that is not UTF-8, which containerd before 2.2 takes and NRI
 // cannot send. It is refused; created while no agent is there it keeps the agent out, which
 // log and doctor say, until containerd is restarted.
 func TestAttackNotText(t *testing.T) {

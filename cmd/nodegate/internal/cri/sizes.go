@@ -15,7 +15,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// ErrNotText is that a label or an annotation is not UTF-8: containerd before 2.1 takes it.
+// ErrNotText is that a label or an annotation is not UTF-8: containerd before 2.2 takes it.
 var ErrNotText = errors.New("the runtime's list of pods is not UTF-8")
 
 // PodSize is how much the runtime has to tell a plugin of a pod, in bytes and nearly.
