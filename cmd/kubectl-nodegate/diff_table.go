@@ -53,9 +53,9 @@ func (c *container) workload() string {
 func (c *container) what() string {
 	var all []string
 	if c.Refusal != nil {
-		all = append(all, fmt.Sprintf("%s [%s]", c.Refusal.Text, c.Refusal.Code))
+		all = append(all, fmt.Sprintf("%s [%s]", sentence(c.Refusal.Text, c.Refusal.Code), c.Refusal.Code))
 		for _, also := range c.Refusal.Also {
-			all = append(all, fmt.Sprintf("%s [%s]", also.Text, also.Code))
+			all = append(all, fmt.Sprintf("%s [%s]", sentence(also.Text, also.Code), also.Code))
 		}
 	}
 	for _, ch := range c.Gains {

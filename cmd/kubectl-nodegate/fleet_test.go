@@ -119,6 +119,27 @@ func TestDenied(t *testing.T) {
 	}
 }
 
+// Refusals of all nodes, the latest first, of one namespace or of all.
+func TestRefusals(t *testing.T) {
+	f := serve(t, 2)
+	f.answer = func(node string, _ []string, _ io.Reader) (string, int) {
+		at := map[string]string{"node-0000": "2026-03-02T09:00:00Z", "node-0001": "2026-03-02T10:00:00Z"}[node]
+		return fmt.Sprintf(`{"ready":true,"refusals":[{"time":%q,"namespace":"ci","pod":%q,"container":"app","code":"not_granted","text":"nodegate: it \u001b[2J asks [not_granted]"},
+			{"time":%q,"namespace":"other","pod":"p","container":"app","code":"no_device","text":"nodegate: it has none [no_device]"}]}`, at, node, at), 0
+	}
+	out, _, err := f.run(t, "refusals", "-n", "ci")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if err != nil || len(lines) != 3 || !strings.Contains(lines[1], "ci          node-0001   app         not_granted   it ^[[2J asks") || !strings.Contains(lines[2], "node-0000") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, _, err := f.run(t, "refusals", "-A", "-o", "json"); err != nil || strings.Count(out, `"node": "node-000`) != 4 {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, said, err := f.run(t, "refusals", "-n", "none"); err != nil || out != "" || said != "No refusals found.\n" {
+		t.Errorf("%v\n%s%s", err, out, said)
+	}
+}
+
 func TestBadAnswers(t *testing.T) {
 	f := serve(t, 0)
 	if _, _, err := f.run(t, "status"); err == nil || !strings.Contains(err.Error(), `no pod in namespace "nodegate" has the labels`) {
@@ -179,7 +200,7 @@ func TestDiffAddsUp(t *testing.T) {
 		}
 		name := list.Items[0].Metadata.Name
 		return fmt.Sprintf(`{"old":{"hash":"a"},"new":{"hash":"b"},"counts":{"pods":%d,"newlyRefused":1,"unchanged":%d},"containers":[{"namespace":"ci","pod":%q,"container":"app","type":"container",
-			"result":"newly_refused","refusal":{"code":"not_granted","text":"container \"app\" of pod ci/%s asks"}}]}`, len(list.Items), len(list.Items)-1, name, name), exitRefuses
+			"result":"newly_refused","refusal":{"code":"not_granted","text":"nodegate: container \"app\" of pod ci/%s asks"}}]}`, len(list.Items), len(list.Items)-1, name, name), exitRefuses
 	}
 	out, _, err := f.run(t, "diff", "-f", policy)
 	var coded *codedError

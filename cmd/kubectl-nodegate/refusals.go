@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -78,7 +79,12 @@ func refusalRows(list []refusal, now time.Time) [][]any {
 	var rows [][]any
 	for i := range list {
 		r := &list[i]
-		rows = append(rows, []any{duration.HumanDuration(now.Sub(r.Time)), r.Namespace, r.Pod, r.Container, r.Node, r.Audit, r.Code, r.Text})
+		rows = append(rows, []any{duration.HumanDuration(now.Sub(r.Time)), r.Namespace, r.Pod, r.Container, r.Node, r.Audit, r.Code, sentence(r.Text, r.Code)})
 	}
 	return rows
+}
+
+// sentence is a refusal without what the other columns say.
+func sentence(text, code string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(text, "nodegate: "), " ["+code+"]")
 }
