@@ -206,7 +206,7 @@ func TestAdmissionOfRequests(t *testing.T) {
 		{"all switched off", granting, "admission.enabled=false", "none"},
 		{"too much for CEL", "version = 1\n[[grants]]\nprofiles = [\"fuse\"]\nnamespaces = " + string(long), "", "too long for admission"},
 	} {
-		args := []string{"--set-file", "policy=" + file(t, tc.policy), "--set", "admission.requests=true," + tc.set}
+		args := []string{"--set-file", "policy=" + file(t, tc.policy), "--set", tc.set}
 		if tc.policy == "" {
 			args = args[2:]
 		}

@@ -54,7 +54,7 @@ func TestChartMakesTheSame(t *testing.T) {
 			t.Fatal(err)
 		}
 		cmd := exec.Command(helm, "template", "nodegate", "../../../config/deploy/chart", "--namespace", "nodegate",
-			"--show-only", "templates/admission.yaml", "--set", "admission.requests=true", "--set-file", "policy="+file)
+			"--show-only", "templates/admission.yaml", "--set-file", "policy="+file)
 		cmd.Env = []string{"HOME=" + t.TempDir()}
 		have, err := cmd.Output()
 		if err != nil {
