@@ -137,13 +137,13 @@ func worded(admission, engine string) bool {
 }
 
 var (
-	policies = flag.Int("policies", 150, "how many random policies, with 30 pods each")
+	policies = flag.Int("policies", 80, "how many random policies, with 50 pods each")
 	seed     = flag.Uint64("seed", 17, "of the random policies")
 )
 
 // Thousands of pairs of a policy and a pod: admission and the engine agree.
 func TestAdmissionIsAsTheEngineSays(t *testing.T) {
-	const pods = 30
+	const pods = 50
 	r := newRandom(*seed)
 	var n tally
 	start := time.Now()
