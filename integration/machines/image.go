@@ -27,7 +27,7 @@ const diskSize = "8G"
 const guestDir = "/usr/local/lib/nodegate-machine"
 
 // containerImages are what containerd of a machine has from the start, beside the probe.
-var containerImages = []string{"systemd", "nested"}
+var containerImages = []string{"systemd", "nested", "tools"}
 
 // image is a machine that was never started: a disk, its kernels and an initial RAM disk
 // for each of them.

@@ -135,7 +135,7 @@ func entriesOf(text string) []string {
 		}
 	}
 	for _, key := range anyKey.FindAllStringSubmatch(text, -1) {
-		// A machine with AppArmor shows what that is needed for (TestAppArmor).
+		// A machine with AppArmor shows what that is needed for (TestProfiles).
 		if known := []string{"include", "add", "syscalls", "description", "requires", "action", "apparmor"}; !slices.Contains(known, key[1]) {
 			entries = append(entries, key[1])
 		}

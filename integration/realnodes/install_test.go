@@ -44,7 +44,13 @@ func (m *machine) install() {
 	m.Helper()
 	m.sh(programs + "/nodegate install --restart")
 	m.becomes("systemctl is-active nodegate", "active")
-	m.write("/etc/nodegate/config.toml", policy)
+	m.policy(policy)
+}
+
+// policy gives the agent another policy.
+func (m *machine) policy(text string) {
+	m.Helper()
+	m.write("/etc/nodegate/config.toml", text)
 	m.sh("nodegate check && systemctl reload nodegate && until nodegate status --strict >/dev/null 2>&1; do sleep 0.2; done")
 }
 

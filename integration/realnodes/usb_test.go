@@ -49,8 +49,7 @@ func TestUSBSerial(t *testing.T) {
 	}
 	m := start(t, machines.Options{System: machines.TrixieUSB})
 	m.install()
-	m.write("/etc/nodegate/config.toml", usbPolicy)
-	m.sh("nodegate check && systemctl reload nodegate && until nodegate status --strict >/dev/null 2>&1; do sleep 0.2; done")
+	m.policy(usbPolicy)
 	neighbour, err := m.PlugSerial(t.Context(), "B2", 2)
 	it.Must(t, err)
 	defer neighbour.Close()
