@@ -207,6 +207,45 @@ func TestHangs(t *testing.T) {
 	}
 }
 
+// A saved state that does not load is passed over: the machine is booted instead.
+func TestBadState(t *testing.T) {
+	Require(t, Options{})
+	b, err := newBuilder(Trixie, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := b.image(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := t.TempDir()
+	if err := output(exec.Command("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", i.disk(), filepath.Join(bad, stateDisk))); err != nil {
+		t.Fatal(err)
+	}
+	if err := output(exec.Command("sh", "-c", "head -c 1000000 /dev/urandom | zstd -q -o "+filepath.Join(bad, stateMemory))); err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	// That a boot ends well, every saved state shows. This one is given up if it takes long.
+	m, err := Start(t.Context(), Options{state: bad, Patience: 10 * time.Second, Log: &said})
+	if err == nil {
+		if m.Restored() {
+			t.Error("a state of random bytes was loaded")
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	} else if !strings.Contains(err.Error(), "not up after 10s") {
+		t.Error(err)
+	}
+	if !strings.Contains(said.String(), "trixie is booted, since its saved state does not load: ") {
+		t.Errorf("said: %s", said.String())
+	}
+	if left := processesOf(bad); len(left) > 0 {
+		t.Errorf("left: processes %q", left)
+	}
+}
+
 const killedEnv = "NODEGATE_TEST_KILLED"
 
 // A test that is killed leaves nothing of its machine.
