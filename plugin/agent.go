@@ -33,6 +33,7 @@ type Endpoint struct {
 func (p *Plugin) Run(ctx context.Context, to Endpoint) error {
 	wait := firstRetry
 	said := ""
+	var ended ends
 	for {
 		started := time.Now()
 		err := p.connect(ctx, to)
@@ -44,6 +45,7 @@ func (p *Plugin) Run(ctx context.Context, to Endpoint) error {
 			p.stats.RegistrationFailures.Add(1)
 		} else if time.Since(started) > lastRetry {
 			wait, said = firstRetry, "" // it had been connected
+			ended.times = 0
 		}
 		// A runtime that stays away is worth one line, not one a second.
 		msg := err.Error()
@@ -56,10 +58,14 @@ func (p *Plugin) Run(ctx context.Context, to Endpoint) error {
 			log.G(ctx).WithError(err).WithField("socket", to.Socket).Warn("not connected to the runtime; retrying")
 			said = msg
 		}
+		rest := ended.rest(err)
+		if rest > 0 {
+			log.G(ctx).Warnf("the runtime ends whenever it lists its pods: it is left alone for %v, in which it can remove those that are too large", rest)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(wait):
+		case <-time.After(max(wait, rest)):
 		}
 		wait = min(2*wait, lastRetry)
 	}

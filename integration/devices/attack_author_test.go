@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/nodegate/nodegate/integration/internal/it"
@@ -23,6 +24,52 @@ namespaces = ["team"]
 profiles = ["no-mknod"]
 apply = "always"
 `
+
+// A pod says something else when a container of it is created than when it was itself, as
+// after its annotations have been changed. What it said first counts.
+func TestAttackChangedPod(t *testing.T) {
+	it.NeedDevices(t, "/dev/fuse")
+	n := it.SharedNode(t)
+	it.StartAgent(t, n, authorPolicy)
+	for name, tc := range map[string]struct {
+		namespace string
+		change    func(*runtimeapi.PodSandboxConfig)
+	}{
+		"it asks":                    {"ci", func(c *runtimeapi.PodSandboxConfig) { c.Annotations["profiles.nodegate.dev"] = "fuse" }},
+		"it asks for the container":  {"ci", func(c *runtimeapi.PodSandboxConfig) { c.Annotations["profiles.nodegate.dev/container.main"] = "fuse" }},
+		"it is in another namespace": {"team", func(c *runtimeapi.PodSandboxConfig) { c.Metadata.Namespace = "free" }},
+		"it has another name":        {"team", func(c *runtimeapi.PodSandboxConfig) { c.Metadata.Name, c.Metadata.Uid = "other", "other" }},
+		"it has labels of another":   {"team", func(c *runtimeapi.PodSandboxConfig) { c.Labels["io.kubernetes.pod.namespace"] = "free" }},
+		"it has a mark of the node":  {"team", func(c *runtimeapi.PodSandboxConfig) { c.Annotations["kubernetes.io/config.source"] = "file" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var config *runtimeapi.PodSandboxConfig
+			pod := it.RunPod(t, n, node.PodConfig{Namespace: tc.namespace, Customize: func(c *runtimeapi.PodSandboxConfig) {
+				config = proto.Clone(c).(*runtimeapi.PodSandboxConfig)
+			}})
+			tc.change(config)
+			r, err := n.CRI().CreateContainer(t.Context(), &runtimeapi.CreateContainerRequest{PodSandboxId: pod.ID, SandboxConfig: config,
+				Config: &runtimeapi.ContainerConfig{Metadata: &runtimeapi.ContainerMetadata{Name: "main"}, Image: &runtimeapi.ImageSpec{Image: node.Image},
+					Linux: &runtimeapi.LinuxContainerConfig{SecurityContext: &runtimeapi.LinuxContainerSecurityContext{Seccomp: &runtimeapi.SecurityProfile{}}}}})
+			if tc.namespace == "team" { // it shares the pod's processes, and so a denial refuses it
+				if err == nil || !strings.Contains(err.Error(), "of pod team/"+pod.Config.Name+" would be denied mknod, mknodat by profile \"no-mknod\"") {
+					t.Errorf("it is not denied mknod: %v", err)
+				}
+				return
+			}
+			it.Must(t, err)
+			_, err = n.CRI().StartContainer(t.Context(), &runtimeapi.StartContainerRequest{ContainerId: r.GetContainerId()})
+			it.Must(t, err)
+			spec, err := n.ContainerSpec(r.GetContainerId())
+			it.Must(t, err)
+			for _, d := range spec.Linux.Devices {
+				if d.Path == "/dev/fuse" {
+					t.Error("it has the device")
+				}
+			}
+		})
+	}
+}
 
 // A container has a name that means something to a file system, a log, a glob or an
 // annotation's key. It gets what it may have, or is refused; the agent and what it keeps on
