@@ -34,6 +34,9 @@ func TestPods(t *testing.T) {
 	if got := k.do("-n", "ci", "get", "pod", "greedy", "-o", "jsonpath={.status.containerStatuses[0].state.waiting.reason}"); got != "CreateContainerError" {
 		t.Errorf("the pod shows as %s", got)
 	}
+	if got := k.refusedAtApply(manifest("ci", "greedy", `profiles.nodegate.dev: kvm`, "")); !strings.Contains(got, want) {
+		t.Errorf("admission says\n%s, and the agent\n%s", got, want)
+	}
 }
 
 // Whoever may add an ephemeral container to a pod is its author: the container gets what

@@ -4,10 +4,15 @@
 package kubernetes
 
 import (
+	"context"
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodegate/nodegate/integration/node"
 )
 
 // until retries what the API server takes a moment for: it compiles policies in passing.
@@ -185,4 +190,37 @@ func TestAdmissionDemandsTheAnnotation(t *testing.T) {
 func (c *api) tryPod(t *testing.T, namespace string, annotations map[string]string, more ...string) (string, error) {
 	t.Helper()
 	return c.kubectl(t, annotated(t, "p", annotations), append([]string{"-n", namespace, "create", "--dry-run=server", "-f", "-"}, more...)...)
+}
+
+// refusedAtApply returns what kubectl prints of a pod by the policy as nodegate render
+// admission prints it. The rules are gone again when it returns.
+func (k *kube) refusedAtApply(pod string) (said string) {
+	k.Helper()
+	bin, err := node.BinDir()
+	if err != nil {
+		k.Fatal(err)
+	}
+	objects, err := exec.CommandContext(k.Context(), filepath.Join(bin, "nodegate"), "render", "admission", "--config", "testdata/policy.toml").Output()
+	if err != nil {
+		k.Fatal(err)
+	}
+	create := func() string {
+		_, err := k.KubectlWith(context.Background(), pod, "create", "--dry-run=server", "-f", "-")
+		return fmt.Sprint(err)
+	}
+	k.apply(string(objects))
+	k.eventually("admission to refuse the pod", func() error {
+		if said = create(); !strings.Contains(said, "nodegate-requests") {
+			return fmt.Errorf("it says %s", said)
+		}
+		return nil
+	})
+	k.do("delete", "validatingadmissionpolicy/nodegate-requests", "validatingadmissionpolicybinding/nodegate-requests", "validatingadmissionpolicybinding/nodegate-requests-templates")
+	k.eventually("admission to forget it", func() error {
+		if said := create(); strings.Contains(said, "nodegate-requests") {
+			return fmt.Errorf("it says %s", said)
+		}
+		return nil
+	})
+	return said
 }
