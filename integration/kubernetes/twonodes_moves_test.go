@@ -6,19 +6,16 @@ package kubernetes
 import (
 	"fmt"
 	"path"
-	"slices"
 
 	"github.com/nodegate/nodegate/integration/cluster"
 )
 
-// deployment is one of pods that ask for something, as many on each node that
-// takes pods.
-func deployment(name string, replicas int, annotations, spec, limits string) string {
+// deployment is of one pod that asks for something, on this node if it takes pods.
+func deployment(name string, n *cluster.Node, annotations, spec, limits string) string {
 	return fmt.Sprintf(`apiVersion: apps/v1
 kind: Deployment
 metadata: {namespace: ci, name: %[1]s}
 spec:
-  replicas: %[2]d
   selector: {matchLabels: {app: %[1]s}}
   template:
     metadata:
@@ -26,59 +23,59 @@ spec:
       annotations: {%[3]s}
     spec:
       terminationGracePeriodSeconds: 0
-      topologySpreadConstraints:
-      - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule, nodeTaintsPolicy: Honor, labelSelector: {matchLabels: {app: %[1]s}}}
+      affinity:
+        nodeAffinity:
+          preferredDuringSchedulingIgnoredDuringExecution:
+          - {weight: 100, preference: {matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [%[2]s]}]}}
       %[4]s
       containers:
       - {name: app, image: "%[5]s", imagePullPolicy: Never, resources: {limits: {%[6]s}}}
-`, name, replicas, annotations, spec, probe, limits)
+`, name, n.Name, annotations, spec, probe, limits)
 }
 
-// working waits until the pods of a deployment run on these nodes, and looks whether each
-// can open a device.
-func (k twoNodes) working(deployment, device string, want ...string) {
+// working waits until the pod of a deployment runs on a node, and looks whether it can
+// open a device.
+func (k twoNodes) working(deployment, device string, n *cluster.Node) {
 	k.Helper()
-	var pods []pod
-	k.eventually(fmt.Sprintf("%s to run on %q", deployment, want), func() error {
-		var nodes []string
-		pods = slices.DeleteFunc(k.pods("ci", "app="+deployment), func(p pod) bool {
-			return len(p.Status.ContainerStatuses) == 0 || !p.Status.ContainerStatuses[0].Ready
-		})
-		for _, p := range pods {
-			nodes = append(nodes, p.Spec.NodeName)
+	var is pod
+	k.eventually(deployment+" to run on "+n.Name, func() error {
+		for _, is = range k.pods("ci", "app="+deployment) {
+			if len(is.Status.ContainerStatuses) > 0 && is.Status.ContainerStatuses[0].Ready && is.Spec.NodeName == n.Name {
+				return nil
+			}
 		}
-		if slices.Sort(nodes); !slices.Equal(nodes, want) {
-			return fmt.Errorf("they run on %q: %s", nodes, k.get("-n", "ci", "get", "pods", "-o", "wide"))
-		}
-		return nil
+		return fmt.Errorf("%s", k.get("-n", "ci", "get", "pods", "-o", "wide"))
 	})
-	for _, p := range pods {
-		if got := k.probe("ci", p.Metadata.Name, "open "+device+" rw"); got != "ok" {
-			k.Errorf("%s on %s: open %s: %s", p.Metadata.Name, p.Spec.NodeName, device, got)
-		}
+	if got := k.probe("ci", is.Metadata.Name, "open "+device+" rw"); got != "ok" {
+		k.Errorf("%s on %s: open %s: %s", is.Metadata.Name, n.Name, device, got)
 	}
 }
 
 // A node that is drained keeps its agent, and its pods are adjusted elsewhere; once it is
 // back they are so there.
 func drained(k twoNodes) {
-	first, second := k.first.Name, k.second.Name
-	k.apply(deployment("workers", 2, "profiles.nodegate.dev: fuse", "hostUsers: false", ""))
-	k.working("workers", "/dev/fuse", first, second)
+	k.apply(deployment("worker", k.second, "profiles.nodegate.dev: fuse", "hostUsers: false", ""))
+	k.working("worker", "/dev/fuse", k.second)
 	if kept := k.kept(k.second); len(kept) < 2 {
 		k.Errorf("for a worker the agent keeps %q", kept)
 	}
 	agent := k.agentOn(k.second)
-	k.do("drain", second, "--ignore-daemonsets", "--timeout=80s")
-	k.working("workers", "/dev/fuse", first, first)
+	k.do("drain", k.second.Name, "--ignore-daemonsets", "--timeout=80s")
+	k.working("worker", "/dev/fuse", k.first)
 	if is := k.agentOn(k.second); is != agent {
 		k.Errorf("the agent of the drained node is %q, and was %q", is, agent)
 	}
 	k.nothingKept(k.second)
-	k.do("uncordon", second)
+	k.do("uncordon", k.second.Name)
+	k.eventually("the node to take pods", func() error {
+		if taints := k.get("get", "node", k.second.Name, "-o", "jsonpath={.spec.taints}"); taints != "" {
+			return fmt.Errorf("it has the taints %s", taints)
+		}
+		return nil
+	})
 	k.do("-n", "ci", "delete", "pods", "--all", "--wait=true", "--timeout=60s")
-	k.working("workers", "/dev/fuse", first, second)
-	k.do("-n", "ci", "delete", "deployment", "workers", "--wait=true")
+	k.working("worker", "/dev/fuse", k.second)
+	k.do("-n", "ci", "delete", "deployment", "worker", "--wait=true")
 }
 
 // kept is what the agent keeps of containers on a node.
@@ -111,9 +108,9 @@ func (k twoNodes) nothingKept(n *cluster.Node) {
 // with a resource the kubelet gives up then, and their controllers make others.
 func rebooted(k twoNodes) {
 	k.apply(manifest("ci", "stays", "profiles.nodegate.dev: fuse", pinned(k.second)))
-	k.apply(deployment("counted", 1, "", "nodeSelector: {kubernetes.io/hostname: "+k.second.Name+"}", "nodegate.dev/unit: 1"))
+	k.apply(deployment("counted", k.second, "", "nodeSelector: {kubernetes.io/hostname: "+k.second.Name+"}", "nodegate.dev/unit: 1"))
 	k.opens("stays", k.second, "/dev/fuse")
-	k.working("counted", "/dev/unit", k.second.Name)
+	k.working("counted", "/dev/unit", k.second)
 	was := k.pods("ci", "app=counted")[0].Metadata.Name
 	if err := k.Reboot(k.Context(), k.second); err != nil {
 		k.Fatal(err)
@@ -133,7 +130,7 @@ func rebooted(k twoNodes) {
 	})
 	k.rollout()
 	k.on(k.second, "mknod", "-m", "0666", "/dev/unit1", "c", "1", "5") // as udev does on a real one
-	k.working("counted", "/dev/unit", k.second.Name)
+	k.working("counted", "/dev/unit", k.second)
 	k.says(k.second, "and 0 outdated")
 	k.Logf("given up: %d", len(k.pods("ci", "app=counted"))-1)
 	k.do("-n", "ci", "delete", "deployment", "counted", "--wait=true")
