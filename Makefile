@@ -101,7 +101,7 @@ test-unit: probe build ## Run the tests that need no containerd (as root)
 	cd hack/pins/admission && CGO_ENABLED=0 NODEGATE_REQUIRE=1 $(GO) test $(PLUGINFLAGS) ./...
 
 .PHONY: integration
-integration: runtimes images build ## Run the tests on a real containerd alone (as root)
+integration: runtimes images build deb ## Run the tests on a real containerd alone (as root)
 	$(NODETEST) "$$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./integration/... | grep -vE '/integration/(cluster|kubernetes|machines.*|realnodes|soak)$$' | xargs)" $(NODEFLAGS)
 
 .PHONY: test-kubernetes

@@ -162,6 +162,7 @@ func installUnderSystemd(t *testing.T) {
 	shell(t, "nodegate uninstall")
 	gone(t, before)
 	it.Must(t, n.WaitReady(t.Context()))
+	t.Run("from a package", func(t *testing.T) { fromAPackage(t, n, pod) })
 	t.Run("from a pod", func(t *testing.T) { installFromPod(t, n) })
 }
 
