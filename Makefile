@@ -109,7 +109,7 @@ test-kubernetes: runtimes images build image ## Run the chart's tests on a real 
 	$(NODETEST) "./integration/cluster ./integration/kubernetes" $(NODEFLAGS)
 
 .PHONY: test-machines
-test-machines: machines build ## Run the tests on Debian machines alone (as root)
+test-machines: machines build deb ## Run the tests on Debian machines alone (as root)
 	$(NODETEST) "./integration/machines/... ./integration/realnodes" $(NODEFLAGS)
 
 # A release's program has a go.mod of its own. The time of all that it writes is that of

@@ -42,7 +42,12 @@ profiles = ["nested"]
 // install installs nodegate as docs/install.md says, with the policy.
 func (m *machine) install() {
 	m.Helper()
-	m.sh(programs + "/nodegate install --restart")
+	m.installBy(programs + "/nodegate")
+}
+
+func (m *machine) installBy(program string) {
+	m.Helper()
+	m.sh(program + " install --restart")
 	m.becomes("systemctl is-active nodegate", "active")
 	m.policy(policy)
 }

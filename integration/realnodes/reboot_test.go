@@ -27,7 +27,8 @@ WantedBy=multi-user.target
 `
 
 // After a reboot the agent is there before the kubelet, so that the first pod gets what is
-// granted, and nothing is left of the pods from before.
+// granted, and nothing is left of the pods from before. This machine has nodegate from a
+// package, which is upgraded and purged in the end.
 func TestReboot(t *testing.T) {
 	switch it.Inside() {
 	case "leave":
@@ -41,7 +42,7 @@ func TestReboot(t *testing.T) {
 		return
 	}
 	m := start(t, machines.Options{})
-	m.install()
+	before := m.installPackage()
 	m.inside("leave")
 	if left := m.sh("ls /run/nodegate/decisions /dev/.udev/nodegate"); !strings.Contains(left, ".json") {
 		t.Fatalf("the pod that goes on has no record: %s", left)
@@ -59,6 +60,8 @@ func TestReboot(t *testing.T) {
 	if left := m.sh("ls -A /run/nodegate/decisions /dev/.udev/nodegate 2>/dev/null | grep -v : || true"); left != "" {
 		t.Errorf("left of pods that are gone: %s", left)
 	}
+	m.upgradePackage()
+	m.purgePackage(before)
 }
 
 // inOrder sees that each unit was started when the one before it was ready.
