@@ -6,17 +6,19 @@
 # target of one package at a time.
 set -euo pipefail
 
-readonly fuzztime=${1:-10s}
-cd "$(dirname "$0")/.."
+root=$(cd "$(dirname "$0")/.." && pwd)
+readonly root fuzztime=${1:-10s}
+cd "$root"
 
 # Asked of the packages that have any, since listing builds a test's whole binary.
 mapfile -t dirs < <(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u)
 for dir in "${dirs[@]}"; do
-	targets=$(go test -list '^Fuzz' "$dir" | grep '^Fuzz' || true)
+	cd "$root/$dir" # some are in a module of their own
+	targets=$(go test -list '^Fuzz' . | grep '^Fuzz')
 	for target in $targets; do
 		echo "fuzz: $dir $target for $fuzztime"
 		# Making an input smaller takes a minute by default, which may be all there is.
-		go test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzztime" -fuzzminimizetime 5s "$dir"
+		go test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzztime" -fuzzminimizetime 5s .
 	done
 done
 [ ${#dirs[@]} -gt 0 ] || echo "fuzz: no targets"
