@@ -156,13 +156,13 @@ func TestUpgradeOfThePolicy(t *testing.T) {
 	if match := get("jsonpath={.spec.matchConditions}", "mutatingadmissionpolicy", "nodegate"); !strings.Contains(match, "edge-.*") {
 		t.Errorf("admission goes by %s", match)
 	}
-	// One that grants nothing requires nothing; how large a pod may be, and what is misspelt,
-	// is for all.
+	// One that grants nothing requires nothing; how large a pod may be, what is misspelt, and
+	// that no request is granted, is for all.
 	if _, err := c.helm(t, "upgrade", "nodegate", chart, "-n", "upgrade", "--reuse-values", "--set-file", policyValue(t, "version = 1\n")); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := c.kubectl(t, "", "get", "mutatingadmissionpolicies,validatingadmissionpolicies", "-o", "name"); err != nil ||
-		strings.ReplaceAll(out, "validatingadmissionpolicy.admissionregistration.k8s.io/", "") != "nodegate-misspelt\nnodegate-size\n" {
+		strings.ReplaceAll(out, "validatingadmissionpolicy.admissionregistration.k8s.io/", "") != "nodegate-misspelt\nnodegate-requests\nnodegate-size\n" {
 		t.Errorf("%v: there are\n%s", err, out)
 	}
 }

@@ -174,8 +174,7 @@ func (x *nest) testSystemd(t *testing.T) {
 	c := it.Run(t, x.Node, node.PodConfig{Namespace: "ci", Handler: it.Wrapped, UserNamespace: true, Annotations: it.AskFor("systemd,nested")}, config)
 	output, ok := attempt(t, c, engine{}.settings(x.v2)+`
 for i in $(seq 300); do systemctl -q is-active sysinit.target 2>/dev/null && break; sleep 0.1; done
-podman load -q -i /share/inner.tar
-systemd-run -q --pipe --wait `+unit+` podman run --rm $PODMAN local/inner:1 /probe ls /nodes
+systemd-run -q --pipe --wait `+unit+` sh -c "podman load -q -i /share/inner.tar && podman run --rm $PODMAN local/inner:1 /probe ls /nodes"
 `)
 	if !ok || !strings.HasSuffix(output, "fifo\n") {
 		t.Errorf("it works is %v: %s", ok, output)
