@@ -179,6 +179,6 @@ func rollingOverTwo(k twoNodes) {
 		if slices.ContainsFunc(old, func(p pod) bool { return p.Metadata.Name == is }) {
 			k.Errorf("%s was not replaced", is)
 		}
-		k.says(n, "and 0 lacking")
+		k.says(n, "and 0 outdated")
 	}
 }
