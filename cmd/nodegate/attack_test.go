@@ -13,8 +13,8 @@ import (
 	"unicode"
 )
 
-// A manifest that somebody else has written holds text that steers the terminal of whoever
-// looks at it, or that breaks a line. What the commands print has none of that.
+// A manifest that somebody else has written can hold text that steers its reader's
+// terminal, or that breaks a line. What the commands print has none of that.
 func TestAttackManifest(t *testing.T) {
 	const evil = `\e[2J\nnodegate: all is well\r\u202e\u0007`
 	dir := t.TempDir()

@@ -20,7 +20,7 @@ import (
 //	containers                 regular expressions
 //	handlers, userNamespace    as the policy has them
 //	otherPods, otherContainers, otherHandlers
-//	                           what a refusal of others says
+//	                           the words of the refusal where one of these does not match
 //	always                     those of its profiles that every container gets, and that
 //	                           require a user namespace
 type Data struct {

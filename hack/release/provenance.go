@@ -61,7 +61,7 @@ func writeChecksums(o options, dir string) error {
 }
 
 // statementOf says of what and how the files were built: an in-toto statement with SLSA's
-// predicate. Nobody has signed it; whoever publishes a release does, with their builder's
+// predicate. It is not signed: the publisher of a release signs it, with the builder's
 // name. It has no time and no machine in it, as the files have not.
 func statementOf(o options, subjects []*attestation.ResourceDescriptor) ([]byte, error) {
 	parameters, err := structpb.NewStruct(map[string]any{"version": o.version, "epoch": float64(o.created.Unix())})

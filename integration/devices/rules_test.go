@@ -83,8 +83,8 @@ cdi_devices = ["example.com/test=none"]
 	}
 }
 
-// A pod's author has CDI's annotation, or another CDI device, at hand. It gives nothing, and
-// whoever has a CDI device by a device plugin is denied what all are.
+// A pod's author can write CDI's annotation, or name another CDI device. Neither gives
+// anything, and a denial also holds for a container whose CDI device comes from a device plugin.
 func TestAttackCDI(t *testing.T) {
 	it.NeedDevices(t, "/dev/fuse")
 	n := it.SharedNode(t)

@@ -39,8 +39,8 @@ func thousand() string {
 	return out.String()
 }
 
-// Whoever applies a pod is told at once what the agent would refuse it for; whoever applies
-// a Deployment is warned. With a thousand grants, and what they are after an upgrade.
+// The API server refuses a pod at once for what the agent would refuse it for, and warns of
+// a Deployment. The policy has a thousand grants, and others after an upgrade.
 func TestAdmissionSaysWhatTheAgentWould(t *testing.T) {
 	c := objects(t)
 	for _, name := range []string{"asks", "team-7-x"} {
