@@ -58,9 +58,14 @@ namespaces = ["moved"]
 accept = ["devices.nri.io"]
 `
 
-// The refusals that troubleshooting.md shows are those that the engine makes.
+// The refusals of testdata/refusals.txt, which troubleshooting.md links to, are those that the
+// engine makes.
 func TestSentences(t *testing.T) {
-	page := read(t, "troubleshooting.md")
+	const list = "testdata/refusals.txt"
+	if page := read(t, "troubleshooting.md"); !strings.Contains(page, "("+list+")") {
+		t.Errorf("troubleshooting.md has no link to %s", list)
+	}
+	var made strings.Builder
 	c, err := config.Parse("config.toml", []byte(sentencesPolicy))
 	if err != nil {
 		t.Fatal(err)
@@ -107,9 +112,12 @@ func TestSentences(t *testing.T) {
 			t.Errorf("%s: got %v", tc.code, refusal)
 			continue
 		}
-		if !strings.Contains(page, "\n    "+refusal.Text+"\n") {
-			t.Errorf("%s: troubleshooting.md does not show\n%s", tc.code, refusal.Text)
-		}
+		made.WriteString(refusal.Text + " [" + string(refusal.Code) + "]\n\n")
+	}
+	if *update {
+		write(t, list, made.String())
+	} else if read(t, list) != made.String() {
+		t.Errorf("%s is not what the engine says: run this test with -update", list)
 	}
 }
 

@@ -6,6 +6,7 @@ package main
 import (
 	"flag"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -61,11 +62,15 @@ func reference(t *testing.T) string {
 			t.Fatal(err)
 		}
 		text, _, _ := strings.Cut(page.String(), "### Options inherited")
+		text = help.ReplaceAllString(text, "")
 		text = strings.Replace(text, "```\n\n### Options\n\n```\n", "\n", 1)
 		out.WriteString("\n" + strings.TrimRight(text, "\n") + "\n")
 	}
 	return out.String()
 }
+
+// help finds the flag that every command has.
+var help = regexp.MustCompile(`(?m)^  -h, --help .*\n`)
 
 // Each command's help says what it does, how it ends and what it looks like.
 func TestHelp(t *testing.T) {

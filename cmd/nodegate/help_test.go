@@ -69,7 +69,7 @@ func TestReference(t *testing.T) {
 	if !ok {
 		t.Fatalf("%s has no line %q", referencePage, referenceMarker)
 	}
-	want := reference(t)
+	want := reference(t, head)
 	if *update {
 		if err := os.WriteFile(referencePage, []byte(head+referenceMarker+want), 0o644); err != nil {
 			t.Fatal(err)
@@ -79,8 +79,9 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// reference has what every command does in a line, its usage and its flags. Its --help says more.
-func reference(t *testing.T) string {
+// reference has what every command does in a line, its usage and its own flags. Those of
+// several commands are explained once, before. A command's --help says more.
+func reference(t *testing.T, explained string) string {
 	t.Helper()
 	var out strings.Builder
 	for _, cmd := range commands(rootCommand()) {
@@ -93,6 +94,11 @@ func reference(t *testing.T) string {
 			t.Fatal(err)
 		}
 		text, _, _ := strings.Cut(page.String(), "### SEE ALSO")
+		for _, m := range ofAll.FindAllStringSubmatch(text, -1) {
+			if name := m[2] + m[3]; !strings.Contains(explained, "--"+name+" ") {
+				t.Errorf("%s does not explain --%s of %s before the commands", referencePage, name, cmd.CommandPath())
+			}
+		}
 		text = strings.Replace(ofAll.ReplaceAllString(text, ""), "### Options\n\n```\n```\n", "", 1)
 		text = strings.Replace(text, "```\n\n### Options\n\n```\n", "\n", 1)
 		out.WriteString("\n" + strings.TrimRight(text, "\n") + "\n")
@@ -101,7 +107,7 @@ func reference(t *testing.T) string {
 }
 
 // ofAll finds the flags that many commands have: the page explains them once.
-var ofAll = regexp.MustCompile(`(?m)^  (-h, --help|-c, --config file) .*\n`)
+var ofAll = regexp.MustCompile(`(?m)^ +(?:-h, --(help)|-c, --(config) file|(?:-n, )?--(namespace|pods|runtime|runtime-endpoint|handler|assume-device|root|state-dir|shadow-dir)) .*\n`)
 
 // TestCompletionInBash loads the script into a real bash and completes there.
 func TestCompletionInBash(t *testing.T) {

@@ -36,7 +36,7 @@ func (m *machine) cooks() {
 	for _, r := range recipes.Read(m.T, "../..") {
 		policies += strings.TrimPrefix(r.Policy, "version = 1\n")
 	}
-	for _, name := range recipes.Files() {
+	for _, name := range recipes.Files(m.T, "../..") {
 		it.Must(m.T, m.Copy(m.Context(), filepath.Join("../..", name), tree+"/"+name))
 	}
 	m.policy(policies)

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The nodegate authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package recipes reads docs/recipes.md: what tests run of it, on a cluster and on a machine.
+// Package recipes reads docs/recipes.md and its manifests: what tests run of them, on a cluster
+// and on a machine.
 package recipes
 
 import (
@@ -19,8 +20,9 @@ import (
 
 // What of the tree is read.
 const (
-	page     = "docs/recipes.md"
-	packages = "hack/images/"
+	page      = "docs/recipes.md"
+	manifests = "docs/recipes/"
+	packages  = "hack/images/"
 )
 
 // Images are the test images that have what the recipes' have, the smallest first.
@@ -42,8 +44,16 @@ type Recipe struct {
 type Transcript struct{ Command, Want string }
 
 // Files are what Read reads, below the tree's top.
-func Files() []string {
+func Files(t *testing.T, top string) []string {
+	t.Helper()
 	all := []string{page}
+	files, err := os.ReadDir(filepath.Join(top, manifests))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		all = append(all, manifests+file.Name())
+	}
 	for _, name := range Images {
 		all = append(all, packages+name+".packages")
 	}
@@ -51,7 +61,8 @@ func Files() []string {
 }
 
 var (
-	block     = regexp.MustCompile("(?ms)^```(toml|yaml|console)\n(.*?)^```")
+	block     = regexp.MustCompile("(?ms)^```(toml|console)\n(.*?)^```")
+	link      = regexp.MustCompile(`\(recipes/(\w+\.yaml)\)`)
 	imageLine = regexp.MustCompile("(?m)^Image: (?:Debian 12 with `([^`]+)`|any)")
 	resource  = regexp.MustCompile(`(?m)^    resources:\n      limits:\n        nodegate\.dev/.*\n`)
 	imageName = regexp.MustCompile(`registry\.example/\S+`)
@@ -77,7 +88,7 @@ func ReadAll(t *testing.T, top string) map[string]*Recipe {
 	table, rest, _ := strings.Cut(string(text), "\n## ")
 	all := map[string]*Recipe{}
 	for _, section := range strings.Split(rest, "\n## ") {
-		r := readRecipe(section)
+		r := readRecipe(t, top, section)
 		if r.Policy == "" || !imageLine.MatchString(section) || len(r.Objects) < 2 || len(r.Console) < 2 || r.Namespace == "" || r.Level == "" || r.Pod == "" {
 			t.Fatalf("%s: the recipe %q is not whole: %+v", page, r.Title, r)
 		}
@@ -96,19 +107,16 @@ func ReadAll(t *testing.T, top string) map[string]*Recipe {
 	return all
 }
 
-func readRecipe(section string) *Recipe {
+func readRecipe(t *testing.T, top, section string) *Recipe {
+	t.Helper()
 	r := &Recipe{}
 	r.Title, _, _ = strings.Cut(section, "\n")
 	r.packages = submatch(imageLine, section)
+	r.readManifest(t, filepath.Join(top, manifests, submatch(link, section)))
 	for _, m := range block.FindAllStringSubmatch(section, -1) {
 		switch m[1] {
 		case "toml":
 			r.Policy = m[2]
-		case "yaml":
-			r.Objects = strings.Split(m[2], "---\n")
-			r.Namespace = submatch(regexp.MustCompile(`(?m)^kind: Namespace\nmetadata:\n  name: (\S+)$`), m[2])
-			r.Level = submatch(regexp.MustCompile(`(?m)^    pod-security.kubernetes.io/enforce: (\S+)$`), m[2])
-			r.Pod = submatch(regexp.MustCompile(`(?m)^  name: (\S+)$`), r.Objects[len(r.Objects)-1])
 		case "console":
 			for _, one := range strings.Split(strings.TrimPrefix(m[2], "$ "), "\n$ ") {
 				command, want, _ := strings.Cut(one, "\n")
@@ -117,6 +125,18 @@ func readRecipe(section string) *Recipe {
 		}
 	}
 	return r
+}
+
+func (r *Recipe) readManifest(t *testing.T, file string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Objects = strings.Split(string(text), "---\n")
+	r.Namespace = submatch(regexp.MustCompile(`(?m)^kind: Namespace\nmetadata:\n  name: (\S+)$`), string(text))
+	r.Level = submatch(regexp.MustCompile(`(?m)^    pod-security.kubernetes.io/enforce: (\S+)$`), string(text))
+	r.Pod = submatch(regexp.MustCompile(`(?m)^  name: (\S+)$`), r.Objects[len(r.Objects)-1])
 }
 
 func submatch(re *regexp.Regexp, text string) string {
