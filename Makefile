@@ -17,14 +17,15 @@ TESTTIMEOUT ?= 45m
 TESTFLAGS ?=
 GOVULNCHECK := v1.9.0
 
-# How the tests run that start whole nodes: one package at a time, since all of them share
-# one machine; -count=1, since go's cache of results does not know of the programs that a
-# test starts. A test that fails runs once more by itself, and what it printed first stays
+# How the tests run that start whole nodes: TESTNODES packages at a time, since all of them
+# share one machine; -count=1, since go's cache of results does not know of the programs
+# that a test starts. A test that fails runs once more by itself, and what it printed first stays
 # on the screen: a kubelet or an emulator that comes late on a busy machine is no fault of
 # nodegate's. More than three failures are not run again.
 NODETEST := NODEGATE_REQUIRE=1 $(BIN)/gotestsum --format pkgname-and-test-fails --format-icons text --rerun-fails=1 \
 	--rerun-fails-max-failures=3 --rerun-fails-run-root-test --packages
-NODEFLAGS = -- -count=1 -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS)
+TESTNODES ?= 1
+NODEFLAGS = -- -count=1 -p $(TESTNODES) -timeout $(TESTTIMEOUT) $(TESTFLAGS)
 
 # The tests find built programs by this, and skip where there are none unless
 # NODEGATE_REQUIRE=1 or CI is set.
@@ -87,31 +88,44 @@ probe:
 # The machine is compared before and after: what make itself installs and builds is there
 # by then. -k: what fails does not hide what would fail after it.
 .PHONY: test
-test: runtimes images machines build golangci-lint ## Run all tests and the linter (as root)
-	hack/unchanged.sh $(MAKE) -k --no-print-directory beside-machines integration test-kubernetes
+test: prepare machines build golangci-lint ## Run all tests and the linter (as root)
+	hack/unchanged.sh $(MAKE) -k --no-print-directory TESTNODES=2 beside-machines on-nodes
+
+# Debian's packages are waited for while the pinned programs are compiled.
+.PHONY: prepare
+prepare: deps
+	$(MAKE) -j2 --no-print-directory runtimes images
 
 # An emulator leaves a good part of two cores idle, which the linter and the unit tests take.
 .PHONY: beside-machines
 beside-machines: machines build deb
-	$(MAKE) -k -j2 -O --no-print-directory LOW='nice -n 19' test-machines lint test-unit
+	$(MAKE) -k -j2 -O --no-print-directory LOW='nice -n 19' TESTNODES=1 test-machines lint test-unit
 
 # The race detector needs cgo, as the pinned runc does. Packages run one at a time, since
 # each of them is built with it anew.
 .PHONY: test-unit
 test-unit: probe build ## Run the tests that need no containerd (as root)
-	$(LOW) $(GO) vet ./...
 	CGO_ENABLED=1 NODEGATE_REQUIRE=1 $(LOW) $(GO) test -race -timeout $(TESTTIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -vE '/integration(/|$$)')
 	cd hack/release && $(LOW) $(GO) vet ./... && $(LOW) $(GO) test ./...
 	cd cmd/kubectl-nodegate && CGO_ENABLED=0 $(LOW) $(GO) test $(PLUGINFLAGS) ./...
 	cd hack/pins/admission && CGO_ENABLED=0 NODEGATE_REQUIRE=1 $(LOW) $(GO) test $(PLUGINFLAGS) ./...
 
+ON_CONTAINERD = $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./integration/... | \
+	grep -vE '/integration/(cluster|kubernetes|machines.*|realnodes|soak)$$' | xargs)
+ON_KUBERNETES = ./integration/kubernetes ./integration/cluster
+
 .PHONY: integration
 integration: runtimes images build deb ## Run the tests on a real containerd alone (as root)
-	$(NODETEST) "$$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./integration/... | grep -vE '/integration/(cluster|kubernetes|machines.*|realnodes|soak)$$' | xargs)" $(NODEFLAGS)
+	$(NODETEST) "$(ON_CONTAINERD)" $(NODEFLAGS)
 
 .PHONY: test-kubernetes
 test-kubernetes: runtimes images build image ## Run the chart's tests on a real Kubernetes alone (as root)
-	$(NODETEST) "./integration/cluster ./integration/kubernetes" $(NODEFLAGS)
+	$(NODETEST) "$(ON_KUBERNETES)" $(NODEFLAGS)
+
+# Both, the longest first. A node waits much of its time, which another one takes.
+.PHONY: on-nodes
+on-nodes: runtimes images build deb image
+	$(NODETEST) "$(ON_KUBERNETES) $(ON_CONTAINERD)" $(NODEFLAGS)
 
 .PHONY: test-machines
 test-machines: machines build deb ## Run the tests on Debian machines alone (as root)

@@ -46,7 +46,7 @@ func TestLifecycleAudit(t *testing.T) {
 
 	g.Write(t, "mode = \"enforce\"\n"+grantOneOfEach)
 	it.WaitLogged(t, agent, policyReplaced, 1)
-	it.WaitLogged(t, agent, "msg=synchronized", 2) // another mode is another registration
+	it.WaitLogged(t, n.Containerd(), it.Connected, 2) // another mode is another registration
 	enforced := it.RunContainer(t, granted, node.ContainerConfig{Name: "enforced"})
 	expectAll(t, enforced)
 	if got := it.Refusal(t, greedy, node.ContainerConfig{Name: "enforced"}); !strings.Contains(got, `"kvm", which is not granted`) {
@@ -55,10 +55,10 @@ func TestLifecycleAudit(t *testing.T) {
 
 	g.Write(t, "mode = \"audit\"\n"+grantOneOfEach)
 	it.WaitLogged(t, agent, policyReplaced, 2)
-	it.WaitLogged(t, agent, "msg=synchronized", 3)
+	it.WaitLogged(t, n.Containerd(), it.Connected, 3)
 	stop(t, agent)
 	it.RunContainer(t, plain, node.ContainerConfig{Name: "unanswered"})
-	wake(t, agent)
+	wake(t, n, agent)
 	expectAll(t, enforced) // what was given stays
 	if err := enforced.Remove(t.Context()); err != nil {
 		t.Fatal(err)

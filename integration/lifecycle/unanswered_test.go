@@ -23,7 +23,7 @@ func TestAnswerThatDoesNotArrive(t *testing.T) {
 			const grant = "[[grants]]\nnamespaces = [\"default\"]\nprofiles = [\"fuse\"]\n"
 			g, agent := it.StartAgent(t, n, "mode = \"audit\"\n"+grant)
 			g.Write(t, grant) // from now on what it does not answer is refused
-			it.WaitLogged(t, agent, "msg=synchronized", 2)
+			it.WaitLogged(t, n.Containerd(), it.Connected, 2)
 			annotations := requiresAgent()
 			maps.Copy(annotations, it.AskFor("fuse"))
 			required := it.RunPod(t, n, node.PodConfig{Annotations: annotations})
@@ -41,7 +41,7 @@ func TestAnswerThatDoesNotArrive(t *testing.T) {
 				stop(t, agent)
 				refused(pod, it.Unanswered)
 				refused(required, notPresent)
-				wake(t, agent)
+				wake(t, n, agent)
 			}
 			it.Must(t, agent.Kill())
 			refused(free, it.Unanswered)
@@ -64,10 +64,10 @@ func TestAnswerThatDoesNotArrive(t *testing.T) {
 	}
 }
 
-// wake lets a stopped agent go on, and waits until it is registered again.
-func wake(t *testing.T, agent *node.Process) {
+// wake lets a stopped agent go on, and waits until containerd asks it again.
+func wake(t *testing.T, n *node.Node, agent *node.Process) {
 	t.Helper()
-	before := strings.Count(agent.Log(), "msg=synchronized")
+	before := strings.Count(n.Containerd().Log(), it.Connected)
 	it.Must(t, agent.Signal(syscall.SIGCONT))
-	it.WaitLogged(t, agent, "msg=synchronized", before+1)
+	it.WaitLogged(t, n.Containerd(), it.Connected, before+1)
 }

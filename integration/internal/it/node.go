@@ -91,6 +91,10 @@ plugin_request_timeout = "500ms"
 // hanging, or gone a moment ago.
 const Unanswered = "validator plugin 90-nodegate failed: "
 
+// Connected is what containerd logs once it asks the agent about containers: a moment
+// after the agent has logged that it is synchronized.
+const Connected = `plugin \"90-nodegate\" connected and synchronized`
+
 // OtherHandler is a second runtime handler of the shared node. It is runc too.
 const OtherHandler = "other"
 
