@@ -51,7 +51,7 @@ func TestMigrationGuide(t *testing.T) {
 		}
 		check()
 	}
-	if shown != 8 {
+	if shown != 6 {
 		t.Errorf("%d pods are checked", shown)
 	}
 }
