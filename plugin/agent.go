@@ -79,7 +79,7 @@ func (p *Plugin) connect(ctx context.Context, to Endpoint) error {
 		return fmt.Errorf("connecting to NRI: %w%s", err, absent(err))
 	}
 	defer func() { _ = conn.Close() }() // the stub closes it as well
-	c := &connection{Plugin: p}
+	c := &connection{Plugin: p, pid: peer(conn)}
 	return c.serve(ctx, stub.WithPluginName(Name), stub.WithPluginIdx(to.Index), stub.WithConnection(conn))
 }
 

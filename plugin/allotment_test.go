@@ -138,6 +138,13 @@ func clip(s string) string { return s[:min(len(s), 20)] }
 // The node has what the agent would give to some container.
 func TestOffers(t *testing.T) {
 	registered := func(p *Plugin) { p.registered() }
+	handlers := func(name string, wrapped bool) func(*Plugin) {
+		return func(p *Plugin) {
+			p.registered()
+			p.handlers.Store(&Handlers{Wrapped: map[string]policy.Known[bool]{name: policy.Is(wrapped)}})
+		}
+	}
+	const mknodPolicy = "version = 1\n[profiles.mknod.resource]\nslots = 1\n"
 	for _, tc := range []struct {
 		name, policy string
 		prepare      func(*Plugin)
@@ -155,7 +162,19 @@ func TestOffers(t *testing.T) {
 		{"one of a list", "version = 1\n[profiles.a.resource]\nexclusive = true\n[[profiles.a.devices]]\npath = [\"/dev/nought\", \"/dev/nul?\"]\naccess = \"rw\"\n", registered, "a null "},
 		{"a live directory without a device", "version = 1\n[profiles.a.resource]\nslots = 1\n[[profiles.a.devices]]\npath = \"/dev/nought*\"\nlive = \"/dev/serial\"\naccess = \"rw\"\n", registered,
 			`a slot-1 would get profile "a", but this node has no device "/dev/nought*" [no_device]`},
-		{"by the wrapper", "version = 1\n[profiles.mknod.resource]\nslots = 1\n", registered, "mknod slot-1 "},
+		{"by the wrapper", mknodPolicy, handlers("nodegate", true), "mknod slot-1 "},
+		{"by the wrapper, perhaps", mknodPolicy, registered, `mknod slot-1  ?whether runtime handler "nodegate" runs nodegate-runc is not known: the agent is not registered yet`},
+		{"by a script, perhaps", mknodPolicy, func(p *Plugin) {
+			p.registered()
+			p.handlers.Store(&Handlers{Wrapped: map[string]policy.Known[bool]{"nodegate": {}}})
+		}, `mknod slot-1  ?whether runtime handler "nodegate" runs nodegate-runc cannot be told from its program`},
+		{"by a handler that is not there", mknodPolicy, handlers("runc", false),
+			`mknod slot-1 the runtime has no handler "nodegate": run nodegate install on the node, or take it out of runtime.handlers`},
+		{"by a handler that runs something else", mknodPolicy, handlers("nodegate", false),
+			`mknod slot-1 runtime handler "nodegate" does not run nodegate-runc: run nodegate install on the node, or take it out of runtime.handlers`},
+		{"by a default handler that runs something else", strings.Replace(mknodPolicy, "[prof", "[runtime]\nhandlers = [\"\"]\n[prof", 1), handlers("", false),
+			`mknod slot-1 the runtime's default handler does not run nodegate-runc: run nodegate install on the node, or take it out of runtime.handlers`},
+		{"without need of a handler that is not there", resourcePolicy, handlers("runc", false), "pair null,zero \nzero slot-1,slot-2 "},
 		{"without the wrapper", "version = 1\n[runtime]\nhandlers = []\n[profiles.mknod.resource]\nslots = 1\n", registered,
 			`mknod slot-1 would get the capabilities CAP_MKNOD by profile "mknod", which containerd v2.4.2 (NRI 0.12.3) cannot carry: `},
 		{"no cgroup of any version", "version = 1\n[profiles.a]\nrequires = { cgroup = \"v1\" }\nenv = { A = \"b\" }\n[profiles.a.resource]\nslots = 1\n[profiles.b]\nrequires = { cgroup = \"v2\" }\nenv = { A = \"b\" }\n[profiles.b.resource]\nslots = 1\n", registered,
@@ -171,7 +190,11 @@ func TestOffers(t *testing.T) {
 				for _, u := range o.Units {
 					ids = append(ids, u.ID)
 				}
-				got = append(got, fmt.Sprintf("%s %s %s", o.Profile, strings.Join(ids, ","), o.Lacks))
+				text := fmt.Sprintf("%s %s %s", o.Profile, strings.Join(ids, ","), o.Lacks)
+				if o.Unsure != "" {
+					text += " ?" + o.Unsure
+				}
+				got = append(got, text)
 				if strings.Contains(o.Lacks, "which requires cgroup v") {
 					unfit++
 				}

@@ -39,6 +39,7 @@ var (
 // handlers from its method set, most of which are the plugin's own.
 type connection struct {
 	*Plugin
+	pid     int // the runtime's, 0 if it is not seen
 	stub    atomic.Pointer[stub.Stub]
 	waiting atomic.Pointer[time.Timer] // for the list of containers
 	listing atomic.Bool                // it is configured, and waits for that list
@@ -52,6 +53,7 @@ func (c *connection) Configure(ctx context.Context, text, name, version string) 
 	}
 	info := runtimes.Of(name, version, (*c.stub.Load()).RuntimeNRIVersion())
 	c.runtime.Store(&info)
+	c.readHandlers(&info, c.pid)
 	log.G(ctx).WithField("runtime", info.String()).Info("runtime connected")
 	c.listing.Store(true)
 	c.waiting.Store(time.AfterFunc(syncPatience, func() {

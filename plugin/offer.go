@@ -4,6 +4,7 @@
 package plugin
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 
@@ -18,7 +19,7 @@ import (
 
 // Offers are the policy's profiles that are resources, and what this node has of them.
 func (p *Plugin) Offers() []resource.Offer {
-	return Offers(p.policy.Load(), p.runtime.Load(), &p.node, p.NotReady())
+	return Offers(p.policy.Load(), p.runtime.Load(), &p.node, p.handlers.Load(), p.NotReady())
 }
 
 // NotReady says why the agent could give nothing to a container; "" if it can.
@@ -32,7 +33,7 @@ func (p *Plugin) NotReady() string {
 // Offers finds out what a node can give of each profile that is a resource, by deciding
 // about a container that nothing is special about: what the agent would refuse to every
 // container, the node does not have. notReady says why it is nothing at all, or "".
-func Offers(pol *policy.Policy, r *runtimes.Runtime, node *Node, notReady string) []resource.Offer {
+func Offers(pol *policy.Policy, r *runtimes.Runtime, node *Node, handlers *Handlers, notReady string) []resource.Offer {
 	var out []resource.Offer
 	for _, prof := range pol.Resources() {
 		o := resource.Offer{Profile: prof.Name, Exclusive: prof.Resource.Exclusive}
@@ -51,7 +52,7 @@ func Offers(pol *policy.Policy, r *runtimes.Runtime, node *Node, notReady string
 		case pol.Audit():
 			o.Lacks = "the policy's mode is audit, in which nothing is given"
 		case len(o.Units) > 0:
-			o.Lacks = lacks(pol, r, node, sel, &o, found)
+			o.Lacks, o.Unsure = lacks(pol, r, node, handlers, sel, &o, found)
 		}
 		out = append(out, o)
 	}
@@ -79,26 +80,38 @@ func devicesOf(h *host.Host, sel policy.Selection, found map[policy.DeviceSelect
 }
 
 // lacks says what keeps the node from giving a profile to any container, whether that
-// has a user namespace, and runs under the wrapper, or not.
-func lacks(pol *policy.Policy, r *runtimes.Runtime, node *Node, sel policy.Selection, o *resource.Offer, found map[policy.DeviceSelector]policy.DeviceLookup) string {
+// has a user namespace, and runs under the wrapper, or not. If nothing does as far as is
+// known, it says what is not known.
+func lacks(pol *policy.Policy, r *runtimes.Runtime, node *Node, handlers *Handlers, sel policy.Selection, o *resource.Offer, found map[policy.DeviceSelector]policy.DeviceLookup) (why, unsure string) {
 	if !o.Exclusive {
 		if why := driverless(node.Host, found); why != "" {
-			return why
+			return why, ""
 		}
 	}
-	first := ""
+	given := false
 	for _, handler := range append(pol.Handlers(), "") {
 		for _, userns := range []bool{true, false} {
-			why := refusesAny(pol, r, node, sel, o, handler, userns)
-			if why == "" {
-				return ""
+			no, maybe := refusesAny(pol, r, node, sel, o, handler, userns), ""
+			if no == "" && pol.Wrapped(handler) {
+				is, said := handlers.wraps(handler)
+				no, maybe = said, ""
+				if !is.OK {
+					no, maybe = "", said
+				}
 			}
-			if first == "" {
-				first = why
+			switch {
+			case no == "" && maybe == "":
+				return "", ""
+			case no == "":
+				given, unsure = true, cmp.Or(unsure, maybe)
 			}
+			why = cmp.Or(why, no)
 		}
 	}
-	return first
+	if given {
+		return "", unsure
+	}
+	return why, ""
 }
 
 // refusesAny says why such a container would be refused; "" if it would not.

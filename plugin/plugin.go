@@ -34,6 +34,9 @@ type Node struct {
 	NoShadows error
 	// Allotted is nil where the kubelet allots nothing: then no claim is believed.
 	Allotted Allotments
+	// Handlers finds out what the handlers of a runtime run, whose process is pid, or 0 if
+	// that is not seen. It is nil where nobody can.
+	Handlers func(r *runtimes.Runtime, pid int) Handlers
 }
 
 // Close gives back what the node was asked for; shadow nodes of containers
@@ -49,12 +52,13 @@ func (n *Node) Close() {
 // subscribes to an event for each handler that exists, so there is none that
 // is not needed.
 type Plugin struct {
-	node    Node
-	policy  atomic.Pointer[policy.Policy]
-	runtime atomic.Pointer[runtimes.Runtime]
-	sizes   sizes
-	link    atomic.Pointer[link]
-	stats   event.Stats
+	node     Node
+	policy   atomic.Pointer[policy.Policy]
+	runtime  atomic.Pointer[runtimes.Runtime]
+	handlers atomic.Pointer[Handlers]
+	sizes    sizes
+	link     atomic.Pointer[link]
+	stats    event.Stats
 
 	containers containers
 
@@ -84,6 +88,7 @@ func New(p *policy.Policy, node Node) *Plugin {
 	}
 	unknown := runtimes.Unknown()
 	plugin.runtime.Store(&unknown)
+	plugin.handlers.Store(&Handlers{Unknown: "the agent is not registered yet"})
 	plugin.unregistered("it has not registered yet")
 	return plugin
 }

@@ -56,6 +56,7 @@ func (p *Plugin) checkCarriedOut(ctx context.Context, req *policy.Request, r *re
 		carriedOut, err = p.node.Records.Acknowledged(r.ContainerID, r.Nonce)
 	}
 	if carriedOut {
+		p.saw(req.Handler, true)
 		return nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {
@@ -63,6 +64,9 @@ func (p *Plugin) checkCarriedOut(ctx context.Context, req *policy.Request, r *re
 	}
 	if err != nil {
 		log.G(ctx).WithError(err).Warn("cannot read the wrapper's acknowledgement")
+	}
+	if err == nil {
+		p.saw(req.Handler, false)
 	}
 	return req.Refuse(policy.NotCarried, "was created without nodegate-runc: the runtime handler %q must have it as its BinaryName, or leave runtime.handlers",
 		req.Handler)

@@ -25,10 +25,16 @@ func TestStartWithoutTheWrapper(t *testing.T) {
 	if err := p.StartContainer(t.Context(), pod, ctr); err == nil || !strings.Contains(err.Error(), `was created without nodegate-runc: the runtime handler "nodegate" must have it as its BinaryName`) {
 		t.Errorf("without an acknowledgement: %v", err)
 	}
+	if is, _ := p.handlers.Load().wraps("nodegate"); !is.OK || is.Value {
+		t.Errorf("the handler counts as %+v", is)
+	}
 	if err := p.node.Records.Acknowledge("c2", ctr.Annotations[record.Annotation]); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.StartContainer(t.Context(), pod, ctr); err != nil {
 		t.Errorf("carried out: %v", err)
+	}
+	if is, _ := p.handlers.Load().wraps("nodegate"); !is.OK || !is.Value {
+		t.Errorf("the handler counts as %+v", is)
 	}
 }

@@ -56,7 +56,10 @@ changed then, unless the error says otherwise.`,
 			if err != nil {
 				return err
 			}
-			return carryOut(cmd.Context(), s, plan, o, dryRun, restart)
+			if err := carryOut(cmd.Context(), s, plan, o, dryRun, restart); err != nil || dryRun {
+				return err
+			}
+			return plan.NoteHandlers()
 		},
 	}
 	rootFlag(cmd, &o.Root)

@@ -18,6 +18,7 @@ import (
 // units the plugin goes by.
 func newResources(c *config.Config, node *plugin.Node) *resource.Server {
 	s := resource.New(c.Kubelet.PluginDir, c.State.Dir)
+	s.Registered(releaseMemory) // what only that has taken
 	node.Allotted = func(ctx context.Context, r *policy.Request, profile string, units []string) bool {
 		return s.Allotted(ctx, resource.Container{Namespace: r.Namespace, Pod: r.Pod, Name: r.Container}, profile, units)
 	}
@@ -39,7 +40,7 @@ func (e *explainer) allot(r *policy.Request) {
 }
 
 func (e *explainer) offers() []resource.Offer {
-	return plugin.Offers(e.config.Policy, &e.runtime, &plugin.Node{Host: e.host}, "")
+	return plugin.Offers(e.config.Policy, &e.runtime, &plugin.Node{Host: e.host}, &plugin.Handlers{Unknown: "explain does not look"}, "")
 }
 
 // units says how many units of a profile this node has.

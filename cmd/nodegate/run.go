@@ -131,6 +131,7 @@ func openNode(ctx context.Context, c *config.Config) (plugin.Node, error) {
 		node.NoShadows = err
 		log.G(ctx).WithError(err).Warn("pods with a user namespace that would get a device are refused")
 	}
+	node.Handlers = handlersOf(c, node.Host)
 	sayConfinement(ctx, node, c)
 	return node, nil
 }

@@ -43,6 +43,8 @@ func (r *statusReport) print(out io.Writer) error {
 		fmt.Fprintf(w, "%s\t%s: %d of %d units can be had", title, one.Name, one.Healthy, one.Units)
 		if one.Why != "" {
 			fmt.Fprintf(w, ": %s", one.Why)
+		} else if one.Unsure != "" {
+			fmt.Fprintf(w, ", but %s", one.Unsure)
 		}
 		fmt.Fprintln(w)
 	}

@@ -25,6 +25,8 @@ const resourcesPolicy = `version = 1
 level = "debug"
 [profiles.kvm.resource]
 slots = 2
+[profiles.mknod.resource]
+slots = 1
 [[profiles.unit.devices]]
 path = "/dev/unit?"
 container_path = "/dev/unit"
@@ -199,7 +201,8 @@ func tenResources(r resources) {
 	began := r.usage()
 	time.Sleep(10 * time.Second)
 	after := r.usage()
-	r.Logf("anonymous memory with 2 resources %d KiB, with 12 %d KiB; %d ms of CPU in 10 s", before.memory, after.memory, (after.ticks-began.ticks)*10)
+	r.Logf("memory with 3 resources %d KiB, %d of them anonymous, with 13 %d KiB, %d anonymous; %d ms of CPU in 10 s",
+		before.resident, before.memory, after.resident, after.memory, (after.ticks-began.ticks)*10)
 	if after.memory-before.memory > maxResourceMemory {
 		r.Errorf("ten resources cost %d KiB", after.memory-before.memory)
 	}
@@ -207,8 +210,8 @@ func tenResources(r resources) {
 	r.offered("r9", 0)
 }
 
-// usage is the agent's anonymous memory in KiB, and its time in ticks of 10 ms.
-func (r resources) usage() (u struct{ memory, ticks int }) {
+// usage is the agent's anonymous and its whole memory in KiB, and its time in ticks of 10 ms.
+func (r resources) usage() (u struct{ memory, resident, ticks int }) {
 	r.Helper()
 	var status struct{ PID int }
 	if err := json.Unmarshal([]byte(r.status("-o", "json")), &status); err != nil {
@@ -221,7 +224,10 @@ func (r resources) usage() (u struct{ memory, ticks int }) {
 		}
 		return n
 	}
-	u.memory = number(strings.Fields(r.onNode("grep", "RssAnon", fmt.Sprintf("/proc/%d/status", status.PID)))[1])
+	kib := func(what string) int {
+		return number(strings.Fields(r.onNode("grep", what, fmt.Sprintf("/proc/%d/status", status.PID)))[1])
+	}
+	u.memory, u.resident = kib("RssAnon"), kib("VmRSS")
 	stat := r.onNode("cat", fmt.Sprintf("/proc/%d/stat", status.PID))
 	fields := strings.Fields(stat[strings.LastIndex(stat, ")"):])
 	u.ticks = number(fields[12]) + number(fields[13])
@@ -293,6 +299,11 @@ func health(r resources) {
 			return nil
 		})
 		return time.Since(began)
+	}
+	const handler = `the runtime has no handler "nodegate"` // of nodegate-runc, which alone delivers the profile
+	status("nodegate.dev/mknod: 0 of 1 units can be had: " + handler)
+	if doctor, _ := r.Command(r.nodegate(), "doctor").CombinedOutput(); !strings.Contains(string(doctor), handler) {
+		r.Errorf("doctor does not say that %s: %s", handler, doctor)
 	}
 	r.onNode("mv", "/dev/kvm", "/dev/kvm-away")
 	const why = `would get profile "kvm", but this node has no device "/dev/kvm"`

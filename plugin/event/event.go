@@ -87,9 +87,10 @@ func Shorten(s string, most int) string {
 
 // Resource is a profile as the kubelet is told of it.
 type Resource struct {
-	Name       string `json:"name"`          // "nodegate.dev/kvm"
-	Units      int    `json:"units"`         // that there are
-	Healthy    int    `json:"healthy"`       // of them, which can be had
-	Registered bool   `json:"registered"`    // with the kubelet
-	Why        string `json:"why,omitempty"` // none can be had
+	Name       string `json:"name"`             // "nodegate.dev/kvm"
+	Units      int    `json:"units"`            // that there are
+	Healthy    int    `json:"healthy"`          // of them, which can be had
+	Registered bool   `json:"registered"`       // with the kubelet
+	Why        string `json:"why,omitempty"`    // none can be had
+	Unsure     string `json:"unsure,omitempty"` // what is not known that they take
 }

@@ -49,7 +49,7 @@ func (s *Server) listen(o *Offer) (*endpoint, error) {
 	var random [6]byte
 	_, _ = rand.Read(random[:]) // never fails
 	e := &endpoint{server: s, profile: o.Profile, socket: filepath.Join(s.dir, socketPrefix+hex.EncodeToString(random[:])+".sock"),
-		grpc: grpc.NewServer(), closing: make(chan struct{}), changed: make(chan struct{}), devices: o.devices(nil)}
+		grpc: newServer(), closing: make(chan struct{}), changed: make(chan struct{}), devices: o.devices(nil)}
 	l, err := net.Listen("unix", e.socket)
 	if err != nil {
 		return nil, fmt.Errorf("listening for the kubelet: %w", err)
@@ -61,6 +61,14 @@ func (s *Server) listen(o *Offer) (*endpoint, error) {
 	kubelet.RegisterDevicePluginServer(e.grpc, e)
 	go func() { _ = e.grpc.Serve(l) }() // until it is stopped
 	return e, nil
+}
+
+// bufferSize is enough for what the kubelet says and hears; gRPC takes 32 KiB twice for each
+// connection, and there is one for each resource.
+const bufferSize = 4 << 10
+
+func newServer() *grpc.Server {
+	return grpc.NewServer(grpc.ReadBufferSize(bufferSize), grpc.WriteBufferSize(bufferSize))
 }
 
 // close ends the kubelet's streams and removes the socket.
@@ -132,6 +140,7 @@ func (e *endpoint) forgotten() {
 
 func dial(socket string) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///kubelet", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithReadBufferSize(bufferSize), grpc.WithWriteBufferSize(bufferSize),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		}))

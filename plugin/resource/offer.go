@@ -15,6 +15,7 @@ type Offer struct {
 	Units     []Unit
 	Exclusive bool   // units are devices, which come and go
 	Lacks     string // why the node cannot give any of it; "" if it can
+	Unsure    string // what is not known that it takes; "" if all of it is
 }
 
 // Unit is what one container can have.

@@ -407,3 +407,29 @@ func TestAttackClaims(t *testing.T) {
 	app.Pod = "unknown"
 	is("a pod that the kubelet does not have", false, "kvm", "slot-1", "slot-2")
 }
+
+// Once the kubelet knows a resource, what telling it took can be given back; again where
+// the kubelet is another one.
+func TestRegistered(t *testing.T) {
+	dir := t.TempDir()
+	s := New(dir, t.TempDir())
+	registered := make(chan struct{}, 100)
+	s.Registered(func() { registered <- struct{}{} })
+	ctx, end := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Run(ctx, func() []Offer { return []Offer{{Profile: "kvm", Units: []Unit{{ID: "slot-1"}}}} }, func() string { return "" })
+	}()
+	defer func() { end(); <-done }()
+	for range 2 {
+		k := startKubelet(t, dir)
+		select {
+		case <-registered:
+		case <-time.After(time.Minute):
+			t.Fatal("nothing was registered")
+		}
+		k.eventually("nodegate.dev/kvm", 1, time.Minute)
+		k.stop()
+	}
+}

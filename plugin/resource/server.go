@@ -36,11 +36,13 @@ type Server struct {
 	offers       func() []Offer
 	notReady     func() string
 	kick         chan struct{}
+	registered   func()
 
 	endpoints map[string]*endpoint // by profile; Run's alone
 	kubelet   identity             // that the endpoints are registered with
 	failed    map[string]string    // why, by profile
 	peers     map[string]bool      // sockets of another agent
+	told      bool                 // the kubelet of something, by the last step
 
 	mu     sync.Mutex
 	status []event.Resource
@@ -71,6 +73,10 @@ func (s *Server) Status() []event.Resource {
 	return slices.Clone(s.status)
 }
 
+// Registered has f called whenever the kubelet has been told of resources, and has asked
+// about them. It is for before Run.
+func (s *Server) Registered(f func()) { s.registered = f }
+
 // Run keeps the kubelet told of what there is until ctx ends. notReady says why the agent
 // could not give anything; "" if it can. Where there is nothing to offer, or no kubelet to
 // tell, it waits for Check.
@@ -87,8 +93,12 @@ func (s *Server) Run(ctx context.Context, offers func() []Offer, notReady func()
 		case <-s.kick:
 			time.Sleep(settle)
 		}
+		before := s.told
 		if s.step(ctx) > 0 && s.dir != "" {
 			timer.Reset(period)
+		}
+		if before && !s.told && s.registered != nil {
+			s.registered()
 		}
 	}
 }
@@ -96,6 +106,7 @@ func (s *Server) Run(ctx context.Context, offers func() []Offer, notReady func()
 // step looks at the node once, and returns how many resources there are.
 func (s *Server) step(ctx context.Context) int {
 	offers := s.offers()
+	s.told = false
 	for profile, e := range s.endpoints {
 		if !slices.ContainsFunc(offers, func(o Offer) bool { return o.Profile == profile }) {
 			e.close()
@@ -117,7 +128,7 @@ func (s *Server) step(ctx context.Context) int {
 			why = s.offer(ctx, o)
 		}
 		status = append(status, s.statusOf(o, why))
-		s.say(ctx, o.Profile, status[i].Why)
+		s.say(ctx, o.Profile, status[i].Why, o.Unsure)
 	}
 	s.mu.Lock()
 	s.status = status
@@ -175,13 +186,14 @@ func (s *Server) offer(ctx context.Context, o *Offer) string {
 		if err := e.register(ctx); err != nil {
 			return err.Error()
 		}
+		s.told = true
 		log.G(ctx).WithField("resource", policy.ResourceDomain+o.Profile).Info("the kubelet is told of a resource")
 	}
 	return ""
 }
 
 func (s *Server) statusOf(o *Offer, why string) event.Resource {
-	r := event.Resource{Name: policy.ResourceDomain + o.Profile, Units: len(o.Units), Why: why, Registered: why == ""}
+	r := event.Resource{Name: policy.ResourceDomain + o.Profile, Units: len(o.Units), Why: why, Registered: why == "", Unsure: o.Unsure}
 	if why == "" {
 		r.Why = o.Lacks
 	}
@@ -199,17 +211,21 @@ func (s *Server) statusOf(o *Offer, why string) event.Resource {
 }
 
 // say logs what keeps a resource from being offered, once.
-func (s *Server) say(ctx context.Context, profile, why string) {
-	if why == s.failed[profile] {
+func (s *Server) say(ctx context.Context, profile, why, unsure string) {
+	now := why + unsure
+	if now == s.failed[profile] {
 		return
 	}
-	s.failed[profile] = why
+	s.failed[profile] = now
 	entry := log.G(ctx).WithField("resource", policy.ResourceDomain+profile)
-	if why == "" {
+	switch {
+	case why != "":
+		entry.Warn("no unit of the resource can be had: " + why)
+	case unsure != "":
+		entry.Warn("the resource is offered, but " + unsure)
+	default:
 		entry.Info("the resource is offered")
-		return
 	}
-	entry.Warn("no unit of the resource can be had: " + why)
 }
 
 func (s *Server) closeAll() {

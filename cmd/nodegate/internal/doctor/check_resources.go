@@ -4,6 +4,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -34,12 +35,29 @@ func (g *gatherer) resources(f *Facts) Told[Resources] {
 	case !f.Shadows.OK():
 		return unknown[Resources](f.Shadows.Unknown)
 	}
-	r.Offers = plugin.Offers(g.config.Policy, &f.Runtime.Value.does, &plugin.Node{Host: g.node, NoShadows: f.Shadows.Value}, "")
+	r.Offers = plugin.Offers(g.config.Policy, &f.Runtime.Value.does, &plugin.Node{Host: g.node, NoShadows: f.Shadows.Value}, wrapping(f), "")
 	var st unix.Stat_t
 	if err := unix.Stat(filepath.Join(r.Dir, "kubelet.sock"), &st); err != nil {
 		r.Absent = err
 	}
 	return told(r)
+}
+
+// wrapping is what the node's handlers run.
+func wrapping(f *Facts) *plugin.Handlers {
+	all := handlers(f)
+	if all == nil {
+		return &plugin.Handlers{Unknown: cmp.Or(f.Containerd.Unknown, f.Runtime.Unknown)}
+	}
+	out := &plugin.Handlers{Wrapped: map[string]policy.Known[bool]{}}
+	for name, h := range all {
+		p := f.Wrapper.Programs[binary(h)]
+		out.Wrapped[name] = policy.Known[bool]{Value: p.Value.Wrapper, OK: p.Unknown != needsRoot && !p.Value.Script}
+	}
+	if usual, has := out.Wrapped[defaultHandler(f)]; has {
+		out.Wrapped[""] = usual
+	}
+	return out
 }
 
 func checkResources(f *Facts) (out []Finding) {
@@ -60,6 +78,9 @@ func checkResources(f *Facts) (out []Finding) {
 		case o.Lacks != "":
 			one.Status, one.Found = Problem, "not offered: "+o.Lacks
 			one.Remedy = "mend that, or take the profile from this node's policy; until then pods that ask for it go elsewhere"
+		case o.Unsure != "":
+			one.Status, one.Found = Unknown, fmt.Sprintf("units: %d, but %s", len(o.Units), o.Unsure)
+			one.Remedy = "run nodegate doctor on the node itself, as root"
 		case len(o.Units) == 0:
 			one.Status, one.Found = Warning, "none of its devices is on this node"
 			one.Remedy = "plug one in; until then pods that ask for it go elsewhere"

@@ -328,6 +328,8 @@ var cases = []struct {
 		"apparmor nested", Unknown, "whether this node has AppArmor", ""},
 	{"a resource that the node cannot give", func(f *Facts) { f.Resources.Value.Offers[0].Lacks = "no device /dev/kvm" },
 		"resource nodegate.dev/kvm", Problem, "not offered: no device /dev/kvm", "mend that"},
+	{"a resource that needs a handler of which nothing is known", func(f *Facts) { f.Resources.Value.Offers[0].Unsure = "whether it runs nodegate-runc is not known" },
+		"resource nodegate.dev/kvm", Unknown, "units: 1, but whether it runs nodegate-runc is not known", "as root"},
 	{"a resource without devices", func(f *Facts) { f.Resources.Value.Offers[0].Units = nil },
 		"resource nodegate.dev/kvm", Warning, "none of its devices", "plug one in"},
 	{"a device of two resources", func(f *Facts) {

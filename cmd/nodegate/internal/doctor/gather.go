@@ -59,9 +59,9 @@ func Gather(ctx context.Context, o Options) (*Facts, error) {
 	f.Cgroup = g.cgroup()
 	f.Policy = g.policy(problem, f.Runtime)
 	f.Shadows, f.Confined = g.shadows()
-	f.Resources = g.resources(f)
 	f.Agent = g.agent(ctx)
 	f.Wrapper = g.wrapper(ctx, handlers(f))
+	f.Resources = g.resources(f)
 	f.OCIRuntime = g.ociRuntime(ctx, f)
 	f.Sizes = g.sizes(ctx, f.Runtime)
 	return f, nil

@@ -7,14 +7,18 @@ import (
 	"context"
 	"debug/buildinfo"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go/features"
 
+	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/oci"
+	"github.com/nodegate/nodegate/plugin/policy"
 )
 
 // wrapperPackage is what the wrapper's program says that it was built from.
@@ -48,33 +52,51 @@ func (g *gatherer) wrapper(ctx context.Context, handlers map[string]Handler) Wra
 	return w
 }
 
-// program tells what an OCI runtime's file is. The name says nothing.
+// program tells what an OCI runtime's file is.
 func (g *gatherer) program(ctx context.Context, name string) Told[Program] {
-	file, err := g.view.find(name)
+	p, err := g.view.program(name)
 	if err != nil {
 		return unknown[Program](why(err))
 	}
-	p := Program{Path: file}
-	f, err := g.view.host.Open(file)
-	if err != nil {
-		return unknown[Program](why(err))
-	}
-	defer func() { _ = f.Close() }()
-	head := make([]byte, 2)
-	if _, err := io.ReadFull(f, head); err == nil && string(head) == "#!" {
-		p.Script = true
-		return told(p)
-	}
-	info, err := buildinfo.Read(f)
-	p.Wrapper = err == nil && info.Path == wrapperPackage
 	if p.Wrapper {
-		out, err := g.view.run(ctx, file, "", oci.VersionCommand)
+		out, err := g.view.run(ctx, p.Path, "", oci.VersionCommand)
 		p.Version = strings.TrimSpace(string(out))
 		if err != nil {
 			p.Version = "unknown"
 		}
 	}
 	return told(p)
+}
+
+// program looks at an OCI runtime's file. The name says nothing.
+func (v view) program(name string) (p Program, err error) {
+	if p.Path, err = v.find(name); err != nil {
+		return p, err
+	}
+	f, err := v.host.Open(p.Path)
+	if err != nil {
+		return p, err
+	}
+	defer func() { _ = f.Close() }()
+	head := make([]byte, 2)
+	if _, err := io.ReadFull(f, head); err == nil && string(head) == "#!" {
+		p.Script = true
+		return p, nil
+	}
+	info, err := buildinfo.Read(f)
+	p.Wrapper = err == nil && info.Path == wrapperPackage
+	return p, nil
+}
+
+// Wraps reports whether an OCI runtime's program, a path or a name for PATH, is
+// nodegate-runc. Of one that is not there it is no, of a script or one that cannot be read
+// unknown.
+func Wraps(h *host.Host, program string) policy.Known[bool] {
+	p, err := view{root: "/", host: h, path: defaultPath}.program(program)
+	if p.Script || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return policy.Known[bool]{}
+	}
+	return policy.Is(p.Wrapper)
 }
 
 // binary is the program of a handler.

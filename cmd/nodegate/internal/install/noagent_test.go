@@ -4,6 +4,7 @@
 package install
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -168,6 +169,40 @@ func TestOwed(t *testing.T) {
 	h.must(r.Restarted())
 	h.must(os.RemoveAll(h.at("/run")))
 	h.same(before, "removed")
+}
+
+// An agent in a pod learns from the installer which handlers run the wrapper, once
+// containerd has read what was installed.
+func TestNoteHandlers(t *testing.T) {
+	h := newHost(t, "")
+	h.o.NoAgent, h.o.Unit = true, false
+	h.write(h.config, v3)
+	note := func(since time.Time, want string) {
+		t.Helper()
+		h.must(h.plan().NoteHandlers())
+		n, err := Noted(h.at("/run/nodegate"), since)
+		if got := fmt.Sprint(n.Wrapped, " ", err); !strings.HasPrefix(got, want) {
+			t.Errorf("noted %s, want %s", got, want)
+		}
+	}
+	clean := h.tree()
+	p := h.install()
+	h.must(p.NoteHandlers()) // no agent has been here: there is no directory
+	h.must(os.MkdirAll(h.at("/run/nodegate"), 0o700))
+	const installed, before = "map[:false nodegate:true runc:false] ", "the runtime was not restarted since"
+	note(time.Now().Add(-time.Hour), installed+before)
+	note(time.Now().Add(time.Hour), installed+"<nil>")
+	h.must(h.plan().Restarted())
+	note(time.Now().Add(-time.Hour), installed+"<nil>")
+	h.o.DefaultRuntime = true
+	p = h.install()
+	h.must(p.NoteHandlers())
+	note(time.Time{}, "map[:true nodegate:true runc:false] "+before)
+	h.must(h.plan().Restarted())
+	note(time.Time{}, "map[:true nodegate:true runc:false] <nil>")
+	h.uninstall()
+	h.must(os.RemoveAll(h.at("/run")))
+	h.same(clean, "uninstalled")
 }
 
 // What containerd did not start with is put back, the first installation and a later one.

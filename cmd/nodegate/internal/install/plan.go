@@ -48,11 +48,13 @@ type Plan struct {
 	// Owed says that an earlier run changed it, and containerd was not restarted since.
 	Owed bool
 
-	tree   Tree
-	socket string   // containerd's
-	agent  string   // the agent's program
-	prune  []string // directories, where they are empty afterwards
-	made   []string // directories, by Apply
+	tree      Tree
+	runs      Node     // the runtime, for Programs
+	generated bool     // its configuration is, as it starts
+	socket    string   // containerd's
+	agent     string   // the agent's program
+	prune     []string // directories, where they are empty afterwards
+	made      []string // directories, by Apply
 }
 
 // Runtime names who reads what was changed.
@@ -141,6 +143,8 @@ func (p *planner) containerd(ctx context.Context) (*needs, error) {
 	}
 	p.plan.Units = p.tree.units(layout)
 	p.next.Units = p.plan.Units
+	p.plan.runs = Node{Config: layout.config, CRIO: layout.Name == crioName}
+	p.plan.generated = layout.generated
 	if layout.Name == crioName {
 		return p.crio(layout)
 	}
@@ -148,6 +152,7 @@ func (p *planner) containerd(ctx context.Context) (*needs, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.plan.runs.Version = r.String()
 	if !layout.generated { // a link in its place is no error elsewhere, as for imports
 		if _, err := p.tree.Read(layout.config, textLimit); err != nil {
 			return nil, err

@@ -18,7 +18,7 @@ import (
 func (r *Removal) purge(d AgentDirs) error {
 	if len(r.Containers) == 0 {
 		err := r.clear(d.State, func(name string) bool {
-			return slices.Contains([]string{"decisions", "allotted", "nodegate.sock"}, name)
+			return slices.Contains([]string{"decisions", "allotted", NoteName, "nodegate.sock"}, name)
 		})
 		if err != nil {
 			return fmt.Errorf("removing the agent's state: %w", err)

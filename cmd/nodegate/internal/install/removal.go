@@ -179,6 +179,15 @@ func (r *Removal) records(rest *Manifest, file *File) error {
 		copied := *file
 		copied.Data, after = data, &copied
 	}
+	if rest.Agent != nil {
+		note, err := r.tree.Read(path.Join(rest.Agent.State, NoteName), textLimit)
+		if err != nil {
+			return err
+		}
+		if note != nil {
+			r.Writes = append(r.Writes, Write{Path: note.Path, Now: note})
+		}
+	}
 	needed := func(backup string) bool {
 		return slices.ContainsFunc(rest.Entries, func(e Entry) bool { return e.Before != nil && e.Before.Backup == backup })
 	}
