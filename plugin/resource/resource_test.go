@@ -328,9 +328,14 @@ func TestKilledAgent(t *testing.T) {
 	}
 	startAgent(t, dir, state, slots("kvm", 3, ""))
 	k.eventually(kvm, 3, time.Second)
-	time.Sleep(period)
-	if left := sockets(t, dir); len(left) != 1 || left[0] == dead {
-		t.Errorf("sockets %q", left)
+	for until := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		left := sockets(t, dir)
+		if len(left) == 1 && left[0] != dead {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatalf("sockets %q", left)
+		}
 	}
 	if _, err := os.Lstat(other); err != nil {
 		t.Error("the socket of another device plugin is gone")
