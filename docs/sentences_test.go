@@ -5,6 +5,7 @@ package docs
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -112,7 +113,13 @@ func TestSentences(t *testing.T) {
 			t.Errorf("%s: got %v", tc.code, refusal)
 			continue
 		}
-		made.WriteString(refusal.Text + " [" + string(refusal.Code) + "]\n\n")
+		fmt.Fprintf(&made, "%s [%s]\n", refusal.Text, refusal.Code)
+		for _, field := range [][2]string{{"subject", refusal.Subject}, {"remedy", refusal.Remedy}} {
+			if field[1] != "" {
+				fmt.Fprintf(&made, "    %s: %s\n", field[0], field[1])
+			}
+		}
+		made.WriteString("\n")
 	}
 	if *update {
 		write(t, list, made.String())

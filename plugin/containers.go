@@ -187,12 +187,13 @@ func (c *container) outdated(pol *policy.Policy, id string, devices map[policy.D
 	case err != nil && c.given != nil:
 		return nil // it has what an earlier policy gave it
 	case err != nil:
-		err = c.request.Refuse(policy.Unadjusted, "runs, and would be refused today: %s", policy.Reasons(err))
+		err = c.request.Refuse(policy.Unadjusted, "", "runs, and would be refused today: %s", policy.Reasons(err))
 	case len(missing) == 0:
 		return c.changed(pol, id, sel.ChangedDevices(has.devices, devices))
 	default:
-		err = c.request.Refuse(policy.Unadjusted, "runs without %s as today's policy would give it: delete the pod to have it recreated",
-			strings.Join(missing, ", "))
+		names := strings.Join(missing, ", ")
+		err = c.request.Refuse(policy.Unadjusted, names, "runs without %s as today's policy would give it",
+			names).Advise("delete the pod to have it recreated")
 	}
 	o := event.New(pol, &c.request, c.podID, id)
 	o.Fail(event.Outdated, err)
@@ -209,8 +210,9 @@ func (c *container) changed(pol *policy.Policy, id string, devices []policy.Chan
 	for _, d := range devices {
 		o.Changes = append(o.Changes, event.Shorten(d.String(), event.MaxName))
 	}
-	o.Fail(event.Outdated, c.request.Refuse(policy.DeviceChanged, "runs with what was plugged in when it was created: %s: delete the pod to have it recreated, or write live in the profile",
-		strings.Join(o.Changes, ", ")))
+	what := strings.Join(o.Changes, ", ")
+	o.Fail(event.Outdated, c.request.Refuse(policy.DeviceChanged, what, "runs with what was plugged in when it was created: %s",
+		what).Advise("delete the pod to have it recreated, or write live in the profile"))
 	return o
 }
 

@@ -21,13 +21,14 @@ import (
 func deliver(r runtimes.Runtime, pol *policy.Policy, req *policy.Request, profiles []string, a *change.Adjustment, own policy.Known[*specs.LinuxSeccomp]) (*api.ContainerAdjustment, change.Adjustment, error) {
 	e := newEncoder(r, own)
 	if err := e.encode(a); err != nil {
-		return nil, e.remainder, req.Refuse(policy.Conflict, "would get seccomp rules that its own profile leaves no room for: %s", err)
+		return nil, e.remainder, req.Refuse(policy.Conflict, "", "would get seccomp rules that its own profile leaves no room for: %s", err)
 	}
 	var wrong error
 	for _, k := range change.Kinds() {
 		if k.In(&e.remainder) && !k.Wrapper {
-			wrong = policy.Together(wrong, req.Refuse(policy.NotCarried, "would get %s, which %s cannot inject for a plugin: %s",
-				strings.Join(k.Name(&e.remainder), " and "), r, r.Use(k.NRI())))
+			what := strings.Join(k.Name(&e.remainder), " and ")
+			wrong = policy.Together(wrong, req.Refuse(policy.NotCarried, what, "would get %s, which %s cannot inject for a plugin",
+				what, r).Advise("%s", r.Use(k.NRI())))
 		}
 	}
 	var lacking []*change.Kind
@@ -38,8 +39,9 @@ func deliver(r runtimes.Runtime, pol *policy.Policy, req *policy.Request, profil
 		return k.Wrapper
 	})
 	if len(names) > 0 && !pol.Wrapped(req.Handler) {
-		wrong = policy.Together(wrong, req.Refuse(policy.NotCarried, "would get %s%s, which %s cannot carry: %s",
-			strings.Join(names, " and "), policy.ByProfiles(pol.Giving(profiles, lacking)), r, pol.UnderWrapper()))
+		what := strings.Join(names, " and ")
+		wrong = policy.Together(wrong, req.Refuse(policy.NotCarried, what, "would get %s%s, which %s cannot carry",
+			what, policy.ByProfiles(pol.Giving(profiles, lacking)), r).Advise("%s", pol.UnderWrapper()))
 	}
 	if wrong != nil {
 		return nil, e.remainder, wrong

@@ -170,7 +170,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 // has nothing to say: the container would run unadjusted.
 func panicked(ctx context.Context, req *policy.Request, value any) *policy.Refusal {
 	log.G(ctx).WithField("panic", value).Error("panic while deciding about a container")
-	return req.Refuse(policy.Internal, "cannot be decided about: %v", value)
+	return req.Refuse(policy.Internal, "", "cannot be decided about: %v", value)
 }
 
 // refusal is what the runtime is told: in audit mode, that all is well.

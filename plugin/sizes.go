@@ -144,11 +144,11 @@ func (s *sizes) grow(p *podSizes, by int) {
 func largePod(name string, bytes, large int) *policy.Refusal {
 	switch {
 	case bytes > MaxPodBytes:
-		return tooLarge("pod %s has %s of labels and annotations, and at most %s can be told to a plugin of the runtime: give it fewer or shorter ones",
-			name, kib(bytes), kib(MaxPodBytes))
+		return tooLarge(name, "pod %s has %s of labels and annotations, and at most %s can be told to a plugin of the runtime",
+			name, kib(bytes), kib(MaxPodBytes)).Advise("give it fewer or shorter ones")
 	case bytes > OrdinaryBytes && large > MaxLargeBytes:
-		return tooLarge("pod %s has %s of labels and annotations, and the pods of this node that have more than %s have %s together, where %s can be told to a plugin of the runtime: remove pods that have ended, or give it less than %s",
-			name, kib(bytes), kib(OrdinaryBytes), kib(large), kib(MaxLargeBytes), kib(OrdinaryBytes))
+		return tooLarge(name, "pod %s has %s of labels and annotations, and the pods of this node that have more than %s have %s together, where %s can be told to a plugin of the runtime",
+			name, kib(bytes), kib(OrdinaryBytes), kib(large), kib(MaxLargeBytes)).Advise("remove pods that have ended, or give it less than %s", kib(OrdinaryBytes))
 	}
 	return nil
 }
@@ -159,20 +159,20 @@ func largeContainer(r *policy.Request, bytes, whole, total int) *policy.Refusal 
 	const instead = "put large values into files, such as a mounted ConfigMap, or set enableServiceLinks: false"
 	switch {
 	case bytes > maxContainerBytes:
-		return r.Refuse(policy.TooLarge, "has %s of environment, arguments and mounts, and at most %s can be told to a plugin of the runtime: %s",
-			kib(bytes), kib(maxContainerBytes), instead)
+		return r.Refuse(policy.TooLarge, "", "has %s of environment, arguments and mounts, and at most %s can be told to a plugin of the runtime",
+			kib(bytes), kib(maxContainerBytes)).Advise("%s", instead)
 	case whole > MaxWholeBytes:
-		return r.Refuse(policy.TooLarge, "makes its pod as large as %s, and at most %s can be told to a plugin of the runtime: %s",
-			kib(whole), kib(MaxWholeBytes), instead)
+		return r.Refuse(policy.TooLarge, "", "makes its pod as large as %s, and at most %s can be told to a plugin of the runtime",
+			kib(whole), kib(MaxWholeBytes)).Advise("%s", instead)
 	case whole > ShareBytes && total > maxNodeBytes:
-		return r.Refuse(policy.TooLarge, "makes its pod as large as %s, and there is room for %s on a node whose pods have %s together, of %s that can be told to a plugin of the runtime: %s",
-			kib(whole), kib(ShareBytes), kib(total), kib(maxNodeBytes), instead)
+		return r.Refuse(policy.TooLarge, "", "makes its pod as large as %s, and there is room for %s on a node whose pods have %s together, of %s that can be told to a plugin of the runtime",
+			kib(whole), kib(ShareBytes), kib(total), kib(maxNodeBytes)).Advise("%s", instead)
 	}
 	return nil
 }
 
-func tooLarge(format string, args ...any) *policy.Refusal {
-	return &policy.Refusal{Code: policy.TooLarge, Text: fmt.Sprintf("nodegate: "+format, args...)}
+func tooLarge(pod, format string, args ...any) *policy.Refusal {
+	return &policy.Refusal{Code: policy.TooLarge, Subject: pod, Text: fmt.Sprintf("nodegate: "+format, args...)}
 }
 
 // kib rounds up, so that what is above a limit reads so.

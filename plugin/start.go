@@ -60,7 +60,7 @@ func (p *Plugin) checkCarriedOut(ctx context.Context, req *policy.Request, r *re
 		return nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return req.Refuse(policy.NotCarried, "was created while no nodegate agent was there: it has to be created again, which the kubelet does by itself")
+		return req.Refuse(policy.NotCarried, "", "was created while no nodegate agent was there: it has to be created again, which the kubelet does by itself")
 	}
 	if err != nil {
 		log.G(ctx).WithError(err).Warn("cannot read the wrapper's acknowledgement")
@@ -68,7 +68,7 @@ func (p *Plugin) checkCarriedOut(ctx context.Context, req *policy.Request, r *re
 	if err == nil {
 		p.saw(req.Handler, false)
 	}
-	return req.Refuse(policy.NotCarried, "was created without nodegate-runc: the runtime handler %q must have it as its BinaryName, or leave runtime.handlers",
+	return req.Refuse(policy.NotCarried, req.Handler, "was created without nodegate-runc: the runtime handler %q must have it as its BinaryName, or leave runtime.handlers",
 		req.Handler)
 }
 
@@ -78,12 +78,12 @@ func (p *Plugin) delegate(req *policy.Request, r *record.Record, err error) erro
 	case errors.Is(err, fs.ErrNotExist):
 		return nil // nodegate did nothing for it
 	case err != nil:
-		return req.Refuse(policy.Internal, "has a record that cannot be read: %s", err)
+		return req.Refuse(policy.Internal, "", "has a record that cannot be read: %s", err)
 	case r.Given.Cgroup == nil:
 		return nil
 	}
 	if err := p.node.Host.DelegateCgroup(r.Given.Cgroup); err != nil {
-		return req.Refuse(policy.Internal, "cannot be given its cgroup: %s", err)
+		return req.Refuse(policy.Internal, "", "cannot be given its cgroup: %s", err)
 	}
 	return nil
 }

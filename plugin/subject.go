@@ -69,7 +69,7 @@ func decideSelected(pol *policy.Policy, r *runtimes.Runtime, h *host.Host, req *
 	a := &plan.Decision.Adjustment
 	if len(a.ShadowNodes)+len(a.LiveDirectories) > 0 && err == nil {
 		if plan.shadowGroup, err = facts.RootGroup(); err != nil {
-			wrong = policy.Together(wrong, req.Refuse(policy.UnknownFact, "would get devices of its own, but %s", err))
+			wrong = policy.Together(wrong, req.Refuse(policy.UnknownFact, "", "would get devices of its own, but %s", err))
 		}
 	}
 	own := policy.Known[*specs.LinuxSeccomp]{OK: r.Has(change.TellsSeccomp)}

@@ -58,8 +58,9 @@ func (p *Plugin) arrived(ctx context.Context, pol *policy.Policy, w *work, nonce
 		return nil
 	}
 	if err == nil {
-		err = w.request.Refuse(policy.Unadjusted, "was created without %s, which it should have got: no nodegate agent answered in time, and it has to be created again",
-			strings.Join(sel.Profiles(), ", "))
+		missing := strings.Join(sel.Profiles(), ", ")
+		err = w.request.Refuse(policy.Unadjusted, missing, "was created without %s, which it should have got: no nodegate agent answered in time, and it has to be created again",
+			missing)
 	}
 	p.containers.end(w.containerID)
 	p.report(ctx, pol, w, err)

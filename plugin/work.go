@@ -57,28 +57,28 @@ func (p *Plugin) carryOut(ctx context.Context, pol *policy.Policy, w *work) (*ap
 	// The runtime has given up on a request that took too long, and another
 	// agent may have answered it: what is made now could undo what it made.
 	if err := ctx.Err(); err != nil {
-		return nil, w.request.Refuse(policy.Internal, "was decided about too late: %s", err)
+		return nil, w.request.Refuse(policy.Internal, "", "was decided about too late: %s", err)
 	}
 	r, err := w.record()
 	if err != nil {
-		return nil, w.request.Refuse(policy.Internal, "cannot be given a record: %s", err)
+		return nil, w.request.Refuse(policy.Internal, "", "cannot be given a record: %s", err)
 	}
 	if w.plan.reply == nil {
 		w.plan.reply = &api.ContainerAdjustment{}
 	} else if err := p.createShadows(ctx, w); err != nil {
 		p.cleanUp(ctx, w.containerID)
-		return nil, w.request.Refuse(policy.Internal, "cannot be given its devices: %s", err)
+		return nil, w.request.Refuse(policy.Internal, "", "cannot be given its devices: %s", err)
 	}
 	if err := p.node.Records.Write(r); err != nil {
 		p.cleanUp(ctx, w.containerID)
-		return nil, w.request.Refuse(policy.Internal, "cannot be given a record: %s", err)
+		return nil, w.request.Refuse(policy.Internal, "", "cannot be given a record: %s", err)
 	}
 	known.given = givenBy(&r)
 	p.containers.add(w.containerID, known)
 	p.noticeDevices(ctx, known.given)
 	if err := ctx.Err(); err != nil { // a reply that is lost by now gave nothing
 		p.containers.end(w.containerID)
-		return nil, w.request.Refuse(policy.Internal, "was decided about too late: %s", err)
+		return nil, w.request.Refuse(policy.Internal, "", "was decided about too late: %s", err)
 	}
 	if w.nonce == "" { // a peer's is in the reply already, and nobody may set it twice
 		w.plan.reply.AddAnnotation(record.Annotation, r.Nonce)

@@ -113,9 +113,11 @@ type container struct {
 }
 
 type reason struct {
-	Code string   `json:"code"`
-	Text string   `json:"text"`
-	Also []reason `json:"also,omitempty"`
+	Code    string   `json:"code"`
+	Subject string   `json:"subject,omitempty"`
+	Text    string   `json:"text"`
+	Remedy  string   `json:"remedy,omitempty"`
+	Also    []reason `json:"also,omitempty"`
 }
 
 type change struct {

@@ -56,7 +56,9 @@ type agentEvent struct {
 	Pod       string    `json:"pod"`
 	Container string    `json:"container"`
 	Code      string    `json:"code"`
+	Subject   string    `json:"subject,omitempty"`
 	Text      string    `json:"text"`
+	Remedy    string    `json:"remedy,omitempty"`
 }
 
 // statuses asks all agents for their status.

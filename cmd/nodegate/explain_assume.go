@@ -127,7 +127,7 @@ func (e *explainer) noUserNamespaces(r *policy.Request) error {
 	if !r.UserNamespace.Value || e.runtime.Name != runtimes.Containerd || !strings.HasPrefix(strings.TrimPrefix(e.runtime.Version, "v"), "1.") {
 		return nil
 	}
-	return r.Refuse(policy.Unmet, "has hostUsers: false, for which the kubelet refuses the pod under %s: use containerd 2.0 or later, or leave hostUsers out", e.runtime)
+	return r.Refuse(policy.Unmet, "", "has hostUsers: false, for which the kubelet refuses the pod under %s", e.runtime).Advise("use containerd 2.0 or later, or leave hostUsers out")
 }
 
 // strict is an error if anything in the report would keep a reader from saying that all

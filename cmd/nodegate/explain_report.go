@@ -69,9 +69,11 @@ type containerReport struct {
 }
 
 type refusalReport struct {
-	Code policy.Code     `json:"code"`
-	Text string          `json:"text"`
-	Also []refusalReport `json:"also,omitempty"` // further reasons
+	Code    policy.Code     `json:"code"`
+	Subject string          `json:"subject,omitempty"`
+	Text    string          `json:"text"`
+	Remedy  string          `json:"remedy,omitempty"` // the end of the text
+	Also    []refusalReport `json:"also,omitempty"`   // further reasons
 }
 
 // lines are the reasons, each with its code.

@@ -21,9 +21,9 @@ func encode(o *event.Event) []byte {
 	for _, shorten := range []func(){
 		func() {},
 		func() { short.Changes = []string{"too many to list"} },
-		func() { short.Text, short.Asked = head(short.Text, 200), head(short.Asked, 40) },
+		func() { short.Text, short.Asked, short.Remedy = head(short.Text, 200), head(short.Asked, 40), "" },
 		func() {
-			short.Profiles, short.Changes, short.Text, short.Asked = nil, nil, "", ""
+			short.Profiles, short.Changes, short.Subject, short.Text, short.Asked = nil, nil, "", "", ""
 			short.Namespace, short.Pod, short.Container = head(short.Namespace, 63), head(short.Pod, 63), head(short.Container, 63)
 			short.PodID, short.ContainerID, short.Handler = head(short.PodID, 64), head(short.ContainerID, 64), head(short.Handler, 63)
 		},

@@ -45,7 +45,9 @@ type Event struct {
 	Profiles    []string    `json:"profiles,omitempty"` // given, or missing
 	Changes     []string    `json:"changes,omitempty"`  // in short
 	Code        policy.Code `json:"code,omitempty"`     // why it is refused or outdated
+	Subject     string      `json:"subject,omitempty"`  // what that is about: a profile, a device, an annotation
 	Text        string      `json:"text,omitempty"`     // the same as a sentence
+	Remedy      string      `json:"remedy,omitempty"`   // what to do about it, the end of the first reason
 	Policy      string      `json:"policy"`             // its hash
 
 	Took    time.Duration   `json:"-"` // to decide; 0 for what was not decided
@@ -73,7 +75,7 @@ func New(pol *policy.Policy, r *policy.Request, podID, containerID string) *Even
 func (e *Event) Fail(result Result, err error) {
 	e.Result, e.Code, e.Text = result, policy.Internal, Shorten(err.Error(), MaxText)
 	if refusal := (*policy.Refusal)(nil); errors.As(err, &refusal) {
-		e.Code = refusal.Code
+		e.Code, e.Subject, e.Remedy = refusal.Code, Shorten(refusal.Subject, MaxName), Shorten(refusal.Remedy, MaxName)
 	}
 }
 

@@ -23,7 +23,7 @@ func (p *Policy) Decide(s Selection, f *Facts) (Decision, error) {
 	for _, k := range s.picks {
 		d.asks = append(d.asks, k.asks...)
 		if conflict := d.effects.merge(&k.profile.effects, k.asked()); conflict != nil {
-			return Decision{}, d.refuse(Conflict, "would get profiles that do not go together: %s", conflict)
+			return Decision{}, d.refuse(Conflict, "", "would get profiles that do not go together: %s", conflict)
 		}
 	}
 	if err := d.namespacesKnown(); err != nil {
@@ -53,8 +53,8 @@ type decider struct {
 	reasons  []Reason
 }
 
-func (d *decider) refuse(code Code, format string, args ...any) *Refusal {
-	return d.facts.Request.Refuse(code, format, args...)
+func (d *decider) refuse(code Code, subject, format string, args ...any) *Refusal {
+	return d.facts.Request.Refuse(code, subject, format, args...)
 }
 
 func (d *decider) note(code Code, profile, text string) {
@@ -87,7 +87,7 @@ func (d *decider) privileged() bool {
 // device or a capability means depends on the user namespace.
 func (d *decider) namespacesKnown() error {
 	if !d.facts.Request.UserNamespace.OK {
-		return d.refuse(UnknownFact, "would get profile %q, whose meaning depends on the pod's namespaces, and the runtime does not tell them",
+		return d.refuse(UnknownFact, d.profiles[0], "would get profile %q, whose meaning depends on the pod's namespaces, and the runtime does not tell them",
 			d.profiles[0])
 	}
 	return nil
@@ -101,8 +101,8 @@ func (d *decider) userNamespaceRequired() error {
 	if !d.effects.requires.UserNamespace || d.userNamespace() {
 		return nil
 	}
-	return d.refuse(Unmet, "would get profile %q, which requires a user namespace: set hostUsers: false in the pod's spec",
-		d.effects.requiredBy["user_namespace"])
+	return d.refuse(Unmet, d.effects.requiredBy["user_namespace"], "would get profile %q, which requires a user namespace",
+		d.effects.requiredBy["user_namespace"]).Advise("set hostUsers: false in the pod's spec")
 }
 
 func (d *decider) cgroupRequired() error {
@@ -112,11 +112,11 @@ func (d *decider) cgroupRequired() error {
 	}
 	have := d.facts.Host.Cgroup
 	if !have.OK {
-		return d.refuse(UnknownFact, "would get profile %q, which requires cgroup %s, and this node's version could not be told",
+		return d.refuse(UnknownFact, d.effects.requiredBy["cgroup"], "would get profile %q, which requires cgroup %s, and this node's version could not be told",
 			d.effects.requiredBy["cgroup"], need)
 	}
 	if have.Value.Version != need {
-		return d.refuse(Unmet, "would get profile %q, which requires cgroup %s, and this node has %s",
+		return d.refuse(Unmet, d.effects.requiredBy["cgroup"], "would get profile %q, which requires cgroup %s, and this node has %s",
 			d.effects.requiredBy["cgroup"], need, have.Value.Version)
 	}
 	return nil

@@ -45,8 +45,8 @@ func (d *decider) adopt() error {
 		case have.Type != "c" && have.Type != "b" || d.provided(at):
 			// No device, or the profile says itself what it is to be.
 		case !d.given(have):
-			return d.refuse(Unmet, "would have its device %q handed to its user by profile %q, but no device plugin or CDI gave it that device (a privileged container has every device of the node): drop privileged: true, or the profile",
-				at, d.effects.adoptDevicesBy)
+			return d.refuse(Unmet, at, "would have its device %q handed to its user by profile %q, but no device plugin or CDI gave it that device (a privileged container has every device of the node)",
+				at, d.effects.adoptDevicesBy).Advise("drop privileged: true, or the profile")
 		case !d.userNamespace():
 			d.out.AdoptDevices = append(d.out.AdoptDevices, at)
 		default:
@@ -60,7 +60,7 @@ func (d *decider) adopt() error {
 
 func (d *decider) adoptShadow(have *specs.LinuxDevice, at string) error {
 	if !d.wrapped() {
-		return d.refuse(NotCarried, "would get its device %q to use, which in a pod with a user namespace only %s can give: %s", at, d.policy.wrapper, d.policy.UnderWrapper())
+		return d.refuse(NotCarried, at, "would get its device %q to use, which in a pod with a user namespace only %s can give", at, d.policy.wrapper).Advise("%s", d.policy.UnderWrapper())
 	}
 	node := ShadowNode{Type: have.Type, Major: have.Major, Minor: have.Minor, Mode: 0o600, ContainerPath: at, Replaces: true}
 	if have.FileMode != nil {

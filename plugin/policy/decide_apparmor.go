@@ -49,18 +49,18 @@ func (d *decider) appArmor() error {
 		}
 		return nil
 	case !have.OK:
-		return d.refuse(UnknownFact, "would get the AppArmor profile %q by profile %q, and it could not be told whether this node has AppArmor",
+		return d.refuse(UnknownFact, want.value, "would get the AppArmor profile %q by profile %q, and it could not be told whether this node has AppArmor",
 			want.value, want.profile)
 	case !have.Value.Enabled:
 		d.note(LeftOut, want.profile, fmt.Sprintf("AppArmor profile %q: this node has no AppArmor", want.value))
 		return nil
 	case want.value == change.Unconfined:
 	case !have.Value.Loaded.OK:
-		return d.refuse(UnknownFact, "would get the AppArmor profile %q by profile %q, and it could not be told whether this node has loaded it",
+		return d.refuse(UnknownFact, want.value, "would get the AppArmor profile %q by profile %q, and it could not be told whether this node has loaded it",
 			want.value, want.profile)
 	case !have.Value.Loaded.Value:
-		return d.refuse(Unmet, "would get the AppArmor profile %q by profile %q, which this node has not loaded: %s",
-			want.value, want.profile, LoadAppArmor(want.value))
+		return d.refuse(Unmet, want.value, "would get the AppArmor profile %q by profile %q, which this node has not loaded",
+			want.value, want.profile).Advise("%s", LoadAppArmor(want.value))
 	}
 	d.out.AppArmor = want.value
 	return nil

@@ -18,8 +18,8 @@ var cdiKind = kind{
 func (d *decider) cdi() error {
 	d.out.CDIDevices = d.effects.cdiDevices
 	if len(d.effects.cdiDevices) > 0 && d.userNamespace() {
-		return d.refuse(Unmet, "would get CDI device %q, which a pod with a user namespace cannot use: name its nodes under devices in the profile, or set hostUsers: true",
-			d.effects.cdiDevices[0])
+		return d.refuse(Unmet, d.effects.cdiDevices[0], "would get CDI device %q, which a pod with a user namespace cannot use",
+			d.effects.cdiDevices[0]).Advise("name its nodes under devices in the profile, or set hostUsers: true")
 	}
 	return nil
 }

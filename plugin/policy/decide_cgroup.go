@@ -49,15 +49,15 @@ func (d *decider) cgroup() error {
 	have := d.facts.Host.Cgroup
 	switch {
 	case !have.OK:
-		return d.refuse(UnknownFact, "would get a writable cgroup by profile %q, and no cgroups were found at %s of the node", by, cgroupMount)
+		return d.refuse(UnknownFact, by, "would get a writable cgroup by profile %q, and no cgroups were found at %s of the node", by, cgroupMount)
 	case have.Value.Mount == "":
-		return d.refuse(Unmet, "would get a writable cgroup by profile %q, for which a node with cgroup v1 needs the hierarchy named systemd: mount it there (mount -t cgroup -o none,name=systemd cgroup %s/systemd), or use cgroup v2",
-			by, cgroupMount)
+		return d.refuse(Unmet, by, "would get a writable cgroup by profile %q, for which a node with cgroup v1 needs the hierarchy named systemd",
+			by).Advise("mount it there (mount -t cgroup -o none,name=systemd cgroup %s/systemd), or use cgroup v2", cgroupMount)
 	case d.userNamespaceRequired() != nil:
 		return nil // it is refused for that, and with one it would be safe
 	case have.Value.Version == CgroupV2 && !d.userNamespace() && !have.Value.NSDelegate:
-		return d.refuse(Unmet, "would get a writable cgroup by profile %q, which without a user namespace is safe only where cgroup2 is mounted with nsdelegate: set hostUsers: false in the pod's spec, or mount it so on the node (mount -o remount,nsdelegate %s)",
-			by, cgroupMount)
+		return d.refuse(Unmet, by, "would get a writable cgroup by profile %q, which without a user namespace is safe only where cgroup2 is mounted with nsdelegate",
+			by).Advise("set hostUsers: false in the pod's spec, or mount it so on the node (mount -o remount,nsdelegate %s)", cgroupMount)
 	}
 	if err := d.cgroupProcesses(have.Value.Version, by); err != nil {
 		return err
@@ -65,12 +65,12 @@ func (d *decider) cgroup() error {
 	for _, m := range d.facts.Container.Mounts {
 		at := absolute(m.Destination)
 		if m.Type != "cgroup" && (at == cgroupMount || strings.HasPrefix(at, cgroupMount+"/")) {
-			return d.refuse(Occupied, "would get a writable cgroup by profile %q, and mounts something of its own at %s: take that mount out of the pod's spec", by, at)
+			return d.refuse(Occupied, by, "would get a writable cgroup by profile %q, and mounts something of its own at %s", by, at).Advise("take that mount out of the pod's spec")
 		}
 	}
 	below, err := cgroupBelow(d.facts.Container.CgroupsPath, d.facts.Container.ID)
 	if err != nil {
-		return d.refuse(UnknownFact, "would get a writable cgroup by profile %q, and its cgroup is not known: %s", by, err)
+		return d.refuse(UnknownFact, by, "would get a writable cgroup by profile %q, and its cgroup is not known: %s", by, err)
 	}
 	at := have.Value.Mount + below
 	own := specs.LinuxNamespace{Type: specs.CgroupNamespace}
@@ -82,7 +82,7 @@ func (d *decider) cgroup() error {
 		return nil // the container's root owns it already
 	}
 	if have.Value.ReadOnly {
-		return d.refuse(Internal, "would get a writable cgroup by profile %q, and nodegate cannot write to %s of the node: mount it read-write for the agent", by, have.Value.Mount)
+		return d.refuse(Internal, by, "would get a writable cgroup by profile %q, and nodegate cannot write to %s of the node", by, have.Value.Mount).Advise("mount it read-write for the agent")
 	}
 	return d.delegate(at)
 }
@@ -97,9 +97,9 @@ func (d *decider) cgroupProcesses(version CgroupVersion, by string) error {
 	case version != CgroupV1:
 		return nil
 	case !in.OK:
-		return d.refuse(UnknownFact, "would get a writable cgroup by profile %q, into which it could move the node's processes on cgroup v1 if it shares their PID namespace, and the runtime does not tell that", by)
+		return d.refuse(UnknownFact, by, "would get a writable cgroup by profile %q, into which it could move the node's processes on cgroup v1 if it shares their PID namespace, and the runtime does not tell that", by)
 	case in.Value == NodePID:
-		return d.refuse(Unmet, "would get a writable cgroup by profile %q, into which it could move the node's processes on cgroup v1, since it shares their PID namespace: leave hostPID out of the pod's spec", by)
+		return d.refuse(Unmet, by, "would get a writable cgroup by profile %q, into which it could move the node's processes on cgroup v1, since it shares their PID namespace", by).Advise("leave hostPID out of the pod's spec")
 	}
 	return nil
 }
@@ -119,7 +119,7 @@ func (d *decider) delegate(at string) error {
 		to.GID, err = mapID(d.facts.Host.GIDMap, 0)
 	}
 	if err != nil {
-		return d.refuse(Unmapped, "would get a writable cgroup, and the id of its root on the node %s", err)
+		return d.refuse(Unmapped, "", "would get a writable cgroup, and the id of its root on the node %s", err)
 	}
 	d.out.Cgroup = &to
 	return nil

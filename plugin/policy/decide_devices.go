@@ -59,7 +59,7 @@ func (d *decider) oneOf() error {
 		for _, s := range list.selectors {
 			names = append(names, s.String())
 		}
-		return d.refuse(NoDevice, "would get profile %q, but this node has none of the devices %s", list.profile, strings.Join(names, ", "))
+		return d.refuse(NoDevice, list.profile, "would get profile %q, but this node has none of the devices %s", list.profile, strings.Join(names, ", "))
 	}
 	return nil
 }
@@ -89,7 +89,7 @@ func (d *decider) addNodes(nodes []node, from *sourcedDevice) ([]node, error) {
 			continue
 		}
 		if what := nodes[i].difference(&n); what != "" {
-			return nil, d.refuse(Conflict, "would get device %s twice, by %s of profile %q and %s of profile %q, which disagree on %s",
+			return nil, d.refuse(Conflict, n.target, "would get device %s twice, by %s of profile %q and %s of profile %q, which disagree on %s",
 				QuotePath(n.target), nodes[i].rule.Selector(), nodes[i].profile, n.rule.Selector(), n.profile, what)
 		}
 		nodes[i].access = unionAccess(nodes[i].access, n.access)
@@ -102,19 +102,19 @@ func (d *decider) found(from *sourcedDevice, look *DeviceLookup) error {
 	rule := &from.rule
 	switch {
 	case look.Err != nil:
-		return d.refuse(BadDevice, "would get profile %q, but its device %s cannot be given: %s", from.profile, rule.Selector(), look.Err)
+		return d.refuse(BadDevice, from.profile, "would get profile %q, but its device %s cannot be given: %s", from.profile, rule.Selector(), look.Err)
 	case len(look.Nodes) == 0 && from.exclusive: // see unitsFound
 	case len(look.Nodes) == 0 && !rule.Optional && look.Directory:
-		return d.refuse(NoDevice, "would get profile %q, but the directory %s of this node holds no device", from.profile, QuotePath(rule.Path))
+		return d.refuse(NoDevice, from.profile, "would get profile %q, but the directory %s of this node holds no device", from.profile, QuotePath(rule.Path))
 	case len(look.Nodes) == 0 && !rule.Optional:
-		return d.refuse(NoDevice, "would get profile %q, but this node has no device %s", from.profile, rule.Selector())
+		return d.refuse(NoDevice, from.profile, "would get profile %q, but this node has no device %s", from.profile, rule.Selector())
 	case len(look.Nodes) > 1 && rule.ContainerPath != "":
-		return d.refuse(Conflict, "would get profile %q, but %s matches %d devices of this node, which cannot all be %s",
+		return d.refuse(Conflict, from.profile, "would get profile %q, but %s matches %d devices of this node, which cannot all be %s",
 			from.profile, rule.Selector(), len(look.Nodes), QuotePath(rule.ContainerPath))
 	}
 	for i := range look.Nodes {
 		if have := &look.Nodes[i]; !rule.fits(have) {
-			return d.refuse(BadDevice, "would get profile %q, but %s is %s %d:%d on this node, and the profile says %s: somebody may have put another device in its place",
+			return d.refuse(BadDevice, from.profile, "would get profile %q, but %s is %s %d:%d on this node, and the profile says %s: somebody may have put another device in its place",
 				from.profile, QuotePath(have.Path), have.Type, have.Major, have.Minor, rule.numbers())
 		}
 	}
@@ -167,8 +167,8 @@ func (d *decider) place(n node) error {
 	}
 	have := d.deviceAt(n.target)
 	if have != nil && !n.host.sameDevice(have.Type, have.Major, have.Minor) {
-		return d.refuse(Occupied, "would get device %s of profile %q, but has another device of its own at that path: give that another path",
-			QuotePath(n.target), n.profile)
+		return d.refuse(Occupied, n.target, "would get device %s of profile %q, but has another device of its own at that path",
+			QuotePath(n.target), n.profile).Advise("give that another path")
 	}
 	if unknown == (Process{}) {
 		d.warnUnopened(&n, mode, uid, gid)
@@ -183,8 +183,8 @@ func (d *decider) place(n node) error {
 	}
 	// The runtime makes its devices after the mounts, so it would hide ours.
 	if have != nil && !d.wrapped() {
-		return d.refuse(Occupied, "would get device %s of profile %q, but has a device there already, from a device plugin or because it is privileged; in a pod with a user namespace it cannot have both: drop one, or %s",
-			QuotePath(n.target), n.profile, d.policy.UnderWrapper())
+		return d.refuse(Occupied, n.target, "would get device %s of profile %q, but has a device there already, from a device plugin or because it is privileged; in a pod with a user namespace it cannot have both",
+			QuotePath(n.target), n.profile).Advise("drop one, or %s", d.policy.UnderWrapper())
 	}
 	// A mount takes the place of one with the very same destination.
 	at.binds = slices.DeleteFunc(at.binds, func(dest string) bool { return dest == n.target })
@@ -206,10 +206,10 @@ func (d *decider) placeShadow(profile string, s ShadowNode) error {
 		return err
 	}
 	if s.UID, err = d.hostID(d.facts.Host.UIDMap, s.UID); err != nil {
-		return d.refuse(idCode(err), "would get device %s of profile %q, but its uid %s", QuotePath(s.ContainerPath), profile, err)
+		return d.refuse(idCode(err), s.ContainerPath, "would get device %s of profile %q, but its uid %s", QuotePath(s.ContainerPath), profile, err)
 	}
 	if s.GID, err = d.hostID(d.facts.Host.GIDMap, s.GID); err != nil {
-		return d.refuse(idCode(err), "would get device %s of profile %q, but its gid %s", QuotePath(s.ContainerPath), profile, err)
+		return d.refuse(idCode(err), s.ContainerPath, "would get device %s of profile %q, but its gid %s", QuotePath(s.ContainerPath), profile, err)
 	}
 	s.Path = path.Join(home, strconv.Itoa(len(d.out.ShadowNodes)))
 	d.out.ShadowNodes = append(d.out.ShadowNodes, s)
@@ -222,7 +222,7 @@ func (d *decider) placeShadow(profile string, s ShadowNode) error {
 func (d *decider) shadowHome(profile, at string) (string, error) {
 	id := d.facts.Container.ID
 	if id == "" || id == "." || id == ".." || strings.Contains(id, "/") {
-		return "", d.refuse(Internal, "would get device %q of profile %q, but its id %q can name no directory of shadow nodes",
+		return "", d.refuse(Internal, at, "would get device %q of profile %q, but its id %q can name no directory of shadow nodes",
 			at, profile, clip(id, maxName))
 	}
 	return path.Join(d.policy.shadowDir, id), nil

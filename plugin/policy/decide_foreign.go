@@ -19,8 +19,8 @@ func (d *decider) asked(n node, mode fs.FileMode, owner [2]string) error {
 			continue
 		}
 		if words, other := n.host.otherThan(a.device); other {
-			return d.refuse(Conflict, "asks by its annotation %q for device %s as %s, which is %s %d:%d on this node: correct its type, major and minor, or leave them out",
-				a.key, quote(a.device.Path), words, n.host.Type, n.host.Major, n.host.Minor)
+			return d.refuse(Conflict, a.key, "asks by its annotation %q for device %s as %s, which is %s %d:%d on this node",
+				a.key, quote(a.device.Path), words, n.host.Type, n.host.Major, n.host.Minor).Advise("correct its type, major and minor, or leave them out")
 		}
 		note := func(what, asked, given string) {
 			d.note(LeftOut, n.profile, fmt.Sprintf("%s %s of device %q, which annotation %q asks for: the profile gives it %s %s",

@@ -94,13 +94,13 @@ func (d *decider) live() error {
 	by, in := d.effects.live[0].profile, d.facts.Container.PIDNamespace
 	switch {
 	case !d.userNamespace() && d.userNamespaceRequired() == nil:
-		return d.refuse(Unmet, "would get live devices by profile %q, which are safe only where no device node can be made: set hostUsers: false in the pod's spec", by)
+		return d.refuse(Unmet, by, "would get live devices by profile %q, which are safe only where no device node can be made", by).Advise("set hostUsers: false in the pod's spec")
 	case !d.userNamespace():
 		return nil // it is refused for that already
 	case !in.OK:
-		return d.refuse(UnknownFact, "would get live devices by profile %q, which are safe only in a PID namespace of its own, and the runtime does not tell that", by)
+		return d.refuse(UnknownFact, by, "would get live devices by profile %q, which are safe only in a PID namespace of its own, and the runtime does not tell that", by)
 	case in.Value != OwnPID:
-		return d.refuse(Unmet, "would get live devices by profile %q, and shares a PID namespace with processes through whose root it could open others: leave shareProcessNamespace and hostPID out of the pod's spec", by)
+		return d.refuse(Unmet, by, "would get live devices by profile %q, and shares a PID namespace with processes through whose root it could open others", by).Advise("leave shareProcessNamespace and hostPID out of the pod's spec")
 	}
 	for i := range d.effects.live {
 		if err := d.addLive(&d.effects.live[i]); err != nil {
@@ -155,17 +155,17 @@ func (d *decider) liveMajors(from *sourcedDevice, nodes []HostDevice) ([]int64, 
 	}
 	for _, n := range nodes {
 		if n.Type != "c" {
-			return nil, d.refuse(BadDevice, "would get profile %q, but %s is a block device, which cannot be live: its number would open the node's disks", from.profile, QuotePath(n.Path))
+			return nil, d.refuse(BadDevice, from.profile, "would get profile %q, but %s is a block device, which cannot be live: its number would open the node's disks", from.profile, QuotePath(n.Path))
 		}
 		out = union(out, []int64{n.Major}, func(a, b int64) bool { return a == b })
 	}
 	for _, major := range out {
 		if of, is := shared[major]; is {
-			return nil, d.refuse(BadDevice, "would get profile %q, but %s cannot be live: the major number %d is that of %s too", from.profile, rule.Selector(), major, of)
+			return nil, d.refuse(BadDevice, from.profile, "would get profile %q, but %s cannot be live: the major number %d is that of %s too", from.profile, rule.Selector(), major, of)
 		}
 	}
 	if len(out) == 0 {
-		return nil, d.refuse(NoDevice, "would get profile %q, but no device %s is on this node that tells its major number: write major in the profile", from.profile, rule.Selector())
+		return nil, d.refuse(NoDevice, from.profile, "would get profile %q, but no device %s is on this node that tells its major number", from.profile, rule.Selector()).Advise("write major in the profile")
 	}
 	return out, nil
 }
@@ -175,13 +175,13 @@ func (d *decider) liveID(from *sourcedDevice, kind string, id ID, user uint32, m
 	number := id.Number
 	if id.Of == OfProcess {
 		if !d.facts.Container.User.OK {
-			return 0, d.refuse(UnknownFact, `would get live devices by profile %q, which belong to the container's user, and this runtime does not tell who that is: have the profile say a number instead of "user"`, from.profile)
+			return 0, d.refuse(UnknownFact, from.profile, `would get live devices by profile %q, which belong to the container's user, and this runtime does not tell who that is`, from.profile).Advise(`have the profile say a number instead of "user"`)
 		}
 		number = user
 	}
 	host, err := d.hostID(m, number)
 	if err != nil {
-		return 0, d.refuse(idCode(err), "would get live devices by profile %q, but their %s %s", from.profile, kind, err)
+		return 0, d.refuse(idCode(err), from.profile, "would get live devices by profile %q, but their %s %s", from.profile, kind, err)
 	}
 	return host, nil
 }
@@ -215,7 +215,7 @@ func (d *decider) liveDirectory(from *sourcedDevice) (*LiveDirectory, error) {
 func (d *decider) liveFree(profile, at string) error {
 	within := func(p string) bool { p = absolute(p); return p == at || strings.HasPrefix(p, at+"/") }
 	refuse := func(what string) error {
-		return d.refuse(Occupied, "would get the live directory %s of profile %q, but has %s: take that out, or give the directory another path", QuotePath(at), profile, what)
+		return d.refuse(Occupied, at, "would get the live directory %s of profile %q, but has %s", QuotePath(at), profile, what).Advise("take that out, or give the directory another path")
 	}
 	for _, m := range d.facts.Container.Mounts {
 		dest := absolute(m.Destination)
@@ -230,12 +230,12 @@ func (d *decider) liveFree(profile, at string) error {
 	}
 	for _, m := range d.out.Mounts {
 		if within(m.Destination) || isBind(m) && strings.HasPrefix(at, m.Destination+"/") {
-			return d.refuse(Conflict, "would get the live directory %s of profile %q, and a device or directory at %s: they cannot lie in one another", QuotePath(at), profile, QuotePath(m.Destination))
+			return d.refuse(Conflict, at, "would get the live directory %s of profile %q, and a device or directory at %s: they cannot lie in one another", QuotePath(at), profile, QuotePath(m.Destination))
 		}
 	}
 	for tmpfs := range d.effects.tmpfs {
 		if within(tmpfs) {
-			return d.refuse(Conflict, "would get the live directory %s of profile %q, and a tmpfs at %s: they cannot lie in one another", QuotePath(at), profile, QuotePath(tmpfs))
+			return d.refuse(Conflict, at, "would get the live directory %s of profile %q, and a tmpfs at %s: they cannot lie in one another", QuotePath(at), profile, QuotePath(tmpfs))
 		}
 	}
 	return nil

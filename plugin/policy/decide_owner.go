@@ -27,8 +27,8 @@ func (d *decider) owner(n *node, mode fs.FileMode) (uid, gid uint32, unknown Pro
 	case d.wrapped():
 		return wantUID.Number, wantGID.Number, of, nil
 	default:
-		return 0, 0, of, d.refuse(UnknownFact, `would get device %s of profile %q, which belongs to the container's user, and this runtime does not tell who that is: %s, have the profile say a number instead of "user", or %s`,
-			QuotePath(n.target), n.profile, d.policy.UnderWrapper(), d.facts.TellingRuntime)
+		return 0, 0, of, d.refuse(UnknownFact, n.target, `would get device %s of profile %q, which belongs to the container's user, and this runtime does not tell who that is`,
+			QuotePath(n.target), n.profile).Advise(`%s, have the profile say a number instead of "user", or %s`, d.policy.UnderWrapper(), d.facts.TellingRuntime)
 	}
 	if of.UID {
 		wantUID.Number = user.Value.UID

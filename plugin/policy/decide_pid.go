@@ -55,14 +55,14 @@ func (d *decider) processes() error {
 	what, by, in := strings.Join(denied, ", "), ByProfiles(d.profiles), d.facts.Container.PIDNamespace
 	switch {
 	case !in.OK:
-		return d.refuse(UnknownFact, "would be denied %s%s, which a process that is not denied it could do in its place if they share a PID namespace, and the runtime does not tell that",
+		return d.refuse(UnknownFact, "", "would be denied %s%s, which a process that is not denied it could do in its place if they share a PID namespace, and the runtime does not tell that",
 			what, by)
 	case in.Value == OtherPID:
-		return d.refuse(Unmet, "would be denied %s%s, and shares a PID namespace with a process that is not denied it and can be made to do it: leave shareProcessNamespace out of the pod's spec, and targetContainerName (kubectl debug --target) out of an ephemeral container",
-			what, by)
+		return d.refuse(Unmet, "", "would be denied %s%s, and shares a PID namespace with a process that is not denied it and can be made to do it",
+			what, by).Advise("leave shareProcessNamespace out of the pod's spec, and targetContainerName (kubectl debug --target) out of an ephemeral container")
 	case in.Value == NodePID:
-		return d.refuse(Unmet, "would be denied %s%s, and shares the node's PID namespace, where a process that is not denied it can be made to do it: leave hostPID out of the pod's spec",
-			what, by)
+		return d.refuse(Unmet, "", "would be denied %s%s, and shares the node's PID namespace, where a process that is not denied it can be made to do it",
+			what, by).Advise("leave hostPID out of the pod's spec")
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ var seccompKind = kind{
 func (d *decider) seccomp() error {
 	d.out.Seccomp = d.effects.seccompRules()
 	if err := d.effects.checkSeccomp(); err != nil {
-		return d.refuse(Conflict, "would get profiles that do not go together: %s", err)
+		return d.refuse(Conflict, "", "would get profiles that do not go together: %s", err)
 	}
 	return nil
 }

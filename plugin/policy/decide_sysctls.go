@@ -48,12 +48,12 @@ func (d *decider) sysctls() error {
 		v := d.effects.sysctls[name]
 		ns, _ := SysctlNamespace(name)
 		if c := &d.facts.Container; !c.HostNamespaces.OK || slices.Contains(c.MaybeHost, ns) {
-			return d.refuse(UnknownFact, "would get sysctl %s of profile %q, which would be the node's own if the pod shares the node's %s namespace, and the runtime does not tell",
+			return d.refuse(UnknownFact, name, "would get sysctl %s of profile %q, which would be the node's own if the pod shares the node's %s namespace, and the runtime does not tell",
 				name, v.profile, ns)
 		}
 		if slices.Contains(d.facts.Container.HostNamespaces.Value, ns) {
 			if v.asked != "" {
-				return d.refuse(HostNamespace, "asks for profile %q, whose sysctl %s would be the node's own: the pod shares the node's %s namespace",
+				return d.refuse(HostNamespace, v.asked, "asks for profile %q, whose sysctl %s would be the node's own: the pod shares the node's %s namespace",
 					v.asked, name, ns)
 			}
 			d.note(LeftOut, v.profile, fmt.Sprintf("sysctl %s: the pod shares the node's %s namespace", name, ns))
@@ -61,10 +61,10 @@ func (d *decider) sysctls() error {
 		}
 		value, err := d.expand(v.value)
 		if err != nil {
-			return d.refuse(idCode(err), "would get sysctl %s = %q of profile %q, but %s", name, v.value, v.profile, err)
+			return d.refuse(idCode(err), name, "would get sysctl %s = %q of profile %q, but %s", name, v.value, v.profile, err)
 		}
 		if given, ok := d.facts.Container.PodSysctls[name]; ok && given.Value != value {
-			return d.refuse(Conflict, "would get sysctl %s = %q of profile %q, but it holds for the whole pod, and container %q has %q",
+			return d.refuse(Conflict, name, "would get sysctl %s = %q of profile %q, but it holds for the whole pod, and container %q has %q",
 				name, value, v.profile, given.Container, given.Value)
 		}
 		if d.out.Sysctls == nil {

@@ -32,20 +32,20 @@ func (d *decider) standing(n *node) (standing, error) {
 		case at == n.target && have.OK && n.host.sameDevice(have.Value.Type, have.Value.Major, have.Value.Minor) && !again:
 			out.binds = append(out.binds, m.Destination)
 		case at == n.target || source.Directory == "" || again || d.userNamespace() && at == "/dev":
-			return out, d.refuse(Occupied, "would get device %s of profile %q, but has a volume of its own mounted at %s: take the volume out, since the profile gives the device",
-				QuotePath(n.target), n.profile, QuotePath(at))
+			return out, d.refuse(Occupied, n.target, "would get device %s of profile %q, but has a volume of its own mounted at %s",
+				QuotePath(n.target), n.profile, QuotePath(at)).Advise("take the volume out, since the profile gives the device")
 		case d.userNamespace():
 			out.binds = append(out.binds, m.Destination)
 			d.noteOnce(n.profile, fmt.Sprintf("volume %s of the node's %s: a pod with a user namespace cannot have it, so the profile's devices come in its place",
 				QuotePath(at), QuotePath(source.Directory)))
 		case source.Directory+n.target[len(at):] != n.host.Resolved:
 			// A mount point would be made, in the node's own directory.
-			return out, d.refuse(Occupied, "would get device %s of profile %q, but has the node's %s as a volume at %s, in which that is another file or none: take the volume out, since the profile gives the device",
-				QuotePath(n.target), n.profile, QuotePath(source.Directory), QuotePath(at))
+			return out, d.refuse(Occupied, n.target, "would get device %s of profile %q, but has the node's %s as a volume at %s, in which that is another file or none",
+				QuotePath(n.target), n.profile, QuotePath(source.Directory), QuotePath(at)).Advise("take the volume out, since the profile gives the device")
 		case slices.Contains(m.Options, "shared") || slices.Contains(m.Options, "rshared"):
 			// The device would appear in the node's own directory.
-			return out, d.refuse(Occupied, "would get device %s of profile %q, but has a volume at %s that propagates mounts to the node: write no mountPropagation: Bidirectional there, or take the volume out",
-				QuotePath(n.target), n.profile, QuotePath(at))
+			return out, d.refuse(Occupied, n.target, "would get device %s of profile %q, but has a volume at %s that propagates mounts to the node",
+				QuotePath(n.target), n.profile, QuotePath(at)).Advise("write no mountPropagation: Bidirectional there, or take the volume out")
 		default:
 			out.within = true
 		}

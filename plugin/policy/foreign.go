@@ -150,8 +150,8 @@ func (p *Policy) asks(r *Request, accepts familySet) (_ []ask, refusal *Refusal)
 	for _, tool := range tools {
 		family, found := r.effective(tool, accepts)
 		if found.odd != "" {
-			return nil, r.Refuse(BadRequest, "has the annotation %s, which means nothing: write %s",
-				quote(found.odd), forms(family))
+			return nil, r.Refuse(BadRequest, clip(found.odd, maxName), "has the annotation %s, which means nothing",
+				quote(found.odd)).Advise("write %s", forms(family))
 		}
 		if found.rank == 0 {
 			continue
@@ -185,7 +185,7 @@ func (r *Request) each(f Family) ([]annotation, *Refusal) {
 	}
 	slices.SortFunc(all, func(a, b annotation) int { return strings.Compare(a.key, b.key) })
 	if size > f.maxValue() || len(all) > maxKeys {
-		return nil, r.Refuse(BadRequest, "has %d annotations %q of %d bytes together: write at most %d of %d", len(all), string(f)+"/…", size, maxKeys, f.maxValue())
+		return nil, r.Refuse(BadRequest, "", "has %d annotations %q of %d bytes together", len(all), string(f)+"/…", size).Advise("write at most %d of %d", maxKeys, f.maxValue())
 	}
 	return all, nil
 }
@@ -227,7 +227,7 @@ func forms(f Family) string {
 func (p *Policy) readAsks(r *Request, family Family, from *annotation) ([]ask, *Refusal) {
 	switch {
 	case len(from.value) > family.maxValue():
-		return nil, r.Refuse(BadRequest, "has an annotation %q of %d bytes: write at most %d", clip(from.key, maxName), len(from.value), family.maxValue())
+		return nil, r.Refuse(BadRequest, clip(from.key, maxName), "has an annotation %q of %d bytes", clip(from.key, maxName), len(from.value)).Advise("write at most %d", family.maxValue())
 	case family == WritableCgroups:
 		return r.readSwitch(family, from)
 	case family.keys() == anyKeys:
@@ -235,21 +235,21 @@ func (p *Policy) readAsks(r *Request, family Family, from *annotation) ([]ask, *
 	case family.keys() == oneKey:
 		return r.readPaths(family, from)
 	case p.devices == nil:
-		return nil, r.Refuse(Internal, "has an annotation %q, which cannot be read here", from.key)
+		return nil, r.Refuse(Internal, from.key, "has an annotation %q, which cannot be read here", from.key)
 	}
 	devices, err := p.devices.ReadDevices(from.value)
 	switch {
 	case err != nil:
-		return nil, r.Refuse(BadRequest, "has an annotation %q that is not a list of devices: %s", from.key, err)
+		return nil, r.Refuse(BadRequest, from.key, "has an annotation %q that is not a list of devices: %s", from.key, err)
 	case len(devices) > maxDevices:
-		return nil, r.Refuse(BadRequest, "asks by its annotation %q for %d devices: write at most %d", from.key, len(devices), maxDevices)
+		return nil, r.Refuse(BadRequest, from.key, "asks by its annotation %q for %d devices", from.key, len(devices)).Advise("write at most %d", maxDevices)
 	}
 	var asks []ask
 	for i := range devices {
 		d := &devices[i]
 		if !strings.HasPrefix(d.Path, "/") || path.Clean(d.Path) != d.Path {
-			return nil, r.Refuse(BadRequest, `asks by its annotation %q for device %s: write its path from the root and in its shortest form, as in "/dev/fuse"`,
-				from.key, quote(d.Path))
+			return nil, r.Refuse(BadRequest, from.key, `asks by its annotation %q for device %s`,
+				from.key, quote(d.Path)).Advise(`write its path from the root and in its shortest form, as in "/dev/fuse"`)
 		}
 		if !slices.Contains(devices[:i], *d) {
 			asks = append(asks, ask{family: family, key: from.key, device: d})
@@ -265,7 +265,7 @@ func (r *Request) readSwitch(family Family, from *annotation) ([]ask, *Refusal) 
 	case "false", "":
 		return nil, nil
 	}
-	return nil, r.Refuse(BadRequest, `has %s in its annotation %q: write "true" or "false"`, quote(from.value), from.key)
+	return nil, r.Refuse(BadRequest, from.key, `has %s in its annotation %q`, quote(from.value), from.key).Advise(`write "true" or "false"`)
 }
 
 // maxAsked bounds what is kept of a request for logs, in bytes.

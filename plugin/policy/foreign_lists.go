@@ -20,15 +20,15 @@ func (r *Request) readPaths(f Family, from *annotation) ([]ask, *Refusal) {
 	for text := range strings.SplitSeq(from.value, ",") {
 		d, ok := parsePaths(text)
 		if !ok {
-			return nil, r.Refuse(BadRequest, `asks by its annotation %q for %s: write paths from the root and in their shortest form, as in "/dev/fuse:/dev/fuse:rw"`,
-				from.key, quote(text))
+			return nil, r.Refuse(BadRequest, from.key, `asks by its annotation %q for %s`,
+				from.key, quote(text)).Advise(`write paths from the root and in their shortest form, as in "/dev/fuse:/dev/fuse:rw"`)
 		}
 		if !slices.ContainsFunc(asks, func(a ask) bool { return *a.device == d }) {
 			asks = append(asks, ask{family: f, key: from.key, device: &d})
 		}
 	}
 	if len(asks) > maxDevices {
-		return nil, r.Refuse(BadRequest, "asks by its annotation %q for %d devices: write at most %d", from.key, len(asks), maxDevices)
+		return nil, r.Refuse(BadRequest, from.key, "asks by its annotation %q for %d devices", from.key, len(asks)).Advise("write at most %d", maxDevices)
 	}
 	return asks, nil
 }
@@ -66,8 +66,8 @@ func (r *Request) readCDI(f Family, from *annotation) ([]ask, *Refusal) {
 	}
 	for name := range strings.SplitSeq(from.value, ",") {
 		if !IsCDIName(name) {
-			return nil, r.Refuse(BadRequest, `asks by its annotation %s for CDI device %s: write names as in "vendor.com/class=name", with commas between them`,
-				quote(from.key), quote(name))
+			return nil, r.Refuse(BadRequest, from.key, `asks by its annotation %s for CDI device %s`,
+				quote(from.key), quote(name)).Advise(`write names as in "vendor.com/class=name", with commas between them`)
 		}
 		if !slices.ContainsFunc(asks, func(a ask) bool { return a.cdi == name }) {
 			asks = append(asks, ask{family: f, key: clip(from.key, maxName), cdi: name})

@@ -182,11 +182,11 @@ func (p *Policy) notOffered(r *Request, a *ask) *Refusal {
 	}
 	if len(whom) > 0 {
 		slices.Sort(whom)
-		return r.Refuse(NotGranted, "asks by its annotation %q for %s, which is offered in namespace %q %s",
+		return r.Refuse(NotGranted, a.key, "asks by its annotation %q for %s, which is offered in namespace %q %s",
 			a.key, a.what(), r.Namespace, clip(strings.Join(slices.Compact(whom), ", or "), maxWhom))
 	}
 	slices.Sort(there)
-	return r.Refuse(NotGranted, "asks by its annotation %q for %s, which no profile offers that is granted in namespace %q to such annotations (offered there: %s)",
+	return r.Refuse(NotGranted, a.key, "asks by its annotation %q for %s, which no profile offers that is granted in namespace %q to such annotations (offered there: %s)",
 		a.key, a.what(), r.Namespace, clip(listNames(slices.Compact(there)), maxWhom))
 }
 

@@ -64,13 +64,21 @@ type Reason struct {
 // Refusal is the answer that a container must not run, with every reason that is
 // known. It is for the pod's author, and reaches the pod's events.
 type Refusal struct {
-	Code Code   // of the first reason
-	Text string // the first reason, a sentence with who is refused
-	Also []Reason
+	Code    Code    // of the first reason
+	Subject string  // what the first reason is about: a profile, a device, an annotation; may be ""
+	Text    string  // the first reason, a sentence with who is refused, which ends with the remedy
+	Remedy  string  // what to do about the first reason; "" where the sentence has none
+	Also    []Cause // further reasons
 
 	what    string     // the first reason without who is refused
 	rest    Selection  // what Select found beside the reasons
 	partial Adjustment // what Decide found beside them
+}
+
+// Cause is one reason of a refusal, without who is refused.
+type Cause struct {
+	Code                  Code
+	Subject, Text, Remedy string
 }
 
 // maxSentence bounds what a refusal says, in bytes: a Kubernetes event holds 1,024,
@@ -112,11 +120,20 @@ func ByProfiles(names []string) string {
 }
 
 // Refuse makes the refusal of a request: "nodegate: container … of pod … " and
-// what the format says.
-func (r *Request) Refuse(code Code, format string, args ...any) *Refusal {
+// what the format says. The subject is the profile, device, sysctl, annotation or handler
+// that it is about; "" if it is about none.
+func (r *Request) Refuse(code Code, subject, format string, args ...any) *Refusal {
 	what := fmt.Sprintf(format, args...)
-	return &Refusal{Code: code, what: what,
+	return &Refusal{Code: code, Subject: subject, what: what,
 		Text: fmt.Sprintf("nodegate: container %q of pod %s/%s %s", r.Container, r.Namespace, r.Pod, what)}
+}
+
+// Advise adds what to do about it, at the end of the sentence.
+func (r *Refusal) Advise(format string, args ...any) *Refusal {
+	r.Remedy = fmt.Sprintf(format, args...)
+	r.Text += ": " + r.Remedy
+	r.what += ": " + r.Remedy
+	return r
 }
 
 // Together is the refusal for all reasons of two, either of which may be nil.
@@ -140,7 +157,7 @@ func together(first, then error) error {
 	}
 	out := *a
 	out.Also = slices.Clip(a.Also)
-	for _, also := range append([]Reason{{Code: b.Code, Text: b.what}}, b.Also...) {
+	for _, also := range append([]Cause{{Code: b.Code, Subject: b.Subject, Text: b.what, Remedy: b.Remedy}}, b.Also...) {
 		if also.Text != a.what && !slices.Contains(out.Also, also) {
 			out.Also = append(out.Also, also)
 		}

@@ -6,6 +6,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,19 +55,23 @@ func TestEveryReasonAtOnce(t *testing.T) {
 
 func TestTogether(t *testing.T) {
 	r := &Request{Namespace: "a", Pod: "b", Container: "c"}
-	one, two := r.Refuse(Unmet, "would get one"), r.Refuse(NoDevice, "would get two")
+	one, two := r.Refuse(Unmet, "a", "would get one"), r.Refuse(NoDevice, "/dev/b", "would get two").Advise("load it")
 	both := Together(one, two)
 	for name, err := range map[string]error{"twice": Together(both, one), "again": Together(both, both)} {
 		if err.Error() != both.Error() {
 			t.Errorf("%s: %s", name, err)
 		}
 	}
+	want := []Cause{{Code: NoDevice, Subject: "/dev/b", Text: "would get two: load it", Remedy: "load it"}}
+	if got := (*Refusal)(nil); !errors.As(both, &got) || got.Subject != "a" || got.Remedy != "" || !slices.Equal(got.Also, want) {
+		t.Errorf("its fields are %+v", got)
+	}
 	if Together(nil, nil) != nil || !errors.Is(Together(one, nil), one) || !errors.Is(Together(nil, two), two) || len(one.Also) > 0 {
 		t.Error("of one, there is one")
 	}
 	var long error
 	for i := range 100 {
-		long = Together(long, r.Refuse(NoDevice, "would get %d%s", i, strings.Repeat("x", 50)))
+		long = Together(long, r.Refuse(NoDevice, "", "would get %d%s", i, strings.Repeat("x", 50)))
 	}
 	if text := long.Error(); len(text) > maxSentence+50 || !strings.HasSuffix(text, " more, see nodegate explain") {
 		t.Errorf("%d bytes: %s", len(text), text)

@@ -114,8 +114,8 @@ func MayAsk(key string) bool {
 func (r *Request) requested() ([]string, *Refusal) {
 	found := r.find(AnnotationBare)
 	if found.odd != "" {
-		return nil, r.Refuse(BadRequest, "has the annotation %q, which means nothing: write %q, or %q and the container's name",
-			clip(found.odd, maxName), AnnotationPod, AnnotationContainer)
+		return nil, r.Refuse(BadRequest, clip(found.odd, maxName), "has the annotation %q, which means nothing",
+			clip(found.odd, maxName)).Advise("write %q, or %q and the container's name", AnnotationPod, AnnotationContainer)
 	}
 	if found.rank == 0 {
 		return nil, nil
@@ -196,8 +196,8 @@ func canBeName(s string) bool {
 
 func (r *Request) parse(key, value string) ([]string, *Refusal) {
 	if len(value) > maxRequest {
-		return nil, r.Refuse(BadRequest, "has an annotation %q of %d bytes: write at most %d, profile names with commas between them",
-			key, len(value), maxRequest)
+		return nil, r.Refuse(BadRequest, key, "has an annotation %q of %d bytes",
+			key, len(value)).Advise("write at most %d, profile names with commas between them", maxRequest)
 	}
 	if strings.TrimSpace(value) == "" {
 		return nil, nil
@@ -206,7 +206,7 @@ func (r *Request) parse(key, value string) ([]string, *Refusal) {
 	for name := range strings.SplitSeq(value, ",") {
 		name = strings.TrimSpace(name)
 		if name == "" {
-			return nil, r.Refuse(BadRequest, "has an empty name in its annotation %q: write profile names with one comma between them", key)
+			return nil, r.Refuse(BadRequest, key, "has an empty name in its annotation %q", key).Advise("write profile names with one comma between them")
 		}
 		if !slices.Contains(names, name) {
 			names = append(names, name)

@@ -102,15 +102,15 @@ func (s Selection) NamesUnits() bool {
 // addAllotted selects what the container asks for in its resource limits.
 func (s *Selection) addAllotted(p *Policy, r *Request) (wrong error) {
 	if key := r.forged(); key != "" {
-		wrong = r.Refuse(NotAllotted, "has the annotation %q, which is the kubelet's to write: leave it out, and write %s and the profile's name into the container's resources.limits",
-			clip(key, maxName), ResourceDomain)
+		wrong = r.Refuse(NotAllotted, clip(key, maxName), "has the annotation %q, which is the kubelet's to write",
+			clip(key, maxName)).Advise("leave it out, and write %s and the profile's name into the container's resources.limits", ResourceDomain)
 	}
 	if len(r.Allotted) == 0 { // as nearly always
 		return wrong
 	}
 	for _, name := range sortedKeys(r.Allotted) {
 		if !r.Allotted[name].OK {
-			wrong = Together(wrong, r.Refuse(NotAllotted, "has the annotation %q, and the kubelet has allotted it no such units: only %s%s in the container's resources.limits asks for them",
+			wrong = Together(wrong, r.Refuse(NotAllotted, clip(AnnotationResource+name, maxName), "has the annotation %q, and the kubelet has allotted it no such units: only %s%s in the container's resources.limits asks for them",
 				clip(AnnotationResource+name, maxName), ResourceDomain, clip(name, maxName)))
 			continue
 		}
@@ -124,8 +124,8 @@ func (p *Policy) needsUnits(r *Request, name string) error {
 	if prof := p.profiles[name]; prof == nil || !prof.Resource.Exclusive || r.Allotted[name].OK {
 		return nil
 	}
-	return r.Refuse(NotAllotted, "asks for profile %q by annotation, and each of its devices is for one container: write %s%s: 1 into the container's resources.limits",
-		name, ResourceDomain, name)
+	return r.Refuse(NotAllotted, name, "asks for profile %q by annotation, and each of its devices is for one container",
+		name).Advise("write %s%s: 1 into the container's resources.limits", ResourceDomain, name)
 }
 
 // forged returns an annotation of the pod that only the kubelet may write, onto a
@@ -160,7 +160,7 @@ func (d *decider) unitsFound(nodes []node) error {
 		}
 		for _, unit := range d.facts.Request.Allotted[from.profile].Value {
 			if !slices.ContainsFunc(nodes, func(n node) bool { return n.profile == from.profile && n.host.Unit == unit }) {
-				return d.refuse(NoDevice, "would get unit %q of profile %q, which this node does not have: plug it in again, or delete the pod", clip(unit, maxName), from.profile)
+				return d.refuse(NoDevice, clip(unit, maxName), "would get unit %q of profile %q, which this node does not have", clip(unit, maxName), from.profile).Advise("plug it in again, or delete the pod")
 			}
 		}
 	}

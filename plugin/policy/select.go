@@ -119,7 +119,7 @@ func (p *Policy) Select(r *Request) (Selection, error) {
 			case fits:
 				always = append(always, g)
 			case unknownUserNamespace:
-				wrong = Together(wrong, r.Refuse(UnknownFact,
+				wrong = Together(wrong, r.Refuse(UnknownFact, "",
 					"falls under a grant that depends on the pod's user namespace, which the runtime does not tell"))
 			}
 		}
@@ -194,14 +194,14 @@ func (s *Selection) addRequested(p *Policy, r *Request, name string) error {
 // granted to the namespace alone.
 func (p *Policy) unknownProfile(r *Request, name string) *Refusal {
 	granted := p.grantedTo(r)
-	hint := ""
+	refusal := r.Refuse(UnknownProfile, clip(name, maxName), "asks for profile %q, which does not exist (granted in namespace %q: %s)",
+		clip(name, maxName), r.Namespace, listNames(granted))
 	if strings.ContainsAny(name, " \t\r\n;|\"'[]{}()") {
-		hint = ": write bare names with commas between them"
+		return refusal.Advise("write bare names with commas between them")
 	} else if meant := Nearest(name, granted); meant != "" {
-		hint = fmt.Sprintf(": did you mean %q?", meant)
+		return refusal.Advise("did you mean %q?", meant)
 	}
-	return r.Refuse(UnknownProfile, "asks for profile %q, which does not exist (granted in namespace %q: %s)%s",
-		clip(name, maxName), r.Namespace, listNames(granted), hint)
+	return refusal
 }
 
 // notGranted words the refusal of a profile: whom it is for where a grant of
@@ -214,7 +214,7 @@ func (p *Policy) notGranted(r *Request, name string) *Refusal {
 		}
 	}
 	if len(near) == 0 {
-		return r.Refuse(NotGranted, "asks for profile %q, which is not granted in namespace %q (granted there: %s)",
+		return r.Refuse(NotGranted, name, "asks for profile %q, which is not granted in namespace %q (granted there: %s)",
 			name, r.Namespace, listNames(p.grantedTo(r)))
 	}
 	slices.SortFunc(near, byOrder)
@@ -232,7 +232,7 @@ func (p *Policy) notGranted(r *Request, name string) *Refusal {
 	if others := slices.DeleteFunc(p.grantedTo(r), func(n string) bool { return n == name }); len(others) > 0 {
 		also = fmt.Sprintf(" (also granted there: %s)", listNames(others))
 	}
-	return r.Refuse(NotGranted, "asks for profile %q, which is granted in namespace %q %s%s",
+	return r.Refuse(NotGranted, name, "asks for profile %q, which is granted in namespace %q %s%s",
 		name, r.Namespace, clip(strings.Join(whom, ", or "), maxWhom), also)
 }
 
