@@ -17,6 +17,9 @@ import (
 // look is for all of it.
 const settle = 10 * time.Millisecond
 
+// compareEvery is the same for looks at all containers, which take longer and have time.
+const compareEvery = 200 * time.Millisecond
+
 // watchDevices begins to follow /dev, if that has not begun. It ends with the node.
 func (p *Plugin) watchDevices(ctx context.Context) error {
 	p.watching.Lock()
@@ -30,22 +33,31 @@ func (p *Plugin) watchDevices(ctx context.Context) error {
 	}
 	p.watch = w
 	ctx = context.WithoutCancel(ctx) // which is that of a request
+	changed := make(chan struct{}, 1)
+	go p.compareDevices(ctx, changed)
 	go func() {
+		defer close(changed)
 		for range w.Changed() {
-			p.devicesChanged(ctx)
+			if p.live != nil {
+				p.saidOfLive(ctx, p.live.Update())
+			}
+			select {
+			case changed <- struct{}{}:
+			default: // one is waiting already
+			}
 			time.Sleep(settle)
 		}
 	}()
 	return nil
 }
 
-// devicesChanged brings live directories up to date, and tells of containers whose
-// devices are others now. Live directories come first: they have no time to lose.
-func (p *Plugin) devicesChanged(ctx context.Context) {
-	if p.live != nil {
-		p.saidOfLive(ctx, p.live.Update())
+// compareDevices tells of containers whose devices are others now. Live directories do not
+// wait for that.
+func (p *Plugin) compareDevices(ctx context.Context, changed <-chan struct{}) {
+	for range changed {
+		p.compare(ctx)
+		time.Sleep(compareEvery)
 	}
-	p.compare(ctx)
 }
 
 // saidOfLive logs what is wrong with live directories, once as long as it stays so.

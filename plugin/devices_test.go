@@ -170,17 +170,19 @@ func TestLiveIsTakenOver(t *testing.T) {
 	until := func(want string) {
 		t.Helper()
 		for began := time.Now(); names() != want; time.Sleep(time.Millisecond) {
-			if time.Since(began) > 5*time.Second {
+			if time.Since(began) > time.Minute {
 				t.Fatalf("the directory has %q, want %q", names(), want)
 			}
 		}
 	}
+	p.containers.mu.Lock() // whatever all containers are looked at for
 	plug(t, root+"/dev/ttyT1", 1)
 	until("ttyT0 ttyT1")
 	if err := os.Remove(root + "/dev/ttyT0"); err != nil {
 		t.Fatal(err)
 	}
 	until("ttyT1")
+	p.containers.mu.Unlock()
 	if err := p.RemoveContainer(t.Context(), testPod(""), testContainer("c1")); err != nil {
 		t.Fatal(err)
 	}

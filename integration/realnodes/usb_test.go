@@ -98,7 +98,10 @@ func usbPod(t *testing.T) {
 		at := "/dev/serial/by-id/" + name
 		t.Logf("at port %d: %s %+v", port, name, it.Stat(t, c, at))
 		if i > 0 { // the first one was there before the container
-			t.Logf("it appeared %v after udev's link", behind(t, name))
+			target, err := os.Readlink("/dev/serial/by-id/" + name)
+			it.Must(t, err)
+			tty := filepath.Base(target)
+			t.Logf("%s appeared %v after the kernel made it, %s %v after udev did", tty, behind(t, "/dev/"+tty), name, behind(t, "/dev/serial/by-id/"+name))
 		}
 		if got, want := it.Ask(t, c, "hear "+at)[0], fmt.Sprintf("from port %d", port); got != want {
 			t.Errorf("read %q, want %q", got, want)
@@ -110,15 +113,16 @@ func usbPod(t *testing.T) {
 	it.Remove(t, pod)
 }
 
-// behind is how long after udev has made a link a live directory has a node of that name:
+// behind is how long after a file of /dev was made a live directory has a node of its name:
 // a node's ctime is that of its renaming into the directory.
 func behind(t *testing.T, name string) time.Duration {
 	t.Helper()
-	found, err := filepath.Glob("/dev/.udev/nodegate/*/live-0/" + name)
+	found, err := filepath.Glob("/dev/.udev/nodegate/*/live-0/" + filepath.Base(name))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("%s is at %q: %v", name, found, err)
 	}
-	var link, node unix.Stat_t
-	it.Must(t, unix.Lstat("/dev/serial/by-id/"+name, &link), unix.Lstat(found[0], &node))
-	return time.Duration(node.Ctim.Nano() - link.Mtim.Nano())
+	var made unix.Statx_t
+	var node unix.Stat_t
+	it.Must(t, unix.Statx(unix.AT_FDCWD, name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BTIME, &made), unix.Lstat(found[0], &node))
+	return time.Duration(node.Ctim.Nano() - made.Btime.Sec*int64(time.Second) - int64(made.Btime.Nsec))
 }

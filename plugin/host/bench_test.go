@@ -62,3 +62,14 @@ func BenchmarkCgroup(b *testing.B) {
 		h.Cgroup()
 	}
 }
+
+// What a look at the node costs that is for a live directory of USB devices.
+func BenchmarkGlance(b *testing.B) {
+	h := newHost(b, "/")
+	dir := policy.LiveDirectory{Devices: []policy.LiveDevices{ofMajor188(adapter)}}
+	for b.Loop() {
+		if _, err := (&glance{host: h}).wanted(&dir); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

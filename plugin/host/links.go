@@ -38,15 +38,16 @@ func (h *Host) Links() map[string]Links {
 	}
 	classes, _ := h.names(dev, "/dev", maxEntries) // without it there are no links
 	for _, class := range classes {
-		if h.fileType("/dev/"+class) != unix.S_IFDIR {
-			continue
+		byID, byPath := h.linksIn(dev, "/dev/"+class+"/by-id"), h.linksIn(dev, "/dev/"+class+"/by-path")
+		if len(byID)+len(byPath) == 0 || h.fileType("/dev/"+class) != unix.S_IFDIR {
+			continue // nothing in most of them, so the kind is asked for last
 		}
-		for at, target := range h.linksIn(dev, "/dev/"+class+"/by-id") {
+		for at, target := range byID {
 			have := out[target]
 			have.ByID = firstName(have.ByID, at)
 			out[target] = have
 		}
-		for at, target := range h.linksIn(dev, "/dev/"+class+"/by-path") {
+		for at, target := range byPath {
 			have := out[target]
 			have.ByPath = firstName(have.ByPath, at)
 			out[target] = have

@@ -128,7 +128,7 @@ func (g *glance) lookup(s policy.DeviceSelector) policy.DeviceLookup {
 		g.found = map[policy.DeviceSelector]policy.DeviceLookup{}
 	}
 	g.found[s] = look
-	if s.USB != (policy.USB{}) && g.links == nil {
+	if s.USB != (policy.USB{}) && len(look.Nodes) > 0 && g.links == nil {
 		g.links = g.host.Links()
 	}
 	return look

@@ -29,15 +29,23 @@ func (h *Host) findSysfs() (int, error) {
 	return fd, nil
 }
 
-// sysNames lists a directory of sysfs.
-func (h *Host) sysNames(dir string) ([]string, error) {
+// sysLinks reads the symbolic links of a directory of sysfs, by their names.
+func (h *Host) sysLinks(dir string) (map[string]string, error) {
 	fd, err := openBelow(h.sysRoot, dir, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), dir)
 	defer closeFile(f)
-	return f.Readdirnames(-1)
+	names, err := f.Readdirnames(-1)
+	out := make(map[string]string, len(names))
+	buf := make([]byte, unix.PathMax)
+	for _, name := range names {
+		if n, err := unix.Readlinkat(fd, name, buf); err == nil { // else it is no link, or gone
+			out[name] = string(buf[:n])
+		}
+	}
+	return out, err
 }
 
 // sysLink reads what a symbolic link of sysfs says.

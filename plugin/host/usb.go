@@ -16,22 +16,22 @@ import (
 // /dev yet, or is another device's by now, is not found.
 func (h *Host) lookupUSB(dev uint64, want policy.USB) (out policy.DeviceLookup) {
 	dir := "/sys/class/" + want.Subsystem
-	names, err := h.sysNames(dir)
+	links, err := h.sysLinks(dir)
 	if absent(err) { // a bus, such as usb itself, or nothing that this kernel has now
 		dir = "/sys/bus/" + want.Subsystem + "/devices"
-		names, err = h.sysNames(dir)
+		links, err = h.sysLinks(dir)
 	}
 	switch {
 	case absent(err):
-		if _, err := h.sysNames("/sys/class"); err == nil {
+		if _, err := h.sysLinks("/sys/class"); err == nil {
 			return out
 		}
 		return policy.DeviceLookup{Err: fmt.Errorf("USB devices are found in sysfs, which the agent does not see at /sys of host_root or its own: %w", err)}
 	case err != nil:
 		return policy.DeviceLookup{Err: fmt.Errorf("looking for USB devices: %w", err)}
 	}
-	for _, name := range names {
-		at := h.usbDevice(dir, name, want)
+	for _, link := range links {
+		at := h.usbDevice(dir, link, want)
 		if at == "" {
 			continue
 		}
@@ -46,9 +46,8 @@ func (h *Host) lookupUSB(dev uint64, want policy.USB) (out policy.DeviceLookup) 
 // usbDevice returns the directory of a device in sysfs, "" if it is not one of the USB
 // devices that are wanted. Each lies below the directory of its USB device, which has
 // the descriptors. Most devices of a class are no USB devices, which their link tells.
-func (h *Host) usbDevice(dir, name string, want policy.USB) string {
-	link, err := h.sysLink(dir + "/" + name)
-	if err != nil || !strings.Contains(link, "/usb") {
+func (h *Host) usbDevice(dir, link string, want policy.USB) string {
+	if !strings.Contains(link, "/usb") {
 		return ""
 	}
 	at := path.Join(dir, link)

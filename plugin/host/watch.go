@@ -58,13 +58,18 @@ func (w *Watch) run() {
 		if err != nil {
 			return // closed
 		}
+		w.changed()
 		if directoriesCame(buf[:n]) {
 			_ = w.follow() // what cannot be watched has gone again
+			w.changed()    // in a directory that was not watched yet
 		}
-		select {
-		case w.tell <- struct{}{}:
-		default: // one is waiting already
-		}
+	}
+}
+
+func (w *Watch) changed() {
+	select {
+	case w.tell <- struct{}{}:
+	default: // one is waiting already
 	}
 }
 
