@@ -14,6 +14,7 @@ import (
 	"github.com/containerd/nri/pkg/api"
 
 	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/plugin/event"
 	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/nodegate/nodegate/plugin/record"
 )
@@ -134,6 +135,54 @@ func TestAttackClaimWithoutAllotment(t *testing.T) {
 }
 
 func clip(s string) string { return s[:min(len(s), 20)] }
+
+// Every profile of the policy is judged, also one that is no resource.
+func TestProfiles(t *testing.T) {
+	const devices = `version = 1
+[runtime]
+handlers = []
+[profiles.there]
+devices = [{ path = "/dev/null", access = "rw" }]
+[profiles.away]
+devices = [{ path = "/dev/nought", access = "rw" }]
+[profiles.unit]
+devices = [{ path = "/dev/nought", access = "rw" }]
+resource.exclusive = true
+[[grants]]
+namespaces = ["ci"]
+profiles = ["there", "away", "mknod"]
+`
+	for _, tc := range []struct{ name, policy, want string }{
+		{"enforced", devices, ""},
+		{"in audit, what the node could give", strings.Replace(devices, "version = 1", "version = 1\nmode = \"audit\"", 1), ""},
+		{"not registered", devices, "the agent can give nothing: it is not registered with the runtime: it has not registered yet"},
+	} {
+		p := resourcePlugin(t, t.TempDir(), tc.policy, nil)
+		if tc.want == "" {
+			p.registered()
+		}
+		want := map[string]event.Profile{
+			"there": {Granted: true, Carried: true},
+			"away":  {Granted: true, Why: `would get profile "away", but this node has no device "/dev/nought" [no_device]`},
+			"unit":  {Why: "none of its devices is on this node"},
+			"mknod": {Granted: true, Why: `would get the capabilities CAP_MKNOD by profile "mknod", which containerd v2.4.2 (NRI 0.12.3) cannot carry`},
+		}
+		all := p.Profiles()
+		for _, have := range all {
+			w, ok := want[have.Name]
+			if tc.want != "" {
+				w.Carried, w.Why = false, tc.want
+			}
+			if ok && (have.Granted != w.Granted || have.Carried != w.Carried || !strings.HasPrefix(have.Why, w.Why) || have.Carried != (have.Why == "")) {
+				t.Errorf("%s: got %+v, want %+v", tc.name, have, w)
+			}
+			delete(want, have.Name)
+		}
+		if len(want) > 0 || len(all) < 10 || !slices.IsSortedFunc(all, func(a, b event.Profile) int { return strings.Compare(a.Name, b.Name) }) {
+			t.Errorf("%s: without %v: %+v", tc.name, want, all)
+		}
+	}
+}
 
 // The node has what the agent would give to some container.
 func TestOffers(t *testing.T) {

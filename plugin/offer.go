@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/nodegate/nodegate/plugin/change"
+	"github.com/nodegate/nodegate/plugin/event"
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/policy"
 	"github.com/nodegate/nodegate/plugin/resource"
@@ -20,6 +21,11 @@ import (
 // Offers are the policy's profiles that are resources, and what this node has of them.
 func (p *Plugin) Offers() []resource.Offer {
 	return Offers(p.policy.Load(), p.runtime.Load(), &p.node, p.handlers.Load(), p.NotReady())
+}
+
+// Profiles says of every profile of the policy whether this node can give it.
+func (p *Plugin) Profiles() []event.Profile {
+	return Profiles(p.policy.Load(), p.runtime.Load(), &p.node, p.handlers.Load(), p.NotReady())
 }
 
 // NotReady says why the agent could give nothing to a container; "" if it can.
@@ -35,28 +41,54 @@ func (p *Plugin) NotReady() string {
 // container, the node does not have. notReady says why it is nothing at all, or "".
 func Offers(pol *policy.Policy, r *runtimes.Runtime, node *Node, handlers *Handlers, notReady string) []resource.Offer {
 	var out []resource.Offer
-	for _, prof := range pol.Resources() {
-		o := resource.Offer{Profile: prof.Name, Exclusive: prof.Resource.Exclusive}
-		sel := pol.SelectAlone(prof.Name)
-		found := node.Host.LookupDevices(sel.DeviceSelectors())
-		if o.Exclusive {
-			node.Host.NameUnits(found)
-			o.Units = devicesOf(node.Host, sel, found)
+	for _, prof := range pol.Profiles() {
+		if !prof.Resource.Is() {
+			continue
 		}
-		for i := range prof.Resource.Slots {
-			o.Units = append(o.Units, resource.Unit{ID: "slot-" + strconv.Itoa(i+1)})
-		}
-		switch {
-		case notReady != "":
-			o.Lacks = "the agent can give nothing: " + notReady
-		case pol.Audit():
+		o := offerOf(pol, r, node, handlers, &prof, notReady)
+		if notReady == "" && pol.Audit() {
 			o.Lacks = "the policy's mode is audit, in which nothing is given"
-		case len(o.Units) > 0:
-			o.Lacks, o.Unsure = lacks(pol, r, node, handlers, sel, &o, found)
 		}
 		out = append(out, o)
 	}
 	return out
+}
+
+// Profiles says of every profile of the policy whether this node can give it, as Offers
+// finds out of those that are resources. In audit mode it is what the node could give.
+func Profiles(pol *policy.Policy, r *runtimes.Runtime, node *Node, handlers *Handlers, notReady string) []event.Profile {
+	var out []event.Profile
+	for _, prof := range pol.Profiles() {
+		o := offerOf(pol, r, node, handlers, &prof, notReady)
+		if o.Lacks == "" && o.Exclusive && len(o.Units) == 0 {
+			o.Lacks = "none of its devices is on this node"
+		}
+		out = append(out, event.Profile{Name: prof.Name, Granted: pol.Grants(prof.Name), Carried: o.Lacks == "",
+			Why: o.Lacks, Unsure: o.Unsure})
+	}
+	return out
+}
+
+// offerOf is what the node has of one profile. It has no units if that is no resource, or
+// if none of its devices is there.
+func offerOf(pol *policy.Policy, r *runtimes.Runtime, node *Node, handlers *Handlers, prof *policy.Profile, notReady string) resource.Offer {
+	o := resource.Offer{Profile: prof.Name, Exclusive: prof.Resource.Exclusive}
+	sel := pol.SelectAlone(prof.Name)
+	found := node.Host.LookupDevices(sel.DeviceSelectors())
+	if o.Exclusive {
+		node.Host.NameUnits(found)
+		o.Units = devicesOf(node.Host, sel, found)
+	}
+	for i := range prof.Resource.Slots {
+		o.Units = append(o.Units, resource.Unit{ID: "slot-" + strconv.Itoa(i+1)})
+	}
+	switch {
+	case notReady != "":
+		o.Lacks = "the agent can give nothing: " + notReady
+	case !o.Exclusive || len(o.Units) > 0:
+		o.Lacks, o.Unsure = lacks(pol, r, node, handlers, sel, &o, found)
+	}
+	return o
 }
 
 // devicesOf are the units of an exclusive profile. A device with several names is one.
@@ -116,8 +148,10 @@ func lacks(pol *policy.Policy, r *runtimes.Runtime, node *Node, handlers *Handle
 
 // refusesAny says why such a container would be refused; "" if it would not.
 func refusesAny(pol *policy.Policy, r *runtimes.Runtime, node *Node, sel policy.Selection, o *resource.Offer, handler string, userns bool) string {
-	req := policy.Request{Handler: handler, UserNamespace: policy.Is(userns),
-		Allotted: policy.Allotted{o.Profile: policy.Is([]string{o.Units[0].ID})}}
+	req := policy.Request{Handler: handler, UserNamespace: policy.Is(userns)}
+	if len(o.Units) > 0 {
+		req.Allotted = policy.Allotted{o.Profile: policy.Is([]string{o.Units[0].ID})}
+	}
 	plan, err := decideSelected(pol, r, node.Host, &req, sel, anyContainer{r}, nil)
 	switch {
 	case err != nil:

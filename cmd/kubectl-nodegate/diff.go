@@ -220,7 +220,7 @@ func (a *agents) diffOn(ctx context.Context, n *fleet.Node, pods []corev1.Pod, c
 		exit := (*fleet.ExitError)(nil)
 		switch found := errors.As(err, &exit); {
 		case found && exit.Code == exitUsage:
-			return nil, errors.New("its agent is of a version that cannot compare: update it")
+			return nil, a.ofOtherVersion(ctx, n, err)
 		case err != nil && (!found || len(text) == 0):
 			return nil, err
 		}

@@ -126,7 +126,8 @@ func (o *options) explain(ctx context.Context, e *explainOptions, args []string)
 	}
 	one := []fleet.Node{*node}
 	answer := fleet.Ask(ctx, one, a.limits, func(ctx context.Context, n *fleet.Node) ([]byte, error) {
-		return a.exec.Run(ctx, n.Agent, bytes.NewReader(manifest), command...)
+		out, err := a.exec.Run(ctx, n.Agent, bytes.NewReader(manifest), command...)
+		return out, a.ofOtherVersion(ctx, n, err)
 	})[0]
 	// A node's answer does not steer the terminal of who asks all of them.
 	if err := printers.WriteEscaped(o.Out, string(answer.Value)); err != nil {

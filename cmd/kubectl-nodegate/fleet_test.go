@@ -40,7 +40,7 @@ func TestManyNodes(t *testing.T) {
 	if len(lines) != 1001 {
 		t.Fatalf("%d lines", len(lines))
 	}
-	if got := strings.Join(strings.Fields(lines[0]), " "); got != "NODE STATUS VERSION POLICY SINCE ADJUSTED REFUSED OUTDATED RESOURCES" {
+	if got := strings.Join(strings.Fields(lines[0]), " "); got != "NODE STATUS VERSION POLICY SINCE ADJUSTED REFUSED OUTDATED PROFILES RESOURCES" {
 		t.Errorf("header %s", got)
 	}
 	if !strings.HasPrefix(lines[30], "node-0297   NoAnswer") || !strings.HasPrefix(lines[31], "node-0000   Ready      0.1.0     aaaaaaaaaaaa") {
@@ -135,7 +135,7 @@ func TestRefusals(t *testing.T) {
 	if out, _, err := f.run(t, "refusals", "-A", "-o", "json"); err != nil || strings.Count(out, `"node": "node-000`) != 4 {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if out, said, err := f.run(t, "refusals", "-n", "none"); err != nil || out != "" || said != "No refusals found.\n" {
+	if out, said, err := f.run(t, "refusals", "-n", "none"); err != nil || out != "" || said != "No refusals found.\nRefusals in other namespaces than \"none\": 4. -A shows them.\n" {
 		t.Errorf("%v\n%s%s", err, out, said)
 	}
 }
@@ -230,7 +230,7 @@ func TestDiffOfOlderAgents(t *testing.T) {
 		return `{"old":{"hash":"a"},"new":{"hash":"b"},"counts":{"pods":1,"unchanged":1}}`, 0
 	}
 	out, said, err := f.run(t, "diff", "-f", policy, "-n", "ci")
-	if err == nil || err.Error() != "1 of 2 agents did not answer" || said != "node node-0001: its agent is of a version that cannot compare: update it\n" || !strings.HasPrefix(out, "1 containers in 1 pods: 0 newly refused") {
+	if err == nil || err.Error() != "1 of 2 agents did not answer" || !strings.HasPrefix(said, "node node-0001: its agent is of another version and does not know what this program, of version devel, asks of it: have both of one version (") || !strings.HasPrefix(out, "1 containers in 1 pods: 0 newly refused") {
 		t.Errorf("%v\n%s\n%s", err, said, out)
 	}
 }

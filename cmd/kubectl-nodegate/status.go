@@ -18,10 +18,11 @@ import (
 // agentStatus is what nodegate status -o json prints, as far as it is shown here. Agents
 // of other versions may leave members out, and have others.
 type agentStatus struct {
-	Version  string `json:"version"`
-	Ready    bool   `json:"ready"`
-	NotReady string `json:"notReady"`
-	Runtime  string `json:"runtime"`
+	Version  string    `json:"version"`
+	Started  time.Time `json:"started"`
+	Ready    bool      `json:"ready"`
+	NotReady string    `json:"notReady"`
+	Runtime  string    `json:"runtime"`
 	Policy   struct {
 		Hash     string    `json:"hash"`
 		Mode     string    `json:"mode"`
@@ -42,10 +43,19 @@ type agentStatus struct {
 		Healthy int    `json:"healthy"`
 		Why     string `json:"why"`
 	} `json:"resources"`
-	Refusals []agentEvent `json:"refusals"`
-	Outdated []agentEvent `json:"outdated"`
+	Profiles []agentProfile `json:"profiles"` // nil from agents that do not tell
+	Refusals []agentEvent   `json:"refusals"`
+	Outdated []agentEvent   `json:"outdated"`
 
 	whole json.RawMessage
+}
+
+// agentProfile is a profile of the policy.
+type agentProfile struct {
+	Name    string `json:"name"`
+	Granted bool   `json:"granted"`
+	Carried bool   `json:"carried"` // this node can give it
+	Why     string `json:"why"`     // it cannot
 }
 
 // agentEvent is what came of a container.
@@ -71,7 +81,7 @@ func (a *agents) status(ctx context.Context, n *fleet.Node) (agentStatus, error)
 	out, err := a.exec.Run(ctx, n.Agent, nil, "status", "-o", "json")
 	// An agent that is not ready says so by its exit code too.
 	if exit := (*fleet.ExitError)(nil); err != nil && (!errors.As(err, &exit) || len(out) == 0) {
-		return s, err
+		return s, a.ofOtherVersion(ctx, n, err)
 	}
 	if err := json.Unmarshal(out, &s); err != nil {
 		return s, fmt.Errorf("does not answer as a nodegate agent: %w", err)
@@ -94,10 +104,13 @@ func statusCommand(o *options) *cobra.Command {
 		Long: `Shows a line for each node: whether its agent is registered with the runtime,
 which policy it has and for how long, how many running containers it has
 adjusted, how many it has refused since its start, how many are outdated (run
-without what the policy would give them), and the resources that the node has.
+without what the policy would give them), how many of the granted profiles the
+node can give (which, with -o wide; why not, with -o json), and its resources.
+"-" is what an agent does not tell.
 
 STATUS is NoAgent, NoAnswer, NotReady (not registered), NotReloaded (the files
-hold a policy with errors), OtherPolicy (than most nodes), Outdated or Ready.
+hold a policy with errors), OtherPolicy or OtherVersion (than most nodes),
+Outdated or Ready.
 
 Exits with 0 if all agents answer, and with 1 if one does not.`,
 		Example: `  kubectl nodegate status

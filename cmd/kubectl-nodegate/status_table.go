@@ -27,15 +27,16 @@ const (
 	notReloaded
 	otherPolicy
 	outdated
+	otherVersion
 	ready
 )
 
 func (s standing) String() string {
-	return [...]string{"NoAgent", "NoAnswer", "NotReady", "NotReloaded", "OtherPolicy", "Outdated", "Ready"}[s]
+	return [...]string{"NoAgent", "NoAnswer", "NotReady", "NotReloaded", "OtherPolicy", "Outdated", "OtherVersion", "Ready"}[s]
 }
 
-// stand says how a node stands, and why. usual is the policy that most nodes have.
-func stand(a *fleet.Answer[agentStatus], usual string) (standing, string) {
+// stand says how a node stands, and why, beside what most nodes have.
+func stand(a *fleet.Answer[agentStatus], policy, version string) (standing, string) {
 	s := &a.Value
 	switch {
 	case errors.Is(a.Err, fleet.ErrNoAgent):
@@ -46,37 +47,45 @@ func stand(a *fleet.Answer[agentStatus], usual string) (standing, string) {
 		return notReady, s.NotReady
 	case s.Policy.Failed != "":
 		return notReloaded, s.Policy.Failed
-	case s.Policy.Hash != usual:
-		return otherPolicy, "most nodes have " + usual
+	case s.Policy.Hash != policy:
+		return otherPolicy, "most nodes have " + policy
 	case s.Containers.Outdated > 0:
 		return outdated, fmt.Sprintf("%d containers have to be recreated", s.Containers.Outdated)
+	case s.Version != version:
+		return otherVersion, "most agents are of version " + or(version)
 	}
 	for _, r := range s.Resources {
 		if r.Why != "" {
 			return ready, r.Name + ": " + r.Why
 		}
 	}
+	for _, p := range s.Profiles {
+		if p.Granted && !p.Carried {
+			return ready, "profile " + p.Name + ": " + p.Why
+		}
+	}
 	return ready, ""
 }
 
-// usualPolicy is the one that most agents have; of equally many, the one loaded last.
-func usualPolicy(answers []fleet.Answer[agentStatus]) string {
+// usual is what most agents have; of equally many, what the one has that loaded its policy
+// last.
+func usual(answers []fleet.Answer[agentStatus], have func(*agentStatus) string) string {
 	count, loaded := map[string]int{}, map[string]time.Time{}
 	for i := range answers {
-		if p := &answers[i].Value.Policy; answers[i].Err == nil {
-			count[p.Hash]++
-			if p.LoadedAt.After(loaded[p.Hash]) {
-				loaded[p.Hash] = p.LoadedAt
+		if s := &answers[i].Value; answers[i].Err == nil {
+			count[have(s)]++
+			if s.Policy.LoadedAt.After(loaded[have(s)]) {
+				loaded[have(s)] = s.Policy.LoadedAt
 			}
 		}
 	}
-	usual := ""
-	for hash, n := range count {
-		if before := count[usual]; n > before || n == before && loaded[hash].After(loaded[usual]) {
-			usual = hash
+	most := ""
+	for value, n := range count {
+		if before := count[most]; n > before || n == before && loaded[value].After(loaded[most]) {
+			most = value
 		}
 	}
-	return usual
+	return most
 }
 
 // line is a node in the table.
@@ -88,11 +97,12 @@ type line struct {
 
 // lines are all nodes, those first that need somebody.
 func lines(answers []fleet.Answer[agentStatus]) []line {
-	usual := usualPolicy(answers)
+	policy := usual(answers, func(s *agentStatus) string { return s.Policy.Hash })
+	version := usual(answers, func(s *agentStatus) string { return s.Version })
 	out := make([]line, len(answers))
 	for i := range answers {
 		out[i].Answer = &answers[i]
-		out[i].standing, out[i].why = stand(&answers[i], usual)
+		out[i].standing, out[i].why = stand(&answers[i], policy, version)
 	}
 	slices.SortStableFunc(out, func(a, b line) int {
 		return cmp.Or(cmp.Compare(a.standing, b.standing),
@@ -103,8 +113,8 @@ func lines(answers []fleet.Answer[agentStatus]) []line {
 }
 
 var statusColumns = []column{{"Node", false}, {"Status", false}, {"Version", false}, {"Policy", false}, {"Since", false},
-	{"Adjusted", false}, {"Refused", false}, {"Outdated", false}, {"Resources", false},
-	{"Agent", true}, {"Containers", true}, {"Runtime", true}, {"Why", true}}
+	{"Adjusted", false}, {"Refused", false}, {"Outdated", false}, {"Profiles", false}, {"Resources", false},
+	{"Agent", true}, {"Containers", true}, {"Runtime", true}, {"Carries", true}, {"Why", true}}
 
 // cells are a node's; what is not known is "-".
 func (l *line) cells(now time.Time) []any {
@@ -113,7 +123,7 @@ func (l *line) cells(now time.Time) []any {
 		agent = l.Node.Agent.Name
 	}
 	if l.Err != nil {
-		return []any{l.Node.Name, l.standing.String(), "-", "-", "-", "-", "-", "-", "-", agent, "-", l.Node.Runtime, first(l.why)}
+		return []any{l.Node.Name, l.standing.String(), "-", "-", "-", "-", "-", "-", "-", "-", agent, "-", l.Node.Runtime, "-", first(l.why)}
 	}
 	s := &l.Value
 	policy := s.Policy.Hash
@@ -124,12 +134,31 @@ func (l *line) cells(now time.Time) []any {
 	for _, r := range s.Resources {
 		resources = append(resources, fmt.Sprintf("%s %d/%d", strings.TrimPrefix(r.Name, "nodegate.dev/"), r.Healthy, r.Units))
 	}
+	share, carried := carries(s.Profiles)
 	since := "-"
 	if !s.Policy.LoadedAt.IsZero() {
 		since = duration.HumanDuration(now.Sub(s.Policy.LoadedAt))
 	}
 	return []any{l.Node.Name, l.standing.String(), or(s.Version), or(policy), since, s.Containers.Adjusted, s.Decisions.Refused, s.Containers.Outdated,
-		or(strings.Join(resources, ", ")), agent, s.Containers.All, or(s.Runtime), first(l.why)}
+		share, or(strings.Join(resources, ", ")), agent, s.Containers.All, or(s.Runtime), or(carried), first(l.why)}
+}
+
+// carries is how many of the granted profiles the node can give, and which.
+func carries(all []agentProfile) (share, names string) {
+	if all == nil {
+		return "-", ""
+	}
+	granted := 0
+	var can []string
+	for _, p := range all {
+		if p.Granted {
+			granted++
+		}
+		if p.Granted && p.Carried {
+			can = append(can, p.Name)
+		}
+	}
+	return fmt.Sprintf("%d/%d", len(can), granted), strings.Join(can, ", ")
 }
 
 func or(s string) string {

@@ -13,6 +13,9 @@ import (
 	"github.com/nodegate/nodegate/plugin/event"
 )
 
+// shownRefusals is how many of the last ones are shown to people.
+const shownRefusals = 10
+
 // print writes the report for people.
 func (r *statusReport) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -48,12 +51,32 @@ func (r *statusReport) print(out io.Writer) error {
 		}
 		fmt.Fprintln(w)
 	}
+	printProfiles(w, r.Profiles)
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	list(out, "LAST REFUSALS", r.Refusals, func(o *event.Event) string { return at(o.Time) + "  " + o.Text })
+	last := r.Refusals[:min(len(r.Refusals), shownRefusals)]
+	list(out, fmt.Sprintf("LAST REFUSALS (%d of %d)", len(last), r.Decisions.Refused), last, func(o *event.Event) string { return at(o.Time) + "  " + o.Text })
 	list(out, "OUTDATED", r.Outdated, func(o *event.Event) string { return o.ContainerID + "  " + o.Text })
 	return nil
+}
+
+// printProfiles writes those that a grant names, and why the node cannot give some.
+func printProfiles(w io.Writer, all []event.Profile) {
+	var can, cannot []string
+	for _, p := range all {
+		switch {
+		case !p.Granted:
+		case p.Carried:
+			can = append(can, p.Name)
+		default:
+			cannot = append(cannot, p.Name+" cannot be given here: "+p.Why)
+		}
+	}
+	if n := len(can) + len(cannot); n > 0 {
+		lines := append([]string{strings.TrimSuffix(fmt.Sprintf("%d of %d granted can be given here: %s", len(can), n, strings.Join(can, ", ")), ": ")}, cannot...)
+		fmt.Fprintf(w, "PROFILES\t%s\n", strings.Join(lines, "\n\t"))
+	}
 }
 
 func list(out io.Writer, title string, all []*event.Event, line func(*event.Event) string) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -38,8 +39,12 @@ type fleetStatuses struct {
 	Nodes []struct {
 		Node, Status, Why string
 		Says              struct {
-			Version string
-			Policy  struct{ Hash string }
+			Version  string
+			Policy   struct{ Hash string }
+			Profiles []struct {
+				Name, Why        string
+				Granted, Carried bool
+			}
 		}
 	}
 }
@@ -62,9 +67,25 @@ func fleetStatus(k twoNodes) {
 	if all[0].Says.Policy.Hash != all[1].Says.Policy.Hash {
 		k.Errorf("%+v", all)
 	}
-	out := k.do("nodegate", "status")
+	// What the first node can give and the second one cannot, resource or not.
+	for i, n := range all {
+		share := map[string]string{}
+		for _, p := range n.Says.Profiles {
+			if p.Granted {
+				share[p.Name] = p.Why
+			}
+		}
+		want := map[string]string{"fuse": "", "kvm": "", "unit": ""}
+		if n.Node == k.second.Name {
+			want["kvm"] = `would get profile "kvm", but this node has no device "/dev/kvm" [no_device]`
+		}
+		if !maps.Equal(share, want) {
+			k.Errorf("node %d: %v, want %v", i, share, want)
+		}
+	}
+	out := k.do("nodegate", "status", "-o", "wide")
 	k.Logf("kubectl nodegate status\n%s", out)
-	for _, want := range []string{"NODE", k.first.Name + " ", k.second.Name + " ", all[0].Says.Version, all[0].Says.Policy.Hash} {
+	for _, want := range []string{"NODE", k.first.Name + " ", k.second.Name + " ", all[0].Says.Version, all[0].Says.Policy.Hash, " 3/3 ", " 2/3 ", " fuse, unit "} {
 		if !strings.Contains(out, want) {
 			k.Errorf("no %q in\n%s", want, out)
 		}

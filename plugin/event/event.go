@@ -96,3 +96,12 @@ type Resource struct {
 	Why        string `json:"why,omitempty"`    // none can be had
 	Unsure     string `json:"unsure,omitempty"` // what is not known that they take
 }
+
+// Profile is a profile of the policy, and whether the node can give it to any container.
+type Profile struct {
+	Name    string `json:"name"`
+	Granted bool   `json:"granted"` // a grant names it
+	Carried bool   `json:"carried"`
+	Why     string `json:"why,omitempty"`    // it is not carried
+	Unsure  string `json:"unsure,omitempty"` // what could not be told; it counts as carried
+}

@@ -73,15 +73,23 @@ func UnitID(path string) string {
 	return out.String()
 }
 
-// Resources are the profiles that are resources, by name.
-func (p *Policy) Resources() []Profile {
-	var out []Profile
+// Profiles are all profiles, by name.
+func (p *Policy) Profiles() []Profile {
+	out := make([]Profile, 0, len(p.profiles))
 	for _, name := range sortedKeys(p.profiles) {
-		if prof := p.profiles[name]; prof.Resource.Is() {
-			out = append(out, prof.Profile)
-		}
+		out = append(out, p.profiles[name].Profile)
 	}
 	return out
+}
+
+// Resources are the profiles that are resources, by name.
+func (p *Policy) Resources() []Profile {
+	return slices.DeleteFunc(p.Profiles(), func(prof Profile) bool { return !prof.Resource.Is() })
+}
+
+// Grants reports whether a grant names the profile.
+func (p *Policy) Grants(profile string) bool {
+	return slices.ContainsFunc(p.grants, func(g *grant) bool { return slices.Contains(g.Profiles, profile) })
 }
 
 // SelectAlone selects one profile as if a container had it and no other, to find out

@@ -23,6 +23,8 @@ type Plugin interface {
 	OnDisk() (records, shadowed int, err error)
 	// Units returns how many units of each profile that is a resource containers have.
 	Units() map[string]int
+	// Profiles tells which of the policy's profiles the node can give.
+	Profiles() []event.Profile
 	// LiveNodes returns how many device nodes have appeared in live directories, and how
 	// many were taken out of them.
 	LiveNodes() (appeared, retired uint64)
@@ -70,6 +72,9 @@ type Status struct {
 	Decisions  Decisions  `json:"decisions"`
 	// Resources are the profiles that the kubelet is told of.
 	Resources []event.Resource `json:"resources,omitempty"`
+
+	// Profiles are all of the policy's, by name.
+	Profiles []event.Profile `json:"profiles"`
 
 	Refusals []*event.Event `json:"refusals"` // the last ones, newest first
 	Outdated []*event.Event `json:"outdated"` // the outdated containers

@@ -70,8 +70,8 @@ func (r *recent) lastDecisions() []*event.Event {
 	return r.decisions.newestFirst(keptDecisions)
 }
 
-func (r *recent) lastRefusals(most int) []*event.Event {
+func (r *recent) lastRefusals() []*event.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.refusals.newestFirst(most)
+	return r.refusals.newestFirst(keptRefusals)
 }

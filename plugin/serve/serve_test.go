@@ -117,7 +117,7 @@ func TestDecisionsAreBounded(t *testing.T) {
 	}
 	// Refusals outlive what came after them.
 	last := s.Status().Refusals
-	if len(last) != shownRefusals || last[0].Pod != "p39" || last[9].Pod != "p30" {
+	if len(last) != keptRefusals || last[0].Pod != "p39" || last[31].Pod != "p8" {
 		t.Errorf("%d refusals, the last %s", len(last), last[0].Pod)
 	}
 }

@@ -154,9 +154,6 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	say(w, http.StatusOK, strings.TrimSpace("ready\n"+s.agent.remark()))
 }
 
-// shownRefusals is how many a status has.
-const shownRefusals = 10
-
 // Status gathers what is known.
 func (s *Server) Status() Status {
 	state, stats := s.agent.Plugin.State(), s.agent.Plugin.Stats()
@@ -172,10 +169,10 @@ func (s *Server) Status() Status {
 	return Status{
 		Version: s.agent.Version, PID: os.Getpid(), Started: s.agent.Started,
 		Ready: why == "", NotReady: why, RegisteredSince: state.Since, Registrations: stats.Synchronized.Load(), Runtime: state.Runtime,
-		Policy: s.agent.Policy(), Resources: resources,
+		Policy: s.agent.Policy(), Resources: resources, Profiles: s.agent.Plugin.Profiles(),
 		Containers: Containers{All: all, Adjusted: adjusted, Outdated: len(outdated)},
 		Decisions:  Decisions{Adjusted: stats.Adjusted.Load(), Refused: stats.Refused.Load(), Unmatched: stats.Unmatched.Load()},
-		Refusals:   s.recent.lastRefusals(shownRefusals), Outdated: outdated,
+		Refusals:   s.recent.lastRefusals(), Outdated: outdated,
 	}
 }
 
