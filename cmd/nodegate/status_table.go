@@ -63,18 +63,24 @@ func (r *statusReport) print(out io.Writer) error {
 
 // printProfiles writes those that a grant names, and why the node cannot give some.
 func printProfiles(w io.Writer, all []event.Profile) {
-	var can, cannot []string
+	granted := 0
+	var can, notes []string
 	for _, p := range all {
 		switch {
 		case !p.Granted:
-		case p.Carried:
-			can = append(can, p.Name)
+		case !p.Carried:
+			granted++
+			notes = append(notes, p.Name+" cannot be given here: "+p.Why)
 		default:
-			cannot = append(cannot, p.Name+" cannot be given here: "+p.Why)
+			granted++
+			can = append(can, p.Name)
+			if p.Unsure != "" {
+				notes = append(notes, p.Name+": "+p.Unsure)
+			}
 		}
 	}
-	if n := len(can) + len(cannot); n > 0 {
-		lines := append([]string{strings.TrimSuffix(fmt.Sprintf("%d of %d granted can be given here: %s", len(can), n, strings.Join(can, ", ")), ": ")}, cannot...)
+	if granted > 0 {
+		lines := append([]string{strings.TrimSuffix(fmt.Sprintf("%d of %d granted can be given here: %s", len(can), granted, strings.Join(can, ", ")), ": ")}, notes...)
 		fmt.Fprintf(w, "PROFILES\t%s\n", strings.Join(lines, "\n\t"))
 	}
 }

@@ -6,6 +6,7 @@ package admission
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -104,7 +105,7 @@ func (n *tally) compare(t testing.TB, r *rules, p *policy.Policy, pod map[string
 		t.Errorf("laxer than the engine: %v", want)
 	case got.denied && known:
 		n.denied++
-		if !n.unworded && !worded(got.message, want.Error()) {
+		if !n.unworded && !worded(got.message, want) {
 			t.Errorf("admission's words:\n%s\nthe engine's:\n%s", got.message, want)
 		} else {
 			n.worded++
@@ -121,19 +122,40 @@ var hint = regexp.MustCompile(`: did you mean "[^"]*"\?`)
 // whom is how each refusal begins.
 var whom = regexp.MustCompile(`^nodegate: container "[^"]*" of pod [^ ]* `)
 
-// worded reports whether each reason that admission says is one of the engine's. The engine
-// may say more, that only a node knows, or cut what is too long.
-func worded(admission, engine string) bool {
-	engine = hint.ReplaceAllString(engine, "")
-	if whom.FindString(admission) != whom.FindString(engine) {
+// more is how admission ends where it does not say all reasons.
+var more = regexp.MustCompile(`; (?:and \d+ more,|for all of it) see nodegate explain -f$`)
+
+// maxMessage is how much an API server shows, in bytes.
+const maxMessage = 5120
+
+// claimed are the codes of what a manifest alone tells.
+var claimed = map[policy.Code]bool{policy.NotGranted: true, policy.UnknownProfile: true, policy.BadRequest: true, policy.NotAllotted: true, policy.Unmet: true}
+
+// worded reports whether admission says the engine's reasons in its words, all of them or
+// as many as there is room for. The engine may have more, that only a node knows.
+func worded(admission string, engine error) bool {
+	var refusal *policy.Refusal
+	if !errors.As(engine, &refusal) || len(admission) > maxMessage {
 		return false
 	}
-	for reason := range strings.SplitSeq(whom.ReplaceAllString(admission, ""), "; and ") {
-		if !strings.Contains(engine, reason) && !strings.Contains(engine, "more, see nodegate explain") {
-			return false
+	first := hint.ReplaceAllString(refusal.Text, "")
+	who := whom.FindString(first)
+	all := map[string]bool{strings.TrimPrefix(first, who) + " [" + string(refusal.Code) + "]": true}
+	for _, also := range refusal.Also {
+		if !claimed[also.Code] {
+			continue
+		}
+		all[hint.ReplaceAllString(also.Text, "")+" ["+string(also.Code)+"]"] = true
+	}
+	said, ok := strings.CutPrefix(more.ReplaceAllString(admission, ""), who)
+	known := 0
+	for reason := range all {
+		if strings.Contains(said, reason) {
+			said = strings.Replace(said, reason, "", 1)
+			known++
 		}
 	}
-	return true
+	return ok && known > 0 && strings.Trim(said, "; and") == "" && (known == len(all) || more.MatchString(admission))
 }
 
 var (
@@ -165,6 +187,27 @@ func TestAdmissionIsAsTheEngineSays(t *testing.T) {
 	t.Logf("%d policies, %d pairs of a policy and a pod, %d refused by both in the same words, in %v", *policies, n.pairs, n.worded, time.Since(start).Round(time.Millisecond))
 	if n.denied < n.pairs/5 || n.denied > n.pairs*4/5 {
 		t.Errorf("%d of %d are denied: the pods tell little", n.denied, n.pairs)
+	}
+}
+
+// All reasons are said as far as an API server shows them, and that there are more.
+func TestManyReasonsAtApply(t *testing.T) {
+	long := strings.Repeat("long-", 11) + "name"
+	text := "version = 1\n[profiles." + long + "]\nenv = { A = \"1\" }\n[[grants]]\nnamespaces = [\"ci\"]\nprofiles = [\"fuse\", \"" + long + "\"]\n"
+	r, p := rulesOf(t, text)
+	for _, tc := range []struct{ names, length, said int }{{1, 1, 1}, {5, 60, 5}, {12, 60, 12}, {18, 60, 18}, {20, 5, 20}, {20, 180, 16}, {21, 5, 20}, {400, 5, 20}} {
+		var names []string
+		for i := range tc.names {
+			names = append(names, fmt.Sprint(i)+strings.Repeat("x", tc.length))
+		}
+		pod := map[string]any{"metadata": map[string]any{"name": "p", "annotations": map[string]any{"profiles.nodegate.dev/pod": strings.Join(names, ",")}},
+			"spec": map[string]any{"containers": []any{map[string]any{"name": "app"}}}}
+		got, want := r.judge("Pod", "", pod, nil, "ci"), engine(p, pod, "ci", "")
+		t.Logf("%d names of %d characters: %d bytes, cost %d, …%s", tc.names, tc.length, len(got.message), got.cost, got.message[max(0, len(got.message)-60):])
+		if !got.denied || got.err != nil || !worded(got.message, want) || strings.Count(got.message, "asks for profile") != tc.said ||
+			more.MatchString(got.message) != (tc.said < tc.names) {
+			t.Errorf("%d names of %d characters: %v, %d bytes\n%s\n%v", tc.names, tc.length, got.err, len(got.message), got.message, want)
+		}
 	}
 }
 
