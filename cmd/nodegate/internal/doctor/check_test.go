@@ -54,6 +54,7 @@ func healthy() *Facts {
 		},
 		Resources: told(Resources{Dir: "/var/lib/kubelet/device-plugins", Offers: []resource.Offer{{Profile: "kvm", Units: []resource.Unit{{ID: "slot-1"}}}}}),
 		Cgroup:    Cgroup{Version: policy.Is(policy.CgroupV2), NSDelegate: told(true)},
+		OpenFiles: told[uint64](1 << 20),
 		Policy: Policy{
 			Path: "/etc/nodegate/config.toml", Hash: "0123456789ab", Grants: 2, Handlers: []string{"nodegate"}, StateDir: "/run/nodegate",
 			Socket: "/run/nri/nri.sock", Kinds: []*change.Kind{change.KindSeccomp, change.KindSysctls, change.KindCgroup, change.KindCapabilities},
@@ -341,6 +342,11 @@ var cases = []struct {
 	{"the kubelet is not to be told", func(f *Facts) { f.Resources.Value.Dir = "" },
 		"resource nodegate.dev/kvm", Problem, `kubelet.plugin_dir is ""`, "deviceResources.enabled"},
 	{"resources, not root", func(f *Facts) { f.Resources = unknown[Resources](needsRoot) }, "resource", Unknown, needsRoot, "as root"},
+	{"engines below containerd's own unit", func(f *Facts) { f.grant(change.KindProc); f.OpenFiles.Value = 524288 },
+		"open-files", Warning, "at most 524288, and podman wants 1048576", `nofile = "1048576"`},
+	{"engines below a higher limit", func(f *Facts) { f.grant(change.KindProc) }, "open-files", OK, "at most 1048576", ""},
+	{"engines, and the runtime's limit is not seen", func(f *Facts) { f.grant(change.KindProc); f.OpenFiles = unknown[uint64](needsRoot) },
+		"open-files", Unknown, needsRoot, "as root"},
 	{"no agent", func(f *Facts) { f.Agent.Value.Err, f.Agent.Value.Ready = unix.ECONNREFUSED, false },
 		"agent", Problem, "connection refused: containers are created without", "systemctl start nodegate"},
 	{"an agent that is not ready", func(f *Facts) { f.Agent.Value = Agent{Says: "not registered"} }, "agent", Problem, "not registered", "journalctl"},
@@ -393,9 +399,10 @@ func TestNothingKnown(t *testing.T) {
 		Resources: unknown[Resources](needsRoot),
 		Shadows:   unknown[error](needsRoot), Confined: unknown[*host.ConfinedError](needsRoot), Agent: unknown[Agent](needsRoot),
 		OCIRuntime: unknown[OCIRuntime](needsRoot), Policy: Policy{Err: os.ErrPermission, Handlers: []string{"nodegate"}},
-		Kernel:  Kernel{UserNamespaces: unknown[bool](needsRoot)},
-		Cgroup:  Cgroup{NSDelegate: unknown[bool](needsRoot)},
-		Wrapper: Wrapper{Programs: map[string]Told[Program]{wrapperName: unknown[Program](needsRoot)}, Settings: unknown[WrapperSettings](needsRoot)},
+		Kernel:    Kernel{UserNamespaces: unknown[bool](needsRoot)},
+		OpenFiles: unknown[uint64](needsRoot),
+		Cgroup:    Cgroup{NSDelegate: unknown[bool](needsRoot)},
+		Wrapper:   Wrapper{Programs: map[string]Told[Program]{wrapperName: unknown[Program](needsRoot)}, Settings: unknown[WrapperSettings](needsRoot)},
 	}
 	for _, one := range Examine(f).Findings {
 		if one.Status == OK {
@@ -436,6 +443,25 @@ func TestAdvisoryConcerns(t *testing.T) {
 	}
 }
 
+// The limit of open files is about engines alone, and nothing for those who set limits.
+func TestOpenFiles(t *testing.T) {
+	none, raised := healthy(), healthy()
+	raised.grant(change.KindProc)
+	raised.grant(change.KindRlimits)
+	for name, f := range map[string]*Facts{"no engines": none, "raised": raised} {
+		f.OpenFiles.Value = 1024
+		if found := checkOpenFiles(f); found != nil {
+			t.Errorf("%s: %+v", name, found)
+		}
+	}
+	if limit := (&gatherer{pid: os.Getpid()}).openFiles(); !limit.OK() || limit.Value == 0 {
+		t.Errorf("of this process: %+v", limit)
+	}
+	if limit := (&gatherer{}).openFiles(); limit.OK() {
+		t.Errorf("of no process: %+v", limit)
+	}
+}
+
 // Each check is seen worse than ok by the cases above.
 func TestEveryCheckFails(t *testing.T) {
 	worse := map[string]bool{}
@@ -450,6 +476,8 @@ func TestEveryCheckFails(t *testing.T) {
 		}
 	}
 }
+
+func (f *Facts) grant(k *change.Kind) { f.Policy.Kinds = append(f.Policy.Kinds, k) }
 
 func (f *Facts) ungrant(k *change.Kind) {
 	f.Policy.Kinds = slices.DeleteFunc(f.Policy.Kinds, func(have *change.Kind) bool { return have == k })

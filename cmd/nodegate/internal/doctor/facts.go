@@ -42,6 +42,7 @@ type Facts struct {
 	NRI        Told[NRISocket]  // where containerd listens for plugins
 	Kernel     Kernel
 	Cgroup     Cgroup
+	OpenFiles  Told[uint64] // the runtime's own limit, which its containers inherit
 	Policy     Policy
 	Shadows    Told[error]               // what keeps shadow nodes from being made, or nil
 	Confined   Told[*host.ConfinedError] // what of the policy the node itself is denied, or nil

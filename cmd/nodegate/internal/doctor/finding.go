@@ -36,7 +36,7 @@ var checks = []func(*Facts) []Finding{
 	checkNRI, checkSocket, checkTimeouts, checkSizes, checkValidator, checkRequired,
 	checkHandlers, checkWrapper, checkWrapperConfig, checkOCIRuntime, checkAdvisories,
 	checkKernel, checkCgroup, checkUserNamespaces, checkMknod, checkConfined,
-	checkPolicy, checkDevices, checkAppArmor, checkResources, checkAgent,
+	checkPolicy, checkDevices, checkAppArmor, checkOpenFiles, checkResources, checkAgent,
 }
 
 // Examine checks the facts.

@@ -57,6 +57,7 @@ func Gather(ctx context.Context, o Options) (*Facts, error) {
 	f.NRI = g.nriSocket()
 	f.Kernel = g.kernel()
 	f.Cgroup = g.cgroup()
+	f.OpenFiles = g.openFiles()
 	f.Policy = g.policy(problem, f.Runtime)
 	f.Shadows, f.Confined = g.shadows()
 	f.Agent = g.agent(ctx)
