@@ -12,11 +12,20 @@ import (
 // write instead.
 type Error struct {
 	File string
-	Line int // from 1
-	Text string
+	Line int    // from 1
+	Key  string // that it is about, as in profiles.x.sysctls; "" for none
+	Text string // what is wrong with the key, and what to write instead
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Text) }
+// Message is the sentence without its place.
+func (e *Error) Message() string {
+	if e.Key == "" {
+		return e.Text
+	}
+	return e.Key + " " + e.Text
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message()) }
 
 // Errors is all that is wrong with a policy, by file and line.
 type Errors []*Error

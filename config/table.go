@@ -27,7 +27,7 @@ func (d *document) errorAt(line int, format string, args ...any) {
 
 // bad reports the value at a path.
 func (d *document) bad(path, format string, args ...any) {
-	d.errorAt(d.lines.line(path), "%s %s", path, fmt.Sprintf(format, args...))
+	d.errors = append(d.errors, &Error{File: d.name, Line: d.lines.line(path), Key: path, Text: fmt.Sprintf(format, args...)})
 }
 
 // source is where the path is written.

@@ -311,7 +311,7 @@ func TestCompletion(t *testing.T) {
 	for line, want := range map[string]string{
 		"explain -n ci ":   "pod/build-1\n",
 		"status -o ":       "wide\njson\nyaml\n",
-		"sta":              "status\tShow the agent of each node, first those that need somebody\n",
+		"sta":              "status\tShow the agent of each node, those with problems first\n",
 		"status --agent-n": "--agent-namespace\t",
 	} {
 		words := strings.Split(line, " ")

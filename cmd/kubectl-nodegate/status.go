@@ -100,7 +100,7 @@ func statusCommand(o *options) *cobra.Command {
 	s := &statusOptions{}
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show the agent of each node, first those that need somebody",
+		Short: "Show the agent of each node, those with problems first",
 		Long: `Shows a line for each node: whether its agent is registered with the runtime,
 which policy it has and for how long, how many running containers it has
 adjusted, how many it has refused since its start, how many are outdated (run
@@ -119,8 +119,8 @@ Exits with 0 if all agents answer, and with 1 if one does not.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.showStatus(cmd.Context(), s) },
 	}
 	f := cmd.Flags()
-	f.BoolVarP(&s.watch, "watch", "w", false, "go on, and print what changes")
-	f.DurationVar(&s.interval, "interval", 10*time.Second, "how `long` to wait between two looks with --watch")
+	f.BoolVarP(&s.watch, "watch", "w", false, "keep running, and print what changes")
+	f.DurationVar(&s.interval, "interval", 10*time.Second, "the `time` between two updates with --watch")
 	outputFlag(cmd, &s.output, "wide", "json", "yaml")
 	check := cmd.PreRunE
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {

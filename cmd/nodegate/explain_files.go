@@ -145,7 +145,7 @@ func give(given map[string]policy.GivenSysctl, d *policy.Decision, container str
 }
 
 func noNamespace(p *manifest.Pod) error {
-	return &manifest.Problem{Place: p.Place, Text: fmt.Sprintf("%s %q has no namespace, by which grants go: write metadata.namespace, or -n NAMESPACE", p.Kind, strings.TrimSuffix(p.Name, "-…"))}
+	return &manifest.Problem{Place: p.Place, Text: fmt.Sprintf("%s %q has no namespace, and grants go by namespace: write metadata.namespace, or -n NAMESPACE", p.Kind, strings.TrimSuffix(p.Name, "-…"))}
 }
 
 // misspelt says which request of a pod nobody reads.

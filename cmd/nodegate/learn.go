@@ -41,7 +41,7 @@ or the policy has errors.`,
 	configFlag(cmd, &o.config)
 	f := cmd.Flags()
 	f.StringVar(&o.from, "from", "", "the `file` of evidence; - reads stdin")
-	f.StringArrayVarP(&o.files, "filename", "f", nil, "the pod's manifest `file`, to be changed (default: one that is made of the evidence)")
+	f.StringArrayVarP(&o.files, "filename", "f", nil, "the pod's manifest `file`, to be edited (default: one made from the evidence)")
 	f.StringVarP(&o.namespace, "namespace", "n", "", "the `namespace` of manifests that name none")
 	f.StringVar(&o.runtime, "runtime", runtimes.Newest, "the runtime's `name/version`, for the proposal")
 	f.StringVarP(&o.output, "output", "o", "table", "the `format`: "+strings.Join(suggestFormats, ", "))

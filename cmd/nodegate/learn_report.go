@@ -81,7 +81,7 @@ func observedOrigin(r *evidence.Recording) string {
 	if r.Ended {
 		length = " for " + r.To.Sub(r.From).Round(time.Second).String()
 	}
-	return "observed" + length + ": what was asked for may not be needed, and what did not run is unknown"
+	return "observed" + length + ": it may not need all that it asked for, and what did not run is unknown"
 }
 
 // limitsOf is what to know of a recording before anybody trusts it.
@@ -97,7 +97,7 @@ func limitsOf(r *evidence.Recording) (out []string) {
 			out = append(out, fmt.Sprintf("container %q ran before the recording began: its start was not seen", c.Name))
 		}
 		if c.Omitted > 0 {
-			out = append(out, fmt.Sprintf("of container %q %d events are left out: it did more than %d different things", c.Name, c.Omitted, evidence.MaxEvents))
+			out = append(out, fmt.Sprintf("container %q: %d events are left out, since it did more than %d different things", c.Name, c.Omitted, evidence.MaxEvents))
 		}
 	}
 	for _, what := range r.NotRecorded {

@@ -53,7 +53,7 @@ func (e *explainer) units(profile string) string {
 	case offers[i].Lacks != "":
 		return "this node has none, so the pod goes elsewhere"
 	case offers[i].Exclusive:
-		return fmt.Sprintf("which of this node's %d is its choice", len(offers[i].Units))
+		return fmt.Sprintf("it chooses one of this node's %d", len(offers[i].Units))
 	}
 	return fmt.Sprintf("this node has %d", len(offers[i].Units))
 }

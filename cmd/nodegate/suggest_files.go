@@ -55,7 +55,7 @@ func (s *suggestion) add(f *manifestFile) (problems []error) {
 	for i := range f.read.Pods {
 		p := &f.read.Pods[i]
 		if p.Namespace == "" && s.options.namespace == "" {
-			problems = append(problems, &manifest.Problem{Place: p.Place, Text: fmt.Sprintf("%s %q has no namespace, by which grants go: write metadata.namespace, or -n NAMESPACE", p.Kind, strings.TrimSuffix(p.Name, "-…"))})
+			problems = append(problems, &manifest.Problem{Place: p.Place, Text: fmt.Sprintf("%s %q has no namespace, and grants go by namespace: write metadata.namespace, or -n NAMESPACE", p.Kind, strings.TrimSuffix(p.Name, "-…"))})
 			continue
 		}
 		f.pods = append(f.pods, &suggested{file: f, index: i})

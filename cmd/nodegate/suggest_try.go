@@ -46,7 +46,7 @@ func (p *suggested) pod() *manifest.Pod { return &p.file.read.Pods[p.index] }
 // wrapperClass is the RuntimeClass that the installation makes.
 const wrapperClass = "nodegate"
 
-const notAsMeant = "is not edited here, since the edit would not be read as meant. Change it by hand"
+const notAsMeant = "is not edited here, since the edited file would not be read as intended. Change it by hand"
 
 // try has the engine decide about each proposal, as explain does: about the manifest as
 // it would be, under the policy as it would be, on a node that has the devices. A pod
@@ -80,7 +80,7 @@ func (s *suggestion) try(refusedPods map[*manifest.Pod]string) error {
 		case f.made:
 			for _, p := range f.pods {
 				if _, ok := f.edits[p.index]; ok {
-					p.byHand = "is not at hand (-f). Change it so"
+					p.byHand = "was not given (-f). Change it like this"
 				}
 			}
 		case len(f.edits) > 0:

@@ -137,7 +137,7 @@ func (l *linter) add(code string, at config.Place, what, write string) {
 func Failed(errs config.Errors) []Finding {
 	var out []Finding
 	for _, e := range errs {
-		out = append(out, Finding{Code: LoadError, Severity: Error, File: e.File, Line: e.Line, What: e.Text})
+		out = append(out, Finding{Code: LoadError, Severity: Error, File: e.File, Line: e.Line, What: e.Message()})
 	}
 	return out
 }

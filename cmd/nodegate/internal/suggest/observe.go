@@ -109,7 +109,7 @@ func (r *reading) nodes(e *evidence.Container) {
 		switch {
 		case n.Error != "":
 		case opened:
-			r.note("%s: it finds the node that the profile gives it there, and cannot make it", n.Text())
+			r.note("%s: the profile gives it that device node, which it cannot make itself", n.Text())
 		default:
 			r.makesNodes = true
 			r.note("%s: CAP_MKNOD, which containers have, suffices without a user namespace", n.Text())
@@ -151,7 +151,7 @@ func (r *reading) mounted(e *evidence.Container) {
 		case m.Error != "":
 			continue
 		case !slices.Contains(ofPods, m.Filesystem):
-			r.block("%s: the kernel mounts it for the node's root alone", m.Text())
+			r.block("%s: only the node's root may mount it", m.Text())
 		case m.Filesystem == "proc":
 			r.need(Ask{What: "an unmasked /proc", From: "mounts proc " + m.By(), unmasked: true})
 		}

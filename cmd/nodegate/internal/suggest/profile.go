@@ -5,6 +5,7 @@ package suggest
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -35,12 +36,11 @@ func whyNot(profile string) string {
 	if err == nil {
 		return ""
 	}
-	text, _, _ := strings.Cut(err.Error(), "\n")
-	return "no profile can offer it: it " + ofTried.ReplaceAllString(text, "")
+	if all := (config.Errors)(nil); errors.As(err, &all) {
+		return "no profile can offer it: it " + all[0].Text
+	}
+	return "no profile can offer it: " + err.Error()
 }
-
-// ofTried is what an error says of the place in the profile that is tried.
-var ofTried = regexp.MustCompile(`^suggestion:\d+: \S+ `)
 
 // body is what a new profile has in it.
 func body(asks []Ask, userNamespace bool) []string {

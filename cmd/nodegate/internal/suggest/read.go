@@ -87,7 +87,7 @@ func (s *Set) read(p *manifest.Pod, c *manifest.Container) reading {
 		return err != ""
 	})
 	if c.Privileged && seen == nil && len(r.asks) == 0 && len(r.blocked) == 0 {
-		r.blocked = append(r.blocked, "what it needs is unknown: it is privileged, and nothing else in the manifest says what for")
+		r.blocked = append(r.blocked, "what it needs is unknown: it is privileged, and the manifest does not say why")
 	}
 	for i := range r.asks {
 		r.asks[i].What, r.asks[i].From = visible(r.asks[i].What), visible(r.asks[i].From)
@@ -132,7 +132,7 @@ func (r *reading) mounts(c *manifest.Container, observed bool) {
 	for _, m := range c.Mounts {
 		source := path.Clean(m.Source)
 		if slices.Contains(m.Options, "rshared") {
-			r.cannot(c, "mountPropagation: Bidirectional at %q: Kubernetes allows it to privileged containers alone", m.Destination)
+			r.cannot(c, "mountPropagation: Bidirectional at %q: Kubernetes allows it for privileged containers only", m.Destination)
 		}
 		noDevice := slices.ContainsFunc(noDevices, func(d string) bool { return source == d || strings.HasPrefix(source, d+"/") })
 		switch {

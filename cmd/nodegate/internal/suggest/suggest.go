@@ -113,7 +113,7 @@ func (p *Proposal) noUserNamespace() string {
 		}
 	}
 	if len(shared) > 0 {
-		return strings.Join(shared, ", ") + ": the pod has the node's namespaces, which no profile takes the place of"
+		return strings.Join(shared, ", ") + ": the pod shares the node's namespaces, which no profile replaces"
 	}
 	for i := range p.Pod.Containers {
 		c := &p.Pod.Containers[i]
@@ -121,7 +121,7 @@ func (p *Proposal) noUserNamespace() string {
 			return "Kubernetes gives no volumeDevices to pods with a user namespace"
 		}
 		if p.Containers[i].makesNodes {
-			return fmt.Sprintf("container %q makes device nodes, which the kernel lets nobody in a user namespace", c.Name)
+			return fmt.Sprintf("container %q makes device nodes, which the kernel allows to nobody in a user namespace", c.Name)
 		}
 		if len(p.Containers[i].Blocked) > 0 {
 			return fmt.Sprintf("container %q stays privileged", c.Name)
@@ -152,7 +152,7 @@ func (c *Container) bound(noUserNS string) {
 		}
 	}
 	if c.Asks = keep; c.Privileged && !c.observed && len(keep) == 0 && len(c.Blocked) == 0 {
-		c.Blocked = append(c.Blocked, "what it needs is unknown: it is privileged, and nothing else in the manifest says what for")
+		c.Blocked = append(c.Blocked, "what it needs is unknown: it is privileged, and the manifest does not say why")
 	}
 }
 

@@ -66,7 +66,7 @@ const (
 func TestFor(t *testing.T) {
 	for name, tc := range map[string]struct{ policy, text, want string }{
 		"nothing":    {"", one("", ""), ""},
-		"privileged": {"", one(privileged, ""), "a: what it needs is unknown: it is privileged, and nothing else in the manifest says what for\n"},
+		"privileged": {"", one(privileged, ""), "a: what it needs is unknown: it is privileged, and the manifest does not say why\n"},
 		"a device":   {"", one(privileged+fuse, fuseVolume), "a: /dev/fuse by \"fuse\"\nhostUsers: false\n"},
 		"a device, not privileged": {"", one(fuse, fuseVolume),
 			"a: /dev/fuse by \"fuse\"\n"},
@@ -80,7 +80,7 @@ func TestFor(t *testing.T) {
 		"a capability that mounts": {"", one(", securityContext: {capabilities: {add: [SYS_ADMIN]}}"+fuse, fuseVolume),
 			"a: /dev/fuse by \"fuse-mount\"\na: CAP_SYS_ADMIN by \"fuse-mount\"\nhostUsers: false\n"},
 		"that with the node's network": {"", one(", securityContext: {capabilities: {add: [SYS_ADMIN]}}"+fuse, fuseVolume+", hostNetwork: true"),
-			"a: /dev/fuse by \"fuse\"\na: CAP_SYS_ADMIN (capabilities.add) stays, and reaches the node: the pod can have no user namespace, since hostNetwork: the pod has the node's namespaces, which no profile takes the place of\n"},
+			"a: /dev/fuse by \"fuse\"\na: CAP_SYS_ADMIN (capabilities.add) stays, and reaches the node: the pod can have no user namespace, since hostNetwork: the pod shares the node's namespaces, which no profile replaces\n"},
 		"a capability of the node": {"", one(", securityContext: {privileged: true, capabilities: {add: [SYS_TIME]}}"+fuse, fuseVolume),
 			"a: /dev/fuse by \"\"\na: CAP_SYS_TIME acts on the node, and has no effect with hostUsers: false\n"},
 		"all of /dev": {"", one(privileged+fuse, ", volumes: [{name: v, hostPath: {path: /dev/}}]"),
