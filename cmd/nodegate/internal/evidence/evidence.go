@@ -70,17 +70,17 @@ type Event struct {
 	Call    string `json:"call,omitempty"`    // the system call
 	Error   string `json:"error,omitempty"`   // such as EPERM; "" where it succeeded
 
-	Device     string   `json:"device,omitempty"` // "c 10:229"
-	Path       string   `json:"path,omitempty"`   // as the container sees it
-	Node       string   `json:"node,omitempty"`   // the device's path on the node that lasts longest
-	Access     string   `json:"access,omitempty"` // "r", "w", "rw"
-	Capability string   `json:"capability,omitempty"`
+	Device     string   `json:"device,omitempty"`     // "c 10:229"
+	Path       string   `json:"path,omitempty"`       // as the container sees it
+	Node       string   `json:"node,omitempty"`       // the device's path on the node that lasts longest
+	Access     string   `json:"access,omitempty"`     // "r", "w", "rw"
+	Capability string   `json:"capability,omitempty"` // without CAP_
 	Over       string   `json:"over,omitempty"`
 	Optional   bool     `json:"optional,omitempty"` // the kernel asks quietly, and goes on without
 	Filesystem string   `json:"filesystem,omitempty"`
 	Limit      string   `json:"limit,omitempty"` // such as "nofile"
 	Value      uint64   `json:"value,omitempty"`
-	Socket     string   `json:"socket,omitempty"` // "icmp", "icmpv6" or "raw"
+	Socket     string   `json:"socket,omitempty"` // "icmp", "icmpv6", "raw" or "packet"
 	Names      []string `json:"names,omitempty"`
 }
 
