@@ -16,7 +16,8 @@
 // A machine has containerd as a unit with the systemd cgroup driver, runc, the CNI plugins
 // and the tests' container images; it does not have nodegate. Package realnodes has tests
 // with helpers that fail the test, show console and journal then, and run the test's own
-// program on the machine (machine.inside), where package node speaks to its containerd.
+// program on the machine (machine.inside), where package node speaks to its containerd. They
+// run on another system where NODEGATE_SYSTEM names one: make test-machines-all.
 //
 // # What it starts from
 //

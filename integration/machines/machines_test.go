@@ -246,9 +246,22 @@ func TestBadState(t *testing.T) {
 	}
 }
 
+// loopFiles are the files that loop devices stand for.
+func loopFiles() []string {
+	all, _ := filepath.Glob("/sys/block/loop*/loop/backing_file") // the pattern is good
+	var files []string
+	for _, path := range all {
+		if text, err := os.ReadFile(path); err == nil {
+			files = append(files, strings.TrimSpace(string(text)))
+		}
+	}
+	return files
+}
+
 const killedEnv = "NODEGATE_TEST_KILLED"
 
-// A test that is killed leaves nothing of its machine.
+// A test that is killed leaves nothing of its machine: no process, and so no port, no
+// folder, no mount and no loop device.
 func TestKilled(t *testing.T) {
 	if os.Getenv(killedEnv) != "" {
 		m, err := Start(t.Context(), Options{})
@@ -293,5 +306,10 @@ func TestKilled(t *testing.T) {
 	gone(t, holder, dir)
 	if now, _ := os.ReadFile("/proc/self/mounts"); strings.Contains(string(now), dir) || len(now) > len(mounts) && strings.Contains(string(now), "nodegate-machine") {
 		t.Errorf("left: mounts\n%s", now)
+	}
+	for _, file := range loopFiles() {
+		if strings.Contains(file, dir) || strings.Contains(file, "/machines/") {
+			t.Errorf("left: a loop device of %s", file)
+		}
 	}
 }

@@ -37,12 +37,14 @@ const (
 var (
 	// Trixie is Debian 13 with kernel 6.12.
 	Trixie = System{Name: "trixie", Suite: "trixie", Arch: "amd64", Kernel: cloudKernel, Kernels: []string{cloudKernel, fullKernel}}
+	// Bookworm is Debian 12 with kernel 6.1.
+	Bookworm = System{Name: "bookworm", Suite: "bookworm", Arch: "amd64", Kernel: cloudKernel, Kernels: []string{cloudKernel}}
 	// TrixieUSB is Debian 13 with the kernel that has drivers for USB.
 	TrixieUSB = System{Name: "trixie-usb", Suite: "trixie", Arch: "amd64", Kernel: fullKernel, Kernels: []string{cloudKernel, fullKernel}}
 )
 
 // Systems are all of them, the one that most tests run first.
-func Systems() []System { return []System{Trixie, TrixieUSB} }
+func Systems() []System { return []System{Trixie, Bookworm, TrixieUSB} }
 
 // SystemNamed finds one by its name.
 func SystemNamed(name string) (System, error) {

@@ -34,10 +34,18 @@ type machine struct {
 	*machines.Machine
 }
 
+// systemEnv names the system of the machines, where it is not the one that make test has.
+const systemEnv = "NODEGATE_SYSTEM"
+
 // start starts a machine that ends with the test. It has nodegate's programs, not
 // installed. Where the test fails, its console and journal are in the log.
 func start(t *testing.T, o machines.Options) *machine {
 	t.Helper()
+	if name := os.Getenv(systemEnv); name != "" && o.System.Name == "" {
+		var err error
+		o.System, err = machines.SystemNamed(name)
+		it.Must(t, err)
+	}
 	machines.Require(t, o)
 	o.Log = t.Output()
 	began := time.Now()
@@ -61,6 +69,9 @@ func start(t *testing.T, o machines.Options) *machine {
 	t.Logf("the machine is ready after %.1f s", time.Since(began).Seconds())
 	return here
 }
+
+// in is the machine as a subtest sees it.
+func (m *machine) in(t *testing.T) *machine { return &machine{t, m.Machine} }
 
 // sh runs a line of the shell on the machine, which has to end well.
 func (m *machine) sh(line string) string {
@@ -87,11 +98,13 @@ func (m *machine) try(line string) (string, error) {
 func (m *machine) becomes(line, want string) {
 	m.Helper()
 	got := ""
-	for until := time.Now().Add(limit); time.Now().Before(until); time.Sleep(300 * time.Millisecond) {
+	for until := time.Now().Add(limit); time.Now().Before(until); {
+		began := time.Now()
 		out, _ := m.Sh(m.Context(), line) // it may fail until it does not
 		if got = strings.TrimSpace(out); got == want {
 			return
 		}
+		time.Sleep(300*time.Millisecond + time.Since(began)) // what asks takes no more than half of the machine
 	}
 	m.Fatalf("%s: %s, want %s", line, got, want)
 }

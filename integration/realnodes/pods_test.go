@@ -4,6 +4,8 @@
 package realnodes
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -31,18 +33,26 @@ var granted = []it.QA{
 	{"cat /proc/self/attr/current", "cri-containerd.apparmor.d (enforce)\n"},
 }
 
+// raised are limits above those of containerd's own unit.
+var raised = []it.QA{{"limit nofile", "1048576:1048576"}, {"limit memlock", "unlimited:unlimited"}}
+
 // installedPods is the part on the machine: real pods below containerd's own AppArmor
-// profile.
+// profile, with a user namespace and without, by NRI and by the wrapper.
 func installedPods(t *testing.T) {
 	n := attach(t)
 	for _, handler := range []string{"", "nodegate"} {
 		for _, userns := range []bool{false, true} {
-			began := time.Now()
-			pod := it.RunPod(t, n, node.PodConfig{Namespace: "ci", UserNamespace: userns, Handler: handler, Annotations: it.AskFor("fuse,tun,ping,no-mknod")})
-			it.ExpectEach(t, it.RunContainer(t, pod, node.ContainerConfig{Seccomp: node.SeccompRuntimeDefault}), granted)
-			ran := time.Since(began)
-			it.Remove(t, pod)
-			t.Logf("handler %q, user namespace %v: ran after %.1f s, gone after %.1f s", handler, userns, ran.Seconds(), time.Since(began).Seconds())
+			t.Run(fmt.Sprintf("handler %q, user namespace %v", handler, userns), func(t *testing.T) {
+				t.Parallel()
+				began := time.Now()
+				pod := it.RunPod(t, n, node.PodConfig{Namespace: "ci", UserNamespace: userns, Handler: handler, Annotations: it.AskFor("fuse,tun,ping,no-mknod,podman,dpdk")})
+				it.ExpectEach(t, it.RunContainer(t, pod, node.ContainerConfig{Seccomp: node.SeccompRuntimeDefault}), slices.Concat(granted, raised))
+				user := node.ContainerConfig{Name: "user", RunAsUser: new(int64(1000)), Seccomp: node.SeccompRuntimeDefault}
+				it.ExpectEach(t, it.RunContainer(t, pod, user), raised)
+				ran := time.Since(began)
+				it.Remove(t, pod)
+				t.Logf("ran after %.1f s, gone after %.1f s", ran.Seconds(), time.Since(began).Seconds())
+			})
 		}
 	}
 }

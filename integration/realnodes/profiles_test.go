@@ -17,7 +17,7 @@ import (
 )
 
 // profilesPolicy has, beside the built-in profiles, two that give the same as "fuse-mount"
-// without a word of AppArmor or with another one, and what raises limits.
+// without a word of AppArmor or with another one.
 const profilesPolicy = `version = 1
 [profiles.bare]
 include = ["fuse"]
@@ -32,10 +32,6 @@ include = ["bare"]
 apparmor = "unconfined"
 [profiles.absent]
 apparmor = "not-loaded"
-[profiles.podman]
-rlimits = { nofile = "1048576" }
-[profiles.dpdk]
-rlimits = { memlock = "unlimited" }
 `
 
 // The AppArmor profiles of containers: containerd's default, and the one of profiles that
@@ -88,19 +84,19 @@ func TestProfiles(t *testing.T) {
 		n := attach(t)
 		t.Run("each", func(t *testing.T) { eachProfile(t, n) })
 		t.Run("AppArmor", func(t *testing.T) { appArmorPods(t, n) })
-		t.Run("limits", func(t *testing.T) { limits(t, n) })
 		return
 	case "recipes":
 		recipePods(t)
 		return
 	}
+	t.Parallel()
 	m := start(t, machines.Options{})
 	m.install()
 	if got := m.sh("grep -c nodegate-mounts /sys/kernel/security/apparmor/profiles"); got != "1" {
 		t.Errorf("profiles loaded: %s", got)
 	}
 	m.cooks()
-	m.policy(profilesPolicy + it.GrantApart(slices.Concat([]string{"bare", "free", "absent", "podman", "dpdk"}, slices.Sorted(maps.Keys(builtIns)))...))
+	m.policy(profilesPolicy + it.GrantApart(slices.Concat([]string{"bare", "free", "absent"}, slices.Sorted(maps.Keys(builtIns)))...))
 	// The kernel's KVM does not start on an emulated processor: the pods get another device
 	// at its path.
 	m.sh("rm -f /dev/kvm && mknod -m 0660 /dev/kvm c 1 3")
@@ -172,26 +168,5 @@ func appArmorPods(t *testing.T, n *node.Node) {
 	const refusal = `would get the AppArmor profile "not-loaded" by profile "absent", which this node has not loaded: load it there with apparmor_parser -r`
 	if got := it.Refusal(t, pod, node.ContainerConfig{Name: "absent"}); !strings.Contains(got, refusal) {
 		t.Errorf("refused with %q", got)
-	}
-}
-
-// limits sees limits above those of containerd's own unit, for root and for another user,
-// with a user namespace and without, by NRI and by the wrapper: what podman needs for
-// "nested", and what DPDK does.
-func limits(t *testing.T, n *node.Node) {
-	t.Helper()
-	for _, handler := range []string{"", "nodegate"} {
-		for _, userns := range []bool{false, true} {
-			ask := "podman, dpdk"
-			if handler != "" && userns {
-				ask += ", nested"
-			}
-			p := it.RunPod(t, n, node.PodConfig{Namespace: "ci", UserNamespace: userns, Handler: handler, Annotations: it.AskFor(ask)})
-			for name, uid := range map[string]int64{"root": 0, "user": 1000} {
-				c := it.RunContainer(t, p, node.ContainerConfig{Name: name, RunAsUser: &uid, Seccomp: node.SeccompRuntimeDefault})
-				it.ExpectEach(t, c, []it.QA{{"limit nofile", "1048576:1048576"}, {"limit memlock", "unlimited:unlimited"}})
-			}
-			it.Remove(t, p)
-		}
 	}
 }

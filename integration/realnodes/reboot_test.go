@@ -41,6 +41,7 @@ func TestReboot(t *testing.T) {
 		sweptPods(t)
 		return
 	}
+	t.Parallel()
 	m := start(t, machines.Options{})
 	before := m.installPackage()
 	m.inside("leave")

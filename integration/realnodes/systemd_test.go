@@ -14,7 +14,6 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/nodegate/nodegate/integration/internal/it"
-	"github.com/nodegate/nodegate/integration/machines"
 	"github.com/nodegate/nodegate/integration/node"
 )
 
@@ -33,22 +32,15 @@ try 'mount -o remount,rw /sys'
 try 'mkdir -p /mnt/c && mount -t cgroup2 none /mnt/c'
 true`
 
-// systemd runs in a pod on a node with the real controllers of cgroup v2.
-func TestSystemdPod(t *testing.T) {
-	if it.Inside() == "pods" {
-		n := attach(t)
-		for _, userns := range []bool{false, true} {
-			t.Run(fmt.Sprintf("user namespace %v", userns), func(t *testing.T) {
-				t.Parallel()
-				systemdPod(t, n, userns)
-			})
-		}
-		return
+// systemdPods: systemd runs in a pod on a node with the real controllers of cgroup v2.
+func systemdPods(t *testing.T) {
+	n := attach(t)
+	for _, userns := range []bool{false, true} {
+		t.Run(fmt.Sprintf("user namespace %v", userns), func(t *testing.T) {
+			t.Parallel()
+			systemdPod(t, n, userns)
+		})
 	}
-	m := start(t, machines.Options{})
-	m.install()
-	m.inside("pods")
-	m.nothingLeft()
 }
 
 // systemdPod is a system with a memory limit: it holds, is not the pod's to raise, and a

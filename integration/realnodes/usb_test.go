@@ -47,6 +47,7 @@ func TestUSBSerial(t *testing.T) {
 		usbPod(t)
 		return
 	}
+	t.Parallel()
 	m := start(t, machines.Options{System: machines.TrixieUSB})
 	m.install()
 	m.policy(usbPolicy)
