@@ -3,6 +3,7 @@ module github.com/nodegate/nodegate
 go 1.26.6
 
 require (
+	github.com/cilium/ebpf v0.22.0
 	github.com/containerd/containerd/v2 v2.4.2
 	github.com/containerd/log v0.2.0
 	github.com/containerd/nri v0.12.5

@@ -4,10 +4,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,33 +19,47 @@ import (
 
 type learnOptions struct {
 	suggestOptions
-	from string
+	container, pod string
+	labels         string
+	from, save     string
+	length         time.Duration
+	endpoint       string
+
+	selector map[string]string // of labels
 }
 
 func learnCommand() *cobra.Command {
 	o := &learnOptions{}
 	cmd := &cobra.Command{
 		Use:   "learn",
-		Short: "Propose what a privileged pod needs, from what was observed of it",
-		Long: `Reads evidence of what containers used: devices, capabilities, mounts, limits,
-system calls and more, as a recorder observed it. Proposes from it profiles,
-grants and changes of the manifest, as suggest does from manifests alone. The
-format of evidence is in docs/learn.md.
+		Short: "Observe a privileged pod, and propose what it needs instead",
+		Long: `Records what a container or the containers of a pod use on this node, as root,
+by eBPF: devices, capabilities, mounts, limits, system calls and more. Then
+proposes profiles, grants and changes of the manifest as suggest does, from what
+was observed. A pod that is not there yet is waited for, so that its start is
+seen. --save keeps the evidence, and --from proposes from it anywhere.
 
-Asked for is not needed, and what did not run is unknown.
-Exits with 0 if a proposal was made, and with 1 if something could not be read
-or the policy has errors.`,
-		Example: `  nodegate learn --from builder.jsonl
-  nodegate learn --from builder.jsonl -f builder.yaml -o diff | patch -p0`,
+Asked for is not needed, and what did not run is unknown. Nothing is changed.
+Exits with 0 if a proposal was made, and with 1 if nothing could be recorded, or
+something could not be read.`,
+		Example: `  nodegate learn --pod ci/builder --for 10m --save builder.jsonl
+  nodegate learn -n ci --selector app=builder
+  nodegate learn --from builder.jsonl -f builder.yaml`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	configFlag(cmd, &o.config)
 	f := cmd.Flags()
-	f.StringVar(&o.from, "from", "", "the `file` of evidence; - reads stdin")
+	f.StringVar(&o.container, "container", "", "the name or the `id` of a container that runs, or how its id begins")
+	f.StringVar(&o.pod, "pod", "", "the `namespace/name` of a pod, which is waited for")
+	f.StringVar(&o.labels, "selector", "", "the `labels` (a=b,c=d) of pods of --namespace, which are waited for")
+	f.DurationVar(&o.length, "for", 10*time.Minute, "how `long` to record; Ctrl-C ends it before")
+	f.StringVar(&o.save, "save", "", "write the evidence to this `file`")
+	f.StringVar(&o.from, "from", "", "propose from this `file` of evidence, and record nothing; - reads stdin")
 	f.StringArrayVarP(&o.files, "filename", "f", nil, "the pod's manifest `file`, to be edited (default: one made from the evidence)")
-	f.StringVarP(&o.namespace, "namespace", "n", "", "the `namespace` of manifests that name none")
+	f.StringVarP(&o.namespace, "namespace", "n", "", "the `namespace` of --selector, and of manifests that name none")
 	f.StringVar(&o.runtime, "runtime", runtimes.Newest, "the runtime's `name/version`, for the proposal")
+	f.StringVar(&o.endpoint, "runtime-endpoint", "", "the runtime's CRI `socket` (default: the one that is found)")
 	f.StringVarP(&o.output, "output", "o", "table", "the `format`: "+strings.Join(suggestFormats, ", "))
 	return cmd
 }
@@ -52,16 +68,35 @@ func (o *learnOptions) check(cmd *cobra.Command) error {
 	wrong := func(format string, args ...any) error {
 		return &usageError{cmd.CommandPath(), fmt.Sprintf(format, args...)}
 	}
+	given := 0
+	for _, text := range []string{o.container, o.pod, o.labels, o.from} {
+		if text != "" {
+			given++
+		}
+	}
+	namespace, pod, ok := strings.Cut(o.pod, "/")
 	_, err := runtimes.Parse(o.runtime)
+	var selects bool
+	o.selector, selects = parseSelector(o.labels)
 	switch {
-	case o.from == "":
-		return wrong("there is nothing to read: write --from FILE")
-	case o.from == "-" && slices.Contains(o.files, "-"):
-		return wrong("stdin can be read once: write --from - or -f -")
-	case !slices.Contains(suggestFormats, o.output):
-		return wrong("there is no format %q: write one of %s", o.output, strings.Join(suggestFormats, ", "))
+	case given != 1:
+		return wrong("write one of --pod, --container, --selector and --from")
+	case !selects:
+		return wrong("%q selects no labels: write --selector app=builder,tier=ci", o.labels)
+	case o.labels != "" && o.namespace == "":
+		return wrong("--selector looks into one namespace: write -n NAMESPACE")
+	case o.pod != "" && (!ok || namespace == "" || pod == "" || strings.Contains(pod, "/")):
+		return wrong("%q is not a pod: write --pod NAMESPACE/NAME", o.pod)
+	case o.from != "" && o.save != "":
+		return wrong("--save writes what is recorded, and --from records nothing")
 	case o.output == "diff" && len(o.files) == 0:
 		return wrong("-o diff changes a manifest: write -f FILE")
+	case o.from == "-" && slices.Contains(o.files, "-"):
+		return wrong("stdin can be read once: write --from - or -f -")
+	case o.length <= 0:
+		return wrong("--for %s is no time: write --for 10m", o.length)
+	case !slices.Contains(suggestFormats, o.output):
+		return wrong("there is no format %q: write one of %s", o.output, strings.Join(suggestFormats, ", "))
 	case err != nil:
 		return wrong("--runtime %s", err)
 	}
@@ -79,16 +114,59 @@ func (o *learnOptions) run(cmd *cobra.Command) error {
 	return o.report(cmd, r)
 }
 
-// recording is what is read.
+// parseSelector reads labels that have to be equal.
+func parseSelector(text string) (map[string]string, bool) {
+	out := map[string]string{}
+	if text == "" {
+		return out, true
+	}
+	for _, part := range strings.Split(text, ",") {
+		key, value, ok := strings.Cut(part, "=")
+		key, value = strings.TrimSpace(strings.TrimSuffix(key, "!")), strings.TrimPrefix(strings.TrimSpace(value), "=")
+		if !ok || key == "" || value == "" || strings.Contains(part, "!=") {
+			return nil, false
+		}
+		out[key] = value
+	}
+	return out, true
+}
+
+// recording is what is read, or recorded and saved.
 func (o *learnOptions) recording(cmd *cobra.Command) (*evidence.Recording, error) {
-	from := cmd.InOrStdin()
-	if o.from != "-" {
-		f, err := os.Open(o.from)
-		if err != nil {
+	if o.from != "" {
+		from := cmd.InOrStdin()
+		if o.from != "-" {
+			f, err := os.Open(o.from)
+			if err != nil {
+				return nil, err
+			}
+			defer func() { _ = f.Close() }() // read only
+			from = f
+		}
+		return evidence.Read(o.from, from)
+	}
+	if os.Geteuid() != 0 {
+		return nil, errors.New("recording needs root: run it by sudo on the pod's node, or read the manifest by nodegate suggest")
+	}
+	var save *os.File
+	if o.save != "" { // before anything is recorded in vain
+		var err error
+		if save, err = os.OpenFile(o.save, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
 			return nil, err
 		}
-		defer func() { _ = f.Close() }() // read only
-		from = f
 	}
-	return evidence.Read(o.from, from)
+	r, err := o.record(cmd.Context(), cmd.ErrOrStderr())
+	if save != nil {
+		if r != nil {
+			err = errors.Join(err, r.Write(save))
+		}
+		err = errors.Join(err, save.Close())
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(r.Containers) == 0 {
+		return nil, fmt.Errorf("no container of %s ran while it was recorded", o.target())
+	}
+	return r, nil
 }

@@ -37,6 +37,7 @@ type Ask struct {
 	most     uint64
 	beyond   []string // system calls
 	mounts   bool     // the capability is for mounts
+	profile  string   // the built-in one that is for it
 }
 
 // needsProfile reports whether only a profile can give it.

@@ -160,6 +160,11 @@ func (c *Container) bound(noUserNS string) {
 // the ones that answer most; and a new one for the rest.
 func (s *Set) offer(p *Proposal, c *Container) {
 	userNS := p.HostUsers || p.Pod.UserNamespace
+	for i := range c.Asks {
+		if name := c.Asks[i].profile; s.existing[name] != nil {
+			c.Asks[i].By = name
+		}
+	}
 	open := func() (rest []int, asks []Ask) {
 		for i := range c.Asks {
 			if c.Asks[i].By == "" {

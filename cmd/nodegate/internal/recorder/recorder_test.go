@@ -1,0 +1,175 @@
+// SPDX-FileCopyrightText: The nodegate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package recorder
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/evidence"
+)
+
+var update = flag.Bool("update", false, "write the golden files; learn.o too, where clang 14 is")
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// golden compares a file with what it should hold.
+func golden(t *testing.T, name string, want []byte) {
+	t.Helper()
+	if *update {
+		must(t, os.WriteFile(name, want, 0o644)) //nolint:gosec // part of the repository
+	}
+	if have, err := os.ReadFile(name); err != nil || !bytes.Equal(have, want) {
+		t.Errorf("%s is not what its sources give: run go test ./cmd/nodegate/internal/recorder -update (%v)", name, err)
+	}
+}
+
+// What is embedded was compiled from the sources that are there, and is what the pinned
+// clang makes of them where it is installed.
+func TestObject(t *testing.T) {
+	const dir = "bpf/"
+	if _, err := exec.LookPath("clang-14"); err == nil {
+		out := filepath.Join(t.TempDir(), "learn.o")
+		if text, err := exec.Command(dir+"build.sh", out).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		made, err := os.ReadFile(out)
+		must(t, err)
+		golden(t, dir+"learn.o", made)
+	}
+	var sums strings.Builder
+	for _, name := range []string{"build.sh", "kernel.h", "learn.bpf.c", "learn.o"} {
+		content, err := os.ReadFile(dir + name)
+		must(t, err)
+		fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256(content), name)
+	}
+	golden(t, dir+"sums.txt", []byte(sums.String()))
+}
+
+// Each program that a kernel may lack a place for is described, and the events are as long
+// as they are read.
+func TestPrograms(t *testing.T) {
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
+	must(t, err)
+	for name := range observes {
+		if spec.Programs[name] == nil {
+			t.Errorf("there is no program %q", name)
+		}
+	}
+	if len(spec.Programs) != len(observes)+5 { // container_made, cgroup_gone, call_made, opened, capability_asked
+		t.Errorf("%d programs", len(spec.Programs))
+	}
+	var e rawEvent
+	if got := binary.Size(e); got != 344 {
+		t.Errorf("an event has %d bytes", got)
+	}
+}
+
+// A node that cannot be observed is told why, and what it can do.
+func TestRefused(t *testing.T) {
+	locked := filepath.Join(t.TempDir(), "lockdown")
+	must(t, os.WriteFile(locked, []byte("none integrity [confidentiality]\n"), 0o600))
+	if !lockedDown(locked) || lockedDown(locked+"-none") {
+		t.Error("a locked kernel is not told from another")
+	}
+	refusals := map[string]error{"cgroup v1": tree(t.TempDir()).check(), "a kernel that is too old": refused(unix.EINVAL)}
+	if r, err := attach(); err == nil {
+		must(t, r.Close())
+	} else if os.Geteuid() == 0 {
+		refusals["this kernel"] = err
+	}
+	for name, err := range refusals {
+		if err == nil || !strings.Contains(err.Error(), instead) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestCgroups(t *testing.T) {
+	top := tree(t.TempDir())
+	at := filepath.Join(string(top), "kubepods.slice/cri-containerd-abc.scope")
+	must(t, os.MkdirAll(at+"/init.scope", 0o700))
+	found, err := top.find("abc")
+	if err != nil || found != at {
+		t.Errorf("got %q, %v", found, err)
+	}
+	ids, err := below(found)
+	own, _ := cgroupID(at)
+	if err != nil || len(ids) != 2 || ids[0] != own {
+		t.Errorf("got %d, %v", ids, err)
+	}
+	if _, err := top.find("abd"); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+func TestCallNames(t *testing.T) {
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/sys").Output()
+	must(t, err)
+	constant := regexp.MustCompile(`(?m)^\s+SYS_([A-Z0-9_]+)\s+= (\d+)`)
+	var table strings.Builder
+	for _, arch := range []string{"amd64", "arm64"} {
+		text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "unix/zsysnum_linux_"+arch+".go"))
+		must(t, err)
+		for _, m := range constant.FindAllStringSubmatch(string(text), -1) {
+			name := strings.ToLower(m[1])
+			if name == "arch_specific_syscall" { // the number at which they begin
+				continue
+			}
+			fmt.Fprintf(&table, "%s %s %s\n", arch, m[2], strings.TrimPrefix(name, "sys_"))
+		}
+	}
+	golden(t, "calls.txt", []byte(table.String()))
+}
+
+func TestEvidence(t *testing.T) {
+	long := [256]byte{}
+	for i := range long {
+		long[i] = 0xff
+	}
+	for name, tc := range map[string]struct {
+		raw  rawEvent
+		want evidence.Event
+	}{
+		"a device":                {rawEvent{Kind: kindDevice, A: 10<<20 | 229, B: 3, Call: noCall, Path: [256]byte{'/', 'x'}}, evidence.Event{Type: "device", Device: "c 10:229", Access: "rw", Path: "/x"}},
+		"a block device":          {rawEvent{Kind: kindNode, A: block | 7<<20, Result: -1, Call: noCall}, evidence.Event{Type: "mknod", Device: "b 7:0", Error: "EPERM"}},
+		"denied":                  {rawEvent{Kind: kindDenied, A: 1<<20 | 2, B: 6, Result: -1, Call: noCall}, evidence.Event{Type: "denied", Device: "c 1:2", Access: "rw", Error: "EPERM"}},
+		"a capability":            {rawEvent{Kind: kindCapability, A: 21, B: 7, Call: noCall}, evidence.Event{Type: "capability", Capability: "SYS_ADMIN", Over: "node", Optional: true}},
+		"in its own namespace":    {rawEvent{Kind: kindCapability, A: 12, B: 2, Call: noCall}, evidence.Event{Type: "capability", Capability: "NET_ADMIN", Over: "own"}},
+		"a capability to come":    {rawEvent{Kind: kindCapability, A: 63, Call: noCall}, evidence.Event{Type: "capability", Capability: "63", Over: "other"}},
+		"a path without an end":   {rawEvent{Kind: kindCgroup, Call: noCall, Path: long}, evidence.Event{Type: "cgroup", Path: "\ufffd"}},
+		"a limit":                 {rawEvent{Kind: kindRlimit, A: 7, B: 5, Call: noCall}, evidence.Event{Type: "rlimit", Limit: "nofile", Value: 5}},
+		"a limit to come":         {rawEvent{Kind: kindRlimit, A: 77, Call: noCall}, evidence.Event{Type: "rlimit", Limit: "77"}},
+		"ping":                    {rawEvent{Kind: kindSocket, A: 2<<32 | 2, B: 1, Call: noCall}, evidence.Event{Type: "socket", Socket: "icmp"}},
+		"a packet socket":         {rawEvent{Kind: kindSocket, A: 17<<32 | 3, Call: noCall}, evidence.Event{Type: "socket", Socket: "packet"}},
+		"an error without a name": {rawEvent{Kind: kindMount, Result: -9999, Call: noCall, Name: [32]byte{'x'}}, evidence.Event{Type: "mount", Filesystem: "x", Error: "-9999"}},
+		"a kind to come":          {rawEvent{Kind: 99, Call: 0xfffffff}, evidence.Event{Call: "268435455"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := Event{tc.raw}
+			if got := e.Evidence(); fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", tc.want) {
+				t.Errorf("got  %+v\nwant %+v", got, tc.want)
+			}
+		})
+	}
+}
