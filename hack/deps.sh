@@ -55,6 +55,13 @@ if ! command -v go >/dev/null 2>&1; then
 	exit 1
 fi
 
+# download_promtool gets the package that has promtool: one of its own from Debian 13 on,
+# prometheus before. The lists may have to be fetched first.
+download_promtool() {
+	apt-get download -q promtool || apt-get download -q prometheus ||
+		{ apt-get update -q && { apt-get download -q promtool || apt-get download -q prometheus; }; }
+}
+
 # The package prometheus starts a server when it is installed, and the tests only
 # want one program of it: it is unpacked, and not installed.
 unpack_promtool() {
@@ -71,9 +78,8 @@ unpack_promtool() {
 	tmp=$(mktemp -d)
 	# apt-get's own user has to write there.
 	chmod 755 "$tmp"
-	(cd "$tmp" && { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; }) </dev/null >/dev/null 2>&1 ||
-		{ echo "deps: apt-get download prometheus failed" >&2; exit 1; }
-	dpkg-deb --fsys-tarfile "$tmp"/prometheus_*.deb | tar -xO ./usr/bin/promtool >"$tmp/promtool"
+	(cd "$tmp" && download_promtool) </dev/null >/dev/null 2>&1 || { echo "deps: apt-get download promtool failed" >&2; exit 1; }
+	dpkg-deb --fsys-tarfile "$tmp"/*.deb | tar -xO ./usr/bin/promtool >"$tmp/promtool"
 	mkdir -p "$(dirname "$bin")"
 	install -m 0755 "$tmp/promtool" "$bin"
 	rm -rf "$tmp"
