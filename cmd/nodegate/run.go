@@ -42,6 +42,7 @@ example if the policy has errors.`,
 }
 
 func run(ctx context.Context, path string) error {
+	keepSmall()
 	// Before it is loaded, so that no change is missed.
 	reload := make(chan struct{}, 1)
 	unwatched := watch(ctx, path, reload)

@@ -87,6 +87,9 @@ func (e *endpoint) there() bool {
 func (e *endpoint) set(o *Offer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if o.is(e.devices) { // twice a second for each slot, so nothing is made for that
+		return
+	}
 	devices := o.devices(e.devices)
 	if sameDevices(devices, e.devices) {
 		return

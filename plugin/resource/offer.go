@@ -30,10 +30,7 @@ const maxGone = 256
 // devices is the offer as the kubelet is told of it. A device that was there before is
 // unhealthy, since it may come back.
 func (o *Offer) devices(before []*kubelet.Device) []*kubelet.Device {
-	health := kubelet.Healthy
-	if o.Lacks != "" {
-		health = kubelet.Unhealthy
-	}
+	health := o.health()
 	out := make([]*kubelet.Device, 0, len(o.Units))
 	for _, u := range o.Units {
 		d := &kubelet.Device{ID: u.ID, Health: health}
@@ -53,6 +50,19 @@ func (o *Offer) devices(before []*kubelet.Device) []*kubelet.Device {
 		}
 	}
 	return out
+}
+
+func (o *Offer) health() string {
+	if o.Lacks != "" {
+		return kubelet.Unhealthy
+	}
+	return kubelet.Healthy
+}
+
+// is reports whether these devices are the offer, slots as nearly always.
+func (o *Offer) is(devices []*kubelet.Device) bool {
+	health := o.health()
+	return slices.EqualFunc(o.Units, devices, func(u Unit, d *kubelet.Device) bool { return u.ID == d.ID && d.Health == health })
 }
 
 func sameDevices(a, b []*kubelet.Device) bool {
