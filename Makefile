@@ -196,7 +196,8 @@ SOAK ?= 1h
 STARTS ?= 5m
 .PHONY: soak
 soak: runtimes build ## Run honest pods beside a hostile author for SOAK (1h), and twenty starts a second for STARTS (5m; as root)
-	NODEGATE_REQUIRE=1 NODEGATE_SOAK=$(SOAK) NODEGATE_SOAK_STARTS=$(STARTS) $(GO) test -count=1 -timeout 0 ./integration/soak -v
+	NODEGATE_REQUIRE=1 NODEGATE_SOAK=$(SOAK) NODEGATE_SOAK_STARTS=$(STARTS) $(GO) test -count=1 -p 1 -timeout 0 \
+		./integration/soak ./integration/lifecycle -run '^Test(Soak|Histogram)' -v
 
 # Some of them fail: where a ratio of times, or memory, is not what is promised.
 .PHONY: bench

@@ -4,10 +4,16 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/nodegate/nodegate/plugin/policy"
 )
+
+// ofTheRuntime is what each container has of the runtime. See
+// https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config-linux.md#default-devices
+var ofTheRuntime = []string{"/proc", "/sys", "/dev/pts", "/dev/shm", "/dev/mqueue", "/dev/null", "/dev/zero", "/dev/full", "/dev/random",
+	"/dev/urandom", "/dev/tty", "/dev/console", "/dev/ptmx", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/core"}
 
 // live takes the container's directory for devices that come and go, and looks at what
 // makes no sense beside it.
@@ -21,7 +27,7 @@ func (t *table) live(d *policy.DeviceRule, which []policy.DeviceSelector) {
 	case remedy != "":
 	case strings.ContainsAny(v, `*?[]\`):
 		remedy = "write one directory, without * ? [ ] and \\"
-	case v == "/" || v == "/dev" || mayLieIn(v, "/proc") || mayLieIn(v, "/sys") || mayLieIn(v, "/dev/pts") || mayLieIn(v, "/dev/shm") || mayLieIn(v, "/dev/mqueue"):
+	case v == "/" || v == "/dev" || slices.ContainsFunc(ofTheRuntime, func(at string) bool { return mayLieIn(v, at) }):
 		remedy = `write a directory of its own, as in "/dev/serial/by-id"`
 	}
 	if remedy != "" {
