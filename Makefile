@@ -111,7 +111,7 @@ test-unit: probe build ## Run the tests that need no containerd (as root)
 	cd hack/pins/admission && CGO_ENABLED=0 NODEGATE_REQUIRE=1 $(LOW) $(GO) test $(PLUGINFLAGS) ./...
 
 ON_CONTAINERD = $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./integration/... | \
-	grep -vE '/integration/(cluster|kubernetes|machines.*|realnodes|soak)$$' | xargs)
+	grep -vE '/integration/(cluster|kubernetes|machines.*|realnodes|soak|suites)$$' | xargs)
 ON_KUBERNETES = ./integration/kubernetes ./integration/cluster
 
 .PHONY: integration
@@ -172,7 +172,7 @@ test-race: runtimes images build ## Run all that runs on a real containerd under
 	@find $(BIN) -mindepth 1 -maxdepth 1 ! -name race ! -name nodegate ! -name nodegate-runc -exec cp -al {} $(BIN)/race/ \;
 	CGO_ENABLED=1 $(GO) build -race -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o $(BIN)/race/ ./cmd/...
 	NODEGATE_BIN=$(BIN)/race GORACE=halt_on_error=1 NODEGATE_REQUIRE=1 CGO_ENABLED=1 $(GO) test -race -count=1 -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) \
-		$$($(GO) list ./integration/... | grep -vE '/integration/(cluster|kubernetes)$$')
+		$$($(GO) list ./integration/... | grep -vE '/integration/(cluster|kubernetes|suites)$$')
 
 .PHONY: golangci-lint
 golangci-lint:
@@ -198,6 +198,13 @@ STARTS ?= 5m
 soak: runtimes build ## Run honest pods beside a hostile author for SOAK (1h), and twenty starts a second for STARTS (5m; as root)
 	NODEGATE_REQUIRE=1 NODEGATE_SOAK=$(SOAK) NODEGATE_SOAK_STARTS=$(STARTS) $(GO) test -count=1 -p 1 -timeout 0 \
 		./integration/soak ./integration/lifecycle -run '^Test(Soak|Histogram)' -v
+
+# What others test runc with, with nodegate-runc in between: it takes hours, and is not part
+# of make test.
+.PHONY: suites
+suites: machines build ## Run runc's own tests bare and through nodegate-runc, on a Debian machine (as root)
+	$(GO) run -buildvcs=false ./hack/machine build trixie-suites
+	NODEGATE_REQUIRE=1 $(GO) test -count=1 -timeout 0 ./integration/suites -run '^TestRunc$$' -v
 
 # Some of them fail: where a ratio of times, or memory, is not what is promised.
 .PHONY: bench

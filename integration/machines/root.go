@@ -24,7 +24,7 @@ func (b *builder) root(ctx context.Context) (string, error) {
 		options = append(options, "--dpkgopt=path-exclude=/usr/share/"+path+"/*")
 	}
 	options = append(options, "--include="+strings.Join(s.packages(), ","))
-	dir, err := b.cache.entry("root-"+s.Suite+"-"+s.Arch, b.rootKey(options), func(dir string) error {
+	dir, err := b.cache.entry("root-"+s.root(), b.rootKey(options), func(dir string) error {
 		b.say("Debian %s for %s: its packages", s.Suite, s.Arch)
 		sources, err := aptSources(ctx, s.Suite)
 		if err != nil {

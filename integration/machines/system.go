@@ -21,7 +21,8 @@ type System struct {
 	// Kernels are the packages of all kernels that are installed: machines that differ in
 	// the kernel alone start from one image.
 	Kernels []string
-	// Packages come beside those that every machine has.
+	// Packages come beside those that every machine has, into a root that has the system's
+	// name then.
 	Packages []string
 	// Containerd is a version of hack/pins. Default: node.DefaultContainerd.
 	Containerd string
@@ -43,8 +44,15 @@ var (
 	TrixieUSB = System{Name: "trixie-usb", Suite: "trixie", Arch: "amd64", Kernel: fullKernel, Kernels: []string{cloudKernel, fullKernel}}
 )
 
+// Systems that no test of make test runs: see package suites.
+var (
+	// Suites is Trixie with what runc's own tests call.
+	Suites = System{Name: "trixie-suites", Suite: "trixie", Arch: "amd64", Kernel: cloudKernel, Kernels: []string{cloudKernel},
+		Packages: []string{"attr", "bats", "busybox-static", "gcc", "jq", "libc6-dev"}}
+)
+
 // Systems are all of them, the one that most tests run first.
-func Systems() []System { return []System{Trixie, Bookworm, TrixieUSB} }
+func Systems() []System { return []System{Trixie, Bookworm, TrixieUSB, Suites} }
 
 // SystemNamed finds one by its name.
 func SystemNamed(name string) (System, error) {
@@ -60,6 +68,9 @@ func SystemNamed(name string) (System, error) {
 
 // base names what systems of one release and one containerd have in common.
 func (s System) base() string {
+	if len(s.Packages) > 0 {
+		return s.Name
+	}
 	name := s.Suite
 	if s.Arch != "amd64" {
 		name += "-" + s.Arch
@@ -90,4 +101,12 @@ func (s System) containerd() string {
 		return s.Containerd
 	}
 	return node.DefaultContainerd
+}
+
+// root names what systems with the same packages have in common.
+func (s System) root() string {
+	if len(s.Packages) > 0 {
+		return s.Name
+	}
+	return s.Suite + "-" + s.Arch
 }
