@@ -70,7 +70,7 @@ func (m *machine) policy(text string) {
 func TestInstall(t *testing.T) {
 	if part := it.Inside(); part != "" {
 		map[string]func(*testing.T){
-			"pods": installedPods, "systemd": systemdPods, "before": leavePod, "after": upgradedPods,
+			"pods": installedPods, "before": leavePod, "after": upgradedPods,
 		}[part](t)
 		return
 	}
@@ -90,7 +90,6 @@ func TestInstall(t *testing.T) {
 		m.inside("pods")
 		m.documented()
 	})
-	t.Run("systemd", func(t *testing.T) { m.in(t).inside("systemd") })
 	m.nothingLeft()
 	t.Run("upgrade", func(t *testing.T) { m.in(t).upgrade() })
 	m.sh("nodegate uninstall --purge --restart")

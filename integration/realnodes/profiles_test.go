@@ -88,6 +88,9 @@ func TestProfiles(t *testing.T) {
 	case "recipes":
 		recipePods(t)
 		return
+	case "systemd":
+		systemdPods(t)
+		return
 	}
 	t.Parallel()
 	m := start(t, machines.Options{})
@@ -101,6 +104,7 @@ func TestProfiles(t *testing.T) {
 	// at its path.
 	m.sh("rm -f /dev/kvm && mknod -m 0660 /dev/kvm c 1 3")
 	m.inside("pods")
+	m.inside("systemd")
 	m.nothingLeft()
 	// As an init container of the chart does it, which sees the node's root at a folder.
 	m.sh("apparmor_parser -R /etc/apparmor.d/nodegate-mounts && rm /etc/apparmor.d/nodegate-mounts && mkdir /host && mount --rbind / /host && mount --make-rslave /host")
