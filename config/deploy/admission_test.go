@@ -190,6 +190,10 @@ func TestAdmissionAPI(t *testing.T) {
 		if asked := strings.Contains(message, `write required-plugins.noderesource.dev: \'["nodegate"]\'`); asked != (tc.want == "") {
 			t.Errorf("%v: %s", tc.args, message)
 		}
+		// What makes pods is warned of there, whatever is done with the pods.
+		if o := find(all, "ValidatingAdmissionPolicyBinding", "nodegate-templates"); (o != nil) != (tc.want == "") || o != nil && fmt.Sprint(o.in("spec")["validationActions"]) != "[Warn]" {
+			t.Errorf("%v: %v", tc.args, o)
+		}
 	}
 }
 

@@ -30,14 +30,6 @@ func data(objects string) string {
 // The chart's templates make of a policy's text what config/admission makes of the
 // compiled policy.
 func TestChartMakesTheSame(t *testing.T) {
-	bin := cmp.Or(os.Getenv("NODEGATE_BIN"), "../../../bin")
-	helm := filepath.Join(bin, "helm")
-	if _, err := os.Stat(helm); err != nil {
-		if os.Getenv("CI") != "" || os.Getenv("NODEGATE_REQUIRE") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
 	grants := 0
 	for seed := range uint64(4) {
 		text := newRandom(seed).grants(60)
@@ -49,18 +41,8 @@ func TestChartMakesTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		file := filepath.Join(t.TempDir(), "policy.toml")
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.Command(helm, "template", "nodegate", "../../../config/deploy/chart", "--namespace", "nodegate",
-			"--show-only", "templates/admission.yaml", "--set-file", "policy="+file)
-		cmd.Env = []string{"HOME=" + t.TempDir()}
-		have, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, text)
-		}
-		got, want := strings.SplitAfter(data(string(have)), "},{"), strings.SplitAfter(data(made), "},{")
+		have := chart(t, text)
+		got, want := strings.SplitAfter(data(have), "},{"), strings.SplitAfter(data(made), "},{")
 		for i := range max(len(got), len(want)) {
 			if i >= len(got) || i >= len(want) || got[i] != want[i] {
 				t.Fatalf("the chart makes\n%s\nof the policy, and config/admission\n%s", got[min(i, len(got)-1)], want[min(i, len(want)-1)])
@@ -69,4 +51,28 @@ func TestChartMakesTheSame(t *testing.T) {
 		grants += len(c.Grants)
 	}
 	t.Logf("%d grants are the same by both", grants)
+}
+
+// chart is what helm makes of the chart's admission with a policy, and further arguments.
+func chart(t *testing.T, policy string, args ...string) string {
+	t.Helper()
+	helm := filepath.Join(cmp.Or(os.Getenv("NODEGATE_BIN"), "../../../bin"), "helm")
+	if _, err := os.Stat(helm); err != nil {
+		if os.Getenv("CI") != "" || os.Getenv("NODEGATE_REQUIRE") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	file := filepath.Join(t.TempDir(), "policy.toml")
+	if err := os.WriteFile(file, []byte(policy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(helm, append([]string{"template", "nodegate", "../../../config/deploy/chart", "--namespace", "nodegate",
+		"--show-only", "templates/admission.yaml", "--set-file", "policy=" + file}, args...)...)
+	cmd.Env = []string{"HOME=" + t.TempDir()}
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, policy)
+	}
+	return string(out)
 }
