@@ -59,7 +59,10 @@ changed then, unless the error says otherwise.`,
 			if err := carryOut(cmd.Context(), s, plan, o, dryRun, restart); err != nil || dryRun {
 				return err
 			}
-			return plan.NoteHandlers()
+			if err := plan.NoteHandlers(); err != nil { // all else is in place
+				fmt.Fprintln(s.w, "note: no word of the runtime handlers is left for the agent:", err)
+			}
+			return nil
 		},
 	}
 	rootFlag(cmd, &o.Root)
