@@ -67,9 +67,8 @@ func TestWatch(t *testing.T) {
 	put(t, main, "version = 1\n")
 	expect("main file is back", true)
 
-	for i := range 5 {
+	for i := range 5 { // at once: on a busy machine any pause may be longer than settle
 		put(t, main, "version = 1\n# "+string(rune('a'+i))+"\n")
-		time.Sleep(settle / 10)
 	}
 	expect("several writes in a row", true)
 }
