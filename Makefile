@@ -194,8 +194,10 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s)
 
 SOAK ?= 1h
 STARTS ?= 5m
+CHAOS ?= 10000
 .PHONY: soak
-soak: runtimes build ## Run honest pods beside a hostile author for SOAK (1h), and twenty starts a second for STARTS (5m; as root)
+soak: runtimes build ## Run CHAOS (10000) pods while agents and containerd die, honest pods beside a hostile author for SOAK (1h), and twenty starts a second for STARTS (5m; as root)
+	NODEGATE_REQUIRE=1 NODEGATE_CHAOS=$(CHAOS) $(GO) test -count=1 -timeout 0 ./integration/lifecycle -run '^TestChaos$$' -v
 	NODEGATE_REQUIRE=1 NODEGATE_SOAK=$(SOAK) NODEGATE_SOAK_STARTS=$(STARTS) $(GO) test -count=1 -p 1 -timeout 0 \
 		./integration/soak ./integration/lifecycle -run '^Test(Soak|Histogram)' -v
 

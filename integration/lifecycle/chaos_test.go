@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -52,12 +54,13 @@ apply = "always"
 // chaosKinds are the ways in which a pod is kept from running without its adjustment.
 var chaosKinds = []string{"wrapper", "annotation", "neither"}
 
-// chaos is one run: what became of each try to start a container.
+// chaos is one round of pods: what became of each try to start a container.
 type chaos struct {
 	t      *testing.T
 	n      *node.Node
 	g      *it.Gate
 	agents []*node.Process // that are there, the latest last
+	offset int             // of the round's pods
 
 	pods atomic.Int32 // that are done
 
@@ -70,14 +73,38 @@ type chaos struct {
 // policy concerns has its adjustment, or was refused with a reason. That holds for those
 // behind the wrapper, and for those with the annotation under the default validator. Of
 // those with neither, the agent names each one that has slipped through when it is back.
+//
+// NODEGATE_CHAOS is a number of pods, in rounds; one round where it is not set.
 func TestChaos(t *testing.T) {
 	it.NeedFuse(t)
 	n, w := it.WrappedNode(t, node.Options{ExtraConfig: it.ShortTimeout + validating()})
 	g, agent := it.StartAgent(t, n, chaosPolicy)
 	w.Exempt(t, g.State)
-	c := &chaos{t: t, n: n, g: g, agents: []*node.Process{agent}, tally: map[string]map[string]int{}}
-	began := time.Now()
+	began, total := time.Now(), map[string]int{}
+	for pods := 0; pods < max(1, chaosAsked()); pods += chaosPods + chaosFree {
+		c := &chaos{t: t, n: n, g: g, agents: []*node.Process{agent}, offset: pods, tally: map[string]map[string]int{}}
+		agent = c.round()
+		for kind, tally := range c.tally {
+			for what, n := range tally {
+				total[kind+" "+what] += n
+			}
+		}
+		t.Logf("%d pods in %v: %v", pods+chaosPods+chaosFree, time.Since(began).Round(time.Second), total)
+		if t.Failed() {
+			return
+		}
+	}
+}
 
+func chaosAsked() int {
+	n, _ := strconv.Atoi(os.Getenv("NODEGATE_CHAOS"))
+	return n
+}
+
+// round starts pods while things happen, looks at what became of them, and removes them. It
+// returns the agent that it leaves.
+func (c *chaos) round() (last *node.Process) {
+	first := c.latest()
 	over, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -89,21 +116,21 @@ func TestChaos(t *testing.T) {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			c.start(i)
+			c.start(c.offset + i)
 		})
 	}
 	wg.Wait()
 	close(over)
 	<-done
-	t.Logf("%d pods in %v", chaosPods+chaosFree, time.Since(began).Round(time.Second))
 
-	c.end(agent) // each that is left
-	last := g.Start(t)
+	c.end(first) // each that is left
+	last = c.g.Start(c.t)
 	c.check(last)
 	c.removeAll()
-	if left := g.Left(); len(left) > 0 {
-		t.Errorf("left behind: %q", left)
+	if left := c.g.Left(); len(left) > 0 {
+		c.t.Errorf("left behind: %q", left)
 	}
+	return last
 }
 
 // chaosPod alternates kinds; every fourth pod has a user namespace, and so shadow nodes.
