@@ -107,7 +107,7 @@ func (k twoNodes) nodeOf(pod string) string {
 func missingDevice(k twoNodes) {
 	k.says(k.first, "nodegate.dev/kvm: 110 of 110 units can be had\n")
 	k.says(k.second, `nodegate.dev/kvm: 0 of 110 units can be had: would get profile "kvm", but this node has no device "/dev/kvm"`)
-	k.says(k.first, "nodegate.dev/mknod: 1 of 1 units can be had\n") // the installer has left word of the handler
+	k.says(k.first, "nodegate.dev/mknod: 1 of 1 units can be had") // by the wrapper, which is installed
 	for _, n := range k.Nodes {
 		k.apply(manifest("ci", "on-"+n.Name, "profiles.nodegate.dev: kvm", pinned(n)))
 	}
