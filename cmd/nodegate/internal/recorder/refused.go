@@ -18,10 +18,11 @@ const instead = "nodegate suggest reads manifests instead"
 // refused says why the kernel took no program, as far as it can be found out.
 func refused(err error) error {
 	switch {
-	case !errors.Is(err, unix.EPERM):
-		return fmt.Errorf("this kernel does not take the programs, which need 5.15 or later: %s: %w", instead, err)
+	// First: the kernel then says EINVAL of helpers that it does not hand out.
 	case lockedDown("/sys/kernel/security/lockdown"):
 		return fmt.Errorf("the kernel is locked down (confidentiality), and lets nobody trace: %s: %w", instead, err)
+	case !errors.Is(err, unix.EPERM):
+		return fmt.Errorf("this kernel does not take the programs, which need 5.15 or later: %s: %w", instead, err)
 	case os.Geteuid() != 0:
 		return fmt.Errorf("recording needs root: %w", err)
 	}
