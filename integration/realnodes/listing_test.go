@@ -12,6 +12,14 @@ import (
 // listScript prints a line for each file that an installation may leave something in:
 // its path, type, mode, owner, and content. What systemd knows of units comes after.
 const listScript = `
+# systemd may answer late on a busy machine, which systemctl takes for a failure.
+ask() {
+	for try in 1 2 3 4 5; do
+		if said=$(systemctl "$@" --no-legend --plain); then return; fi
+		sleep 2
+	done
+	exit 1
+}
 for root in /etc /usr/local /opt /var/lib/nodegate /root /run/nodegate /run/nri /dev/.udev /usr/lib/systemd; do
 	[ -e "$root" ] || continue
 	find "$root" -not -path '/root/*' -not -path /etc/containerd/certs.d -printf '%p %y %m %U:%G %l\n'
@@ -21,10 +29,12 @@ for dir in / /run /var/lib /usr /dev; do
 	# Of the pods' network, from the first pod on.
 	find "$dir" -mindepth 1 -maxdepth 1 -not -path /run/netns -not -path /var/lib/cni -printf '%p %y\n'
 done
-systemctl list-unit-files --no-legend --plain | sed 's/^/unit file /'
-systemctl list-units --all --no-legend --plain --type=service,socket,target,path,timer -o json |
-	tr '{' '\n' | sed -n 's/.*"unit":"\([^"]*\)","load":"\([^"]*\)".*/unit \1 \2/p'
-systemctl --failed --no-legend --plain | sed 's/^/failed /'
+ask list-unit-files
+echo "$said" | sed 's/^/unit file /'
+ask list-units --all --type=service,socket,target,path,timer -o json
+echo "$said" | tr '{' '\n' | sed -n 's/.*"unit":"\([^"]*\)","load":"\([^"]*\)".*/unit \1 \2/p'
+ask --failed
+echo "$said" | sed 's/^/failed /'
 `
 
 // listing is what is on the machine, line by line.
