@@ -48,9 +48,13 @@ func (m *machine) learn() {
 // runs it, and runs them again without a privilege under exactly what is proposed.
 func learnPods(t *testing.T, all map[string]learnt) {
 	l := &lesson{T: t, node: attach(t), all: all, pod: "learned"}
+	before, err := os.ReadFile(nodeConfig)
+	it.Must(t, err)
+	t.Cleanup(func() { l.policy(string(before)) })
+	l.policy("version = 1\n") // what is granted already is not proposed
 	l.record()
 	l.propose()
-	l.apply()
+	l.policy("version = 1\n" + l.proposal.Policy)
 	l.runAs()
 }
 
@@ -74,7 +78,10 @@ type lesson struct {
 	}
 }
 
-const learned = "/root/learned.jsonl"
+const (
+	learned    = "/root/learned.jsonl"
+	nodeConfig = "/etc/nodegate/config.toml"
+)
 
 // record runs the pod privileged while nodegate learn observes it.
 func (l *lesson) record() {
@@ -129,19 +136,10 @@ func (l *lesson) propose() {
 	}
 }
 
-// apply makes the proposal the node's policy until the test ends.
-func (l *lesson) apply() {
+// policy makes this the node's policy.
+func (l *lesson) policy(text string) {
 	l.Helper()
-	const config = "/etc/nodegate/config.toml"
-	before, err := os.ReadFile(config)
-	it.Must(l.T, err)
-	l.reload(config, []byte("version = 1\n"+l.proposal.Policy))
-	l.Cleanup(func() { l.reload(config, before) })
-}
-
-func (l *lesson) reload(config string, policy []byte) {
-	l.Helper()
-	it.Must(l.T, os.WriteFile(config, policy, 0o600))
+	it.Must(l.T, os.WriteFile(nodeConfig, []byte(text), 0o600))
 	const reload = "nodegate check && systemctl reload nodegate && until nodegate status --strict >/dev/null 2>&1; do sleep 0.2; done"
 	if out, err := exec.Command("sh", "-c", reload).CombinedOutput(); err != nil {
 		l.Fatalf("%v: %s", err, out)
