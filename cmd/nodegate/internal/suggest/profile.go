@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/nodegate/nodegate/config"
+	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
@@ -181,6 +182,7 @@ func content(of map[string]*config.Profile, name string, depth int) (policy.Prof
 		if len(in.Sysctls)+len(in.Env)+len(in.Rlimits) > 0 {
 			out.Sysctls, out.Env, out.Rlimits = in.Sysctls, in.Env, in.Rlimits
 		}
+		out.AppArmor = cmp.Or(out.AppArmor, in.AppArmor)
 		out.AdoptDevices = out.AdoptDevices || in.AdoptDevices
 		out.CgroupWritable = out.CgroupWritable || in.CgroupWritable
 		out.ProcUnmasked = out.ProcUnmasked || in.ProcUnmasked
@@ -193,7 +195,8 @@ func content(of map[string]*config.Profile, name string, depth int) (policy.Prof
 // more than is asked for.
 func covers(p *policy.Profile, asks []Ask, userNamespace bool) []int {
 	if len(p.DeviceCgroupRules)+len(p.Env)+len(p.Rlimits)+len(p.Tmpfs)+len(p.Capabilities.Drop) > 0 || p.AdoptDevices ||
-		p.Resource.Is() && len(p.Devices) == 0 || p.Requires.UserNamespace && !userNamespace || p.Requires.Cgroup != "" {
+		p.Resource.Is() && len(p.Devices) == 0 || p.Requires.UserNamespace && !userNamespace || p.Requires.Cgroup != "" ||
+		p.AppArmor == change.Unconfined {
 		return nil
 	}
 	var out []int

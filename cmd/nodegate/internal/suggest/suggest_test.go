@@ -73,6 +73,8 @@ func TestFor(t *testing.T) {
 		"a device at another path": {"", one(strings.Replace(fuse, "/dev/fuse", "/dev/f", 1), fuseVolume), "a: /dev/fuse by \"p\"\n"},
 		"a profile that gives more": {"[profiles.fuse]\ninclude = [\"kvm\"]\ndevices = [{ path = \"/dev/fuse\", access = \"rw\" }]\n", one(fuse, fuseVolume),
 			"a: /dev/fuse by \"p\"\n"},
+		"a profile that is not confined": {"[profiles.open]\napparmor = \"unconfined\"\n[profiles.kvm]\ninclude = [\"open\"]\ndevices = [{ path = \"/dev/kvm\", access = \"rw\" }]\n",
+			strings.ReplaceAll(one(fuse, fuseVolume), "/dev/fuse", "/dev/kvm"), "a: /dev/kvm by \"p\"\n"},
 		"a profile that gives less": {"[profiles.fuse]\ndevices = [{ path = \"/dev/fuse\", access = \"r\" }]\n", one(fuse, fuseVolume),
 			"a: /dev/fuse by \"p\"\n"},
 		"a pattern": {"[profiles.all]\ndevices = [{ path = \"/dev/x*\", access = \"rw\" }]\n",
