@@ -67,8 +67,8 @@ func stand(a *fleet.Answer[agentStatus], policy, version string) (standing, stri
 	return ready, ""
 }
 
-// usual is what most agents have; of equally many, what the one has that loaded its policy
-// last.
+// usual is what most agents have. Where two values are as frequent, it is that of the agent
+// that loaded its policy last.
 func usual(answers []fleet.Answer[agentStatus], have func(*agentStatus) string) string {
 	count, loaded := map[string]int{}, map[string]time.Time{}
 	for i := range answers {

@@ -25,8 +25,8 @@ import (
 const maxConfig = 1 << 20
 
 // handlersOf has the agent find out whether the runtime's handlers run nodegate-runc. It
-// reads what the runtime reads, and asks it for nothing: its socket gives whoever has it
-// the whole node.
+// reads what the runtime reads and does not ask the runtime itself: a program that has the
+// runtime's socket has the whole node.
 func handlersOf(c *config.Config, h *host.Host) func(r *runtimes.Runtime, pid int) plugin.Handlers {
 	return func(r *runtimes.Runtime, pid int) plugin.Handlers {
 		programs, err := install.Programs(install.Node{Root: c.State.HostRoot, Config: startedWith(pid),

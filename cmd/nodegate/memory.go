@@ -30,9 +30,9 @@ func releaseMemory() {
 	}
 }
 
-// keepSmall has garbage collected at half of what lives, and so at 2 MiB: less lives in an
-// agent, and what it leaves as it looks at the node would stay resident up to twice that.
-// GOGC says otherwise.
+// keepSmall sets GOGC to 50, unless the environment sets it: an agent's live heap is below
+// Go's minimum of 4 MiB, which 50 halves, and the garbage of each look at the node would
+// stay resident up to that minimum.
 func keepSmall() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)

@@ -36,7 +36,7 @@ const (
 // containerd has for them. One pod in ten is granted a device, in turns with and without a
 // user namespace, and one in a hundred asks for what it is not granted. That one is
 // refused, no other, and nothing is left over. NODEGATE_SOAK_STARTS is how long, three
-// seconds if nobody says.
+// seconds if it is not set.
 func TestSoakNRI(t *testing.T) {
 	node.Require(t, node.Options{})
 	it.NeedDevices(t, "/dev/fuse")

@@ -35,7 +35,7 @@ profiles = ["fuse"]
 // cannot start so many starts what it can, which it does without an agent first, for a
 // quarter of the time. The runtime's own metrics say how long the agent takes; TestSoakNRI
 // has it see more than a small machine's containerd can start. NODEGATE_SOAK_STARTS is how
-// long, twenty seconds if nobody says.
+// long, twenty seconds if it is not set.
 func TestSoakStarts(t *testing.T) {
 	it.NeedDevices(t, "/dev/fuse")
 	length := 20 * time.Second

@@ -2,5 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package suites runs the tests of others with nodegate in between, beside the same without
-// it: whatever passes bare has to pass. They take longer than make test may: make suites.
+// it: a test that passes bare has to pass through it too. They take longer than make test
+// may: make suites.
 package suites

@@ -12,7 +12,7 @@ import (
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/crio"
 )
 
-// ErrUnseen is about a node whose files are not there for whoever asks.
+// ErrUnseen says that this process does not see the node's files.
 var ErrUnseen = errors.New("the agent does not see what the runtime reads")
 
 var errOwed = errors.New("the runtime was not restarted since nodegate install changed what it reads")

@@ -225,7 +225,7 @@ func (r *reading) calls(c *manifest.Container, e *evidence.Container) {
 	var beyond []string
 	for _, all := range e.Of(evidence.Calls) {
 		for _, name := range all.Names {
-			// To clone3 that profile answers ENOSYS, and programs call clone then.
+			// That profile answers clone3 with ENOSYS, and programs then call clone.
 			if known := name != "" && name[0] > '9' && name != "clone3"; known && !slices.Contains(defaultCalls(), name) && !slices.Contains(beyond, name) {
 				beyond = append(beyond, name)
 			}
