@@ -60,7 +60,7 @@ func (v *learnView) found(c *seenContainer, e *evidence.Event) {
 	v.shown++
 	switch {
 	case v.shown <= maxShown:
-		v.say("%s: %s", cmp.Or(printableName(c.Name), c.ID[:min(len(c.ID), 12)]), e.Text())
+		v.say("%s: %s", cmp.Or(evidence.Printable(c.Name), c.ID[:min(len(c.ID), 12)]), e.Text())
 	case v.shown == maxShown+1:
 		v.say("more than %d different things were found: the rest is in the report", maxShown)
 	}
@@ -77,12 +77,6 @@ func (v *learnView) telling(c *seenContainer, e *evidence.Event) bool {
 	return first
 }
 
-// printableName is a name as a terminal may show it: the runtime checks none.
-func printableName(name string) string {
-	quoted := fmt.Sprintf("%q", name)
-	return quoted[1 : len(quoted)-1]
-}
-
 // count redraws the line that counts.
 func (v *learnView) count(l *learning) {
 	if !v.terminal || time.Since(v.counted) < 500*time.Millisecond {
@@ -95,7 +89,7 @@ func (v *learnView) count(l *learning) {
 			kinds[c.Events[i].Type]++
 		}
 	}
-	line := []string{time.Since(l.out.From).Round(time.Second).String(), counted(len(l.seen), "container")}
+	line := []string{time.Since(l.out.From).Round(time.Second).String(), several(len(l.seen), "container")}
 	for _, kind := range []string{evidence.Device, evidence.Capability, evidence.Mount, evidence.File} {
 		line = append(line, fmt.Sprintf("%s %d", kind, kinds[kind]))
 	}
@@ -113,13 +107,6 @@ func (v *learnView) end() {
 		fmt.Fprintln(v.to)
 		v.last = ""
 	}
-}
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // privileged reports whether a container was given every device, as only a privileged

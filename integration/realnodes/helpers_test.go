@@ -15,6 +15,7 @@ import (
 
 	"github.com/nodegate/nodegate/integration/internal/it"
 	"github.com/nodegate/nodegate/integration/machines"
+	"github.com/nodegate/nodegate/integration/machines/machinetest"
 	"github.com/nodegate/nodegate/integration/node"
 )
 
@@ -38,7 +39,7 @@ type machine struct {
 const systemEnv = "NODEGATE_SYSTEM"
 
 // start starts a machine that ends with the test. It has nodegate's programs, not
-// installed. Where the test fails, its console and journal are in the log.
+// installed.
 func start(t *testing.T, o machines.Options) *machine {
 	t.Helper()
 	if name := os.Getenv(systemEnv); name != "" && o.System.Name == "" {
@@ -46,25 +47,12 @@ func start(t *testing.T, o machines.Options) *machine {
 		o.System, err = machines.SystemNamed(name)
 		it.Must(t, err)
 	}
-	machines.Require(t, o)
-	o.Log = t.Output()
 	began := time.Now()
-	m, err := machines.Start(t.Context(), o)
-	it.Must(t, err)
-	t.Cleanup(func() {
-		if t.Failed() {
-			ctx, cancel := context.WithTimeout(context.Background(), limit)
-			defer cancel()
-			journal, _ := m.Sh(ctx, "journalctl --no-pager -n 100 -u containerd -u nodegate; dmesg | tail -20")
-			t.Logf("the console:\n%s\nthe journal:\n%s", m.Console(), journal)
-		}
-		it.Must(t, m.Close())
-	})
-	here := &machine{t, m}
+	here := &machine{t, machinetest.Start(t, o)}
 	bin, err := node.BinDir()
 	it.Must(t, err)
 	for _, name := range []string{"nodegate", "nodegate-runc"} {
-		it.Must(t, m.Copy(t.Context(), filepath.Join(bin, name), programs+"/"+name))
+		it.Must(t, here.Copy(t.Context(), filepath.Join(bin, name), programs+"/"+name))
 	}
 	t.Logf("the machine is ready after %.1f s", time.Since(began).Seconds())
 	return here

@@ -57,11 +57,14 @@ func (m *machine) installBy(program string) {
 	m.policy(policy)
 }
 
+// reload has the agent take the policy that was written, and waits until it has.
+const reload = "nodegate check && systemctl reload nodegate && until nodegate status --strict >/dev/null 2>&1; do sleep 0.2; done"
+
 // policy gives the agent another policy.
 func (m *machine) policy(text string) {
 	m.Helper()
-	m.write("/etc/nodegate/config.toml", text)
-	m.sh("nodegate check && systemctl reload nodegate && until nodegate status --strict >/dev/null 2>&1; do sleep 0.2; done")
+	m.write(nodeConfig, text)
+	m.sh(reload)
 }
 
 // On a Debian machine with systemd, pure cgroup v2 and AppArmor the installation is two

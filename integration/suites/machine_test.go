@@ -13,6 +13,7 @@ import (
 
 	"github.com/nodegate/nodegate/integration/internal/it"
 	"github.com/nodegate/nodegate/integration/machines"
+	"github.com/nodegate/nodegate/integration/machines/machinetest"
 )
 
 // limit bounds a command on a machine.
@@ -27,21 +28,8 @@ type machine struct {
 // start starts a machine that ends with the test.
 func start(t *testing.T, o machines.Options) *machine {
 	t.Helper()
-	machines.Require(t, o)
-	o.Log, o.Patience = t.Output(), 15*time.Minute
-	m, err := machines.Start(t.Context(), o)
-	it.Must(t, err)
-	here := &machine{t, m}
-	t.Cleanup(func() {
-		if t.Failed() {
-			ctx, cancel := context.WithTimeout(context.Background(), limit)
-			defer cancel()
-			journal, _ := m.Sh(ctx, "journalctl --no-pager -n 60 -u containerd -u nodegate; dmesg | tail -20")
-			t.Logf("the console:\n%s\nthe journal:\n%s", m.Console(), journal)
-		}
-		it.Must(t, m.Close())
-	})
-	return here
+	o.Patience = 15 * time.Minute
+	return &machine{t, machinetest.Start(t, o)}
 }
 
 // sh runs a line of the shell on the machine, which has to end well, with an input.

@@ -28,17 +28,17 @@ func (e *Event) what() string {
 	case Mknod:
 		return fmt.Sprintf("makes device node %q, %q", e.Path, e.Device)
 	case Capability:
-		return fmt.Sprintf("asks for CAP_%s", printable(e.Capability))
+		return fmt.Sprintf("asks for CAP_%s", Printable(e.Capability))
 	case Mount:
-		return fmt.Sprintf("mounts %s from %q", printable(e.Filesystem), e.Path)
+		return fmt.Sprintf("mounts %s from %q", Printable(e.Filesystem), e.Path)
 	case File:
 		return fmt.Sprintf("opens %q (%s)", e.Path, e.Access)
 	case Rlimit:
-		return fmt.Sprintf("raises its limit %s to %d", printable(e.Limit), e.Value)
+		return fmt.Sprintf("raises its limit %s to %d", Printable(e.Limit), e.Value)
 	case Socket:
-		return fmt.Sprintf("makes a socket (%s)", printable(e.Socket))
+		return fmt.Sprintf("makes a socket (%s)", Printable(e.Socket))
 	case Namespaces:
-		return "makes namespaces: " + printable(strings.Join(e.Names, ", "))
+		return "makes namespaces: " + Printable(strings.Join(e.Names, ", "))
 	case Cgroup:
 		return fmt.Sprintf("makes cgroup %q", e.Path)
 	}
@@ -49,23 +49,24 @@ func (e *Event) answered() string {
 	if e.Error == "" {
 		return ""
 	}
-	return ": " + printable(e.Error)
+	return ": " + Printable(e.Error)
 }
 
 // By says who did it and how: "ping, by socket".
 func (e *Event) By() string {
 	var by []string
 	if e.Program != "" {
-		by = append(by, printable(e.Program))
+		by = append(by, Printable(e.Program))
 	}
 	if e.Call != "" {
-		by = append(by, "by "+printable(e.Call))
+		by = append(by, "by "+Printable(e.Call))
 	}
 	return strings.Join(by, ", ")
 }
 
-// printable leaves what a terminal prints and does not obey.
-func printable(text string) string {
+// Printable is text as a terminal may show it: what it would obey is escaped, as in a Go
+// string. Neither the runtime nor the kernel checks names.
+func Printable(text string) string {
 	quoted := fmt.Sprintf("%q", text)
 	return quoted[1 : len(quoted)-1]
 }
