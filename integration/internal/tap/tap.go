@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The nodegate authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tap reads what test programs of others print in the Test Anything Protocol, and
+// Package tap reads results of tests in the Test Anything Protocol, which bats prints, and
 // compares two runs of the same tests.
 package tap
 
