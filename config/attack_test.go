@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
@@ -46,13 +48,13 @@ func TestAttackPolicyFile(t *testing.T) {
 		"a glob that goes far back": {"[profiles.p0]\nenv = { A = \"1\" }\n[[grants]]\nprofiles = [\"p0\"]\nnamespaces = [\"" + strings.Repeat("*a", 2000) + "*\"]\n", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			began := time.Now()
+			began := processorTime(t)
 			c, err := Parse("config.toml", []byte("version = 1\n"+tc.text))
 			if err == nil { // and a namespace to go with it
 				_, err = c.Policy.Select(&policy.Request{Namespace: strings.Repeat("a", 253), UserNamespace: policy.Is(false)})
 			}
-			if took := time.Since(began); took > 30*time.Second {
-				t.Errorf("took %v", took)
+			if used := processorTime(t) - began; used > 10*time.Second {
+				t.Errorf("%v of processor time", used)
 			}
 			switch {
 			case (err == nil) != (tc.want == ""):
@@ -64,4 +66,14 @@ func TestAttackPolicyFile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// processorTime is what this process has used, whatever else the machine does.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -56,8 +56,22 @@ func Start(ctx context.Context, o Options) (*Machine, error) {
 	return start(ctx, o, i)
 }
 
-// start runs the emulator and waits for the system.
+// errPanic is a kernel's that stopped.
+var errPanic = errors.New("the kernel panicked")
+
+// start starts a machine, and once more where its kernel panics: code that a kernel changes
+// as it boots is seldom, but at times, run half changed by an emulator of two processors.
 func start(ctx context.Context, o Options, i image) (*Machine, error) {
+	m, err := startOnce(ctx, o, i)
+	if !errors.Is(err, errPanic) {
+		return m, err
+	}
+	fmt.Fprintf(o.Log, "machines: %s is started once more: %v\n", o.System.Name, err)
+	return startOnce(ctx, o, i)
+}
+
+// startOnce runs the emulator and waits for the system.
+func startOnce(ctx context.Context, o Options, i image) (*Machine, error) {
 	began := time.Now()
 	dir, err := os.MkdirTemp("", "nodegate-machine-")
 	if err != nil {
@@ -69,6 +83,9 @@ func start(ctx context.Context, o Options, i image) (*Machine, error) {
 	}
 	if err := m.comeUp(ctx); err != nil {
 		console := m.Console()
+		if strings.Contains(console, "Kernel panic - not syncing") {
+			err = fmt.Errorf("%w: %w", errPanic, err)
+		}
 		return nil, errors.Join(fmt.Errorf("starting a machine: %w; its console:\n%s", err, lastLines(console, 40)), m.Close())
 	}
 	fmt.Fprintf(o.Log, "machines: %s is running after %.1f s (restored: %v)\n", o.System.Name, time.Since(began).Seconds(), m.restored)

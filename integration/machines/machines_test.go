@@ -207,6 +207,22 @@ func TestHangs(t *testing.T) {
 	}
 }
 
+// A kernel that panics at boot is started once more, and then given up with its console.
+func TestPanics(t *testing.T) {
+	Require(t, Options{})
+	var said bytes.Buffer
+	m, err := Start(t.Context(), Options{Boot: true, KernelArgs: []string{"rdinit=/none", "root=none"}, Patience: time.Minute, Log: &said})
+	if err == nil {
+		t.Fatal("a machine without a root is up", m.Close())
+	}
+	if !errors.Is(err, errPanic) || !strings.Contains(err.Error(), "Kernel panic - not syncing: VFS") {
+		t.Error(err)
+	}
+	if got := strings.Count(said.String(), "trixie is started once more: "); got != 1 {
+		t.Errorf("started anew %d times: %s", got, said.String())
+	}
+}
+
 // A saved state that does not load is passed over: the machine is booted instead.
 func TestBadState(t *testing.T) {
 	Require(t, Options{})

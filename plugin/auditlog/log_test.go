@@ -168,10 +168,10 @@ func TestRefusesTarget(t *testing.T) {
 		l := started(t, filepath.Join(dir, name))
 		began := time.Now()
 		l.Event(t.Context(), outcome(1))
-		if took := time.Since(began); took > time.Second {
+		if took := time.Since(began); took > 10*time.Second {
 			t.Errorf("%s: held a container up for %v", name, took)
 		}
-		for range 200 {
+		for range 2000 {
 			if failed, _ := l.Errors(); failed == 1 {
 				break
 			}
@@ -196,7 +196,7 @@ func TestHangingDisk(t *testing.T) {
 	if _, dropped := l.Errors(); dropped != 3 {
 		t.Errorf("%d dropped, want 3", dropped)
 	}
-	if took := time.Since(began); took > 5*patience+time.Second {
+	if took := time.Since(began); took > 5*patience+10*time.Second {
 		t.Errorf("took %v", took)
 	}
 }

@@ -316,7 +316,7 @@ func TestLookupDirectoryTooLarge(t *testing.T) {
 	} {
 		start := time.Now()
 		l := h.LookupDevice(policy.DeviceSelector{Path: pattern})
-		if took := time.Since(start); took > time.Second {
+		if took := time.Since(start); took > 10*time.Second {
 			t.Errorf("%s took %s", pattern, took)
 		}
 		if got := fmt.Sprint(l.Err); got != want && (want != "" || l.Err != nil || l.Nodes != nil) {

@@ -104,8 +104,8 @@ func TestConversation(t *testing.T) {
 	dir, state := places(t)
 	k := startKubelet(t, dir)
 	a := startAgent(t, dir, state, slots("kvm", 3, ""), sticks("serial/by-id/a"))
-	k.eventually(kvm, 3, time.Second)
-	k.eventually("nodegate.dev/serial", 1, time.Second)
+	k.eventually(kvm, 3, 10*time.Second)
+	k.eventually("nodegate.dev/serial", 1, 10*time.Second)
 	if n := k.known("nodegate.dev/serial")[0].GetTopology().GetNodes(); len(n) != 1 || n[0].GetID() != 1 {
 		t.Errorf("NUMA nodes %v", n)
 	}
@@ -153,11 +153,11 @@ func TestHealth(t *testing.T) {
 	dir, state := places(t)
 	k := startKubelet(t, dir)
 	a := startAgent(t, dir, state, slots("kvm", 3, ""), sticks("a", "b"))
-	k.eventually(kvm, 3, time.Second)
-	k.eventually("nodegate.dev/serial", 2, time.Second)
+	k.eventually(kvm, 3, 10*time.Second)
+	k.eventually("nodegate.dev/serial", 2, 10*time.Second)
 	a.set(slots("kvm", 3, "this node has no device"), sticks("b"))
 	t.Log("unhealthy after ", k.eventually(kvm, 0, time.Second))
-	k.eventually("nodegate.dev/serial", 1, time.Second)
+	k.eventually("nodegate.dev/serial", 1, 10*time.Second)
 	if got := len(k.known("nodegate.dev/serial")); got != 2 {
 		t.Errorf("the kubelet knows of %d adapters", got)
 	}
@@ -167,9 +167,9 @@ func TestHealth(t *testing.T) {
 	}
 	a.set(slots("kvm", 5, ""), sticks("b", "a"))
 	t.Log("healthy after ", k.eventually(kvm, 5, time.Second))
-	k.eventually("nodegate.dev/serial", 2, time.Second)
+	k.eventually("nodegate.dev/serial", 2, 10*time.Second)
 	a.set(slots("kvm", 5, ""))
-	k.eventually("nodegate.dev/serial", 0, time.Second)
+	k.eventually("nodegate.dev/serial", 0, 10*time.Second)
 	if left := sockets(t, dir); len(left) != 1 {
 		t.Errorf("sockets %q", left)
 	}
@@ -218,7 +218,7 @@ func TestNothingOffered(t *testing.T) {
 	}
 	a.set(slots("kvm", 5000, ""))
 	a.Check()
-	k.eventually(kvm, 5000, time.Second)
+	k.eventually(kvm, 5000, 10*time.Second)
 }
 
 // Without a kubelet to tell, the node is looked at once and not all the time.
@@ -270,7 +270,7 @@ func TestKubeletRestart(t *testing.T) {
 	if err := os.Mkdir(dir, 0o750); err != nil {
 		t.Fatal(err)
 	}
-	startKubelet(t, dir).eventually(kvm, 3, time.Second)
+	startKubelet(t, dir).eventually(kvm, 3, 10*time.Second)
 }
 
 // Of two agents the kubelet asks the newer one. Whichever ends, the other one is asked
@@ -279,7 +279,7 @@ func TestTwoAgents(t *testing.T) {
 	dir, state := places(t)
 	k := startKubelet(t, dir)
 	old := startAgent(t, dir, state, slots("kvm", 3, ""))
-	k.eventually(kvm, 3, time.Second)
+	k.eventually(kvm, 3, 10*time.Second)
 	asked := func() string { k.mu.Lock(); defer k.mu.Unlock(); return k.endpoints[len(k.endpoints)-1] }
 	first := asked()
 	newer := startAgent(t, dir, state, slots("kvm", 3, ""))
@@ -304,9 +304,9 @@ func TestTwoAgents(t *testing.T) {
 	for asked() != second {
 		time.Sleep(time.Millisecond)
 	}
-	k.eventually(kvm, 3, time.Second)
+	k.eventually(kvm, 3, 10*time.Second)
 	newer.set(slots("kvm", 4, ""))
-	k.eventually(kvm, 4, time.Second)
+	k.eventually(kvm, 4, 10*time.Second)
 }
 
 // An agent that was killed leaves its socket, and the next one removes it.
@@ -327,7 +327,7 @@ func TestKilledAgent(t *testing.T) {
 		e.close()
 	}
 	startAgent(t, dir, state, slots("kvm", 3, ""))
-	k.eventually(kvm, 3, time.Second)
+	k.eventually(kvm, 3, 10*time.Second)
 	for until := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		left := sockets(t, dir)
 		if len(left) == 1 && left[0] != dead {
