@@ -4,6 +4,7 @@
 package config
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -14,6 +15,10 @@ import (
 // https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config-linux.md#default-devices
 var ofTheRuntime = []string{"/proc", "/sys", "/dev/pts", "/dev/shm", "/dev/mqueue", "/dev/null", "/dev/zero", "/dev/full", "/dev/random",
 	"/dev/urandom", "/dev/tty", "/dev/console", "/dev/ptmx", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/core"}
+
+// ofTheImage has the programs and settings of an image, which a directory of devices in
+// its place would hide. See https://refspecs.linuxfoundation.org/FHS_3.0/fhs/index.html
+var ofTheImage = regexp.MustCompile(`^/((bin|etc|lib|lib32|lib64|sbin|usr)(/.*)?|boot|home|media|mnt|opt|root|run|srv|tmp|var)$`)
 
 // live takes the container's directory for devices that come and go, and looks at what
 // makes no sense beside it.
@@ -27,7 +32,7 @@ func (t *table) live(d *policy.DeviceRule, which []policy.DeviceSelector) {
 	case remedy != "":
 	case strings.ContainsAny(v, `*?[]\`):
 		remedy = "write one directory, without * ? [ ] and \\"
-	case v == "/" || v == "/dev" || slices.ContainsFunc(ofTheRuntime, func(at string) bool { return mayLieIn(v, at) }):
+	case v == "/" || v == "/dev" || ofTheImage.MatchString(v) || slices.ContainsFunc(ofTheRuntime, func(at string) bool { return mayLieIn(v, at) }):
 		remedy = `write a directory of its own, as in "/dev/serial/by-id"`
 	}
 	if remedy != "" {
