@@ -117,7 +117,7 @@ func TestCodesAreExplained(t *testing.T) {
 	}
 }
 
-// A test that a page names as evidence exists.
+// A test that a page or testdata/evidence.txt names exists.
 func TestEvidenceExists(t *testing.T) {
 	have := map[string]bool{}
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
@@ -141,7 +141,7 @@ func TestEvidenceExists(t *testing.T) {
 		t.Fatal(err)
 	}
 	named := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z]\\w*)`")
-	for _, page := range pages(t) {
+	for _, page := range append(pages(t), "testdata/evidence.txt") {
 		for _, m := range named.FindAllStringSubmatch(read(t, page), -1) {
 			if !have[m[1]] {
 				t.Errorf("%s names %s, which does not exist", page, m[1])

@@ -47,7 +47,7 @@ Exits with 0 if all agents answer, and with 1 if one does not.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.showRefusals(cmd.Context(), r) },
 	}
 	cmd.Flags().BoolVarP(&r.all, "all-namespaces", "A", false, "those of all namespaces")
-	cmd.Flags().DurationVar(&r.since, "since", 0, "only those of the last `time`, such as 1h (default: all that are kept)")
+	cmd.Flags().DurationVar(&r.since, "since", 0, "only those of the last `time`, such as 1h")
 	outputFlag(cmd, &r.output, "wide", "json", "yaml")
 	return cmd
 }

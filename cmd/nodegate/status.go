@@ -37,7 +37,7 @@ policy.`,
 	cmd.Flags().StringVar(&o.address, "address", "", "where the agent listens: unix://`PATH`, or with --ready tcp://HOST:PORT (default: server.listen)")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "the `format`: table or json")
 	cmd.Flags().BoolVar(&o.strict, "strict", false, "fail if a container is outdated or the files hold another policy")
-	cmd.Flags().BoolVar(&o.ready, "ready", false, "for a readiness probe: say in one line whether it is registered and has the policy of its files")
+	cmd.Flags().BoolVar(&o.ready, "ready", false, "for a probe: only whether it is registered and has the policy of its files")
 	return cmd
 }
 

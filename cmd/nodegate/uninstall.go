@@ -53,9 +53,9 @@ changed because of an error.`,
 	}
 	rootFlag(cmd, &o.Root)
 	f := cmd.Flags()
-	f.BoolVar(&o.Purge, "purge", false, "remove the policy and the agent's directories too; with --no-agent the directories only")
-	f.BoolVar(&o.NoAgent, "no-agent", false, "the agent ran as a pod: keep the node's own policy and agent")
-	f.BoolVar(&o.Restart, "restart", false, "restart the runtime if its configuration changed since it started")
+	f.BoolVar(&o.Purge, "purge", false, "remove the policy (not with --no-agent) and the agent's directories too")
+	f.BoolVar(&o.NoAgent, "no-agent", false, "the agent ran as a pod: keep the node's own")
+	f.BoolVar(&o.Restart, "restart", false, "restart the runtime, if its configuration changed since")
 	f.BoolVar(&dryRun, "dry-run", false, "print what would change; change nothing")
 	agentFlags(cmd, &o.Agent)
 	return cmd

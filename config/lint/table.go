@@ -14,7 +14,7 @@ type Kind struct {
 // LoadError is the code of what keeps a policy from loading.
 const LoadError = "load_error"
 
-// All is every kind of finding, by what it is about. docs/lints.md lists them;
+// All is every kind of finding, by what it is about. findings.txt lists them;
 // a finding itself says why it is one and what to write instead.
 var All = []Kind{
 	// Devices.
