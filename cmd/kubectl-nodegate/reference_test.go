@@ -18,32 +18,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-var update = flag.Bool("update", false, "write docs/cli.md from the commands")
+var update = flag.Bool("update", false, "write docs/kubectl-nodegate.txt from the commands")
 
-const (
-	referencePage  = "../../docs/cli.md"
-	referenceStart = "<!-- Written from the commands: cd cmd/kubectl-nodegate && go test . -run TestReference -update -->\n"
-	referenceEnd   = "## `nodegate`\n"
-)
-
-// docs/cli.md has each command's usage and flags, before those of nodegate.
+// docs/kubectl-nodegate.txt has each command's usage and flags.
 func TestReference(t *testing.T) {
-	text, err := os.ReadFile(referencePage)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, ok := strings.Cut(string(text), referenceStart)
-	got, tail, ok2 := strings.Cut(rest, referenceEnd)
-	if !ok || !ok2 {
-		t.Fatalf("%s has no line %q before %q", referencePage, referenceStart, referenceEnd)
-	}
-	want := "\n```\n" + reference() + "```\n\n"
+	const file = "../../docs/kubectl-nodegate.txt"
+	want := reference()
 	if *update {
-		if err := os.WriteFile(referencePage, []byte(head+referenceStart+want+referenceEnd+tail), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
-	} else if got != want {
-		t.Errorf("%s is not what the commands say: run this test with -update", referencePage)
+	} else if got, err := os.ReadFile(file); err != nil || string(got) != want {
+		t.Errorf("%s is not what the commands say: run this test with -update (%v)", file, err)
 	}
 }
 

@@ -51,35 +51,28 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "write docs/cli.md from the commands")
+var update = flag.Bool("update", false, "write docs/nodegate.txt from the commands")
 
-const (
-	referencePage   = "../../docs/cli.md"
-	referenceMarker = "<!-- Written from the commands: go test ./cmd/nodegate -run TestReference -update -->\n"
-)
-
-// docs/cli.md ends with each command's usage and flags.
+// docs/nodegate.txt has each command's usage and flags. docs/cli.md explains once those of
+// several commands.
 func TestReference(t *testing.T) {
-	text, err := os.ReadFile(referencePage)
+	const file, page = "../../docs/nodegate.txt", "../../docs/cli.md"
+	explained, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, got, ok := strings.Cut(string(text), referenceMarker)
-	if !ok {
-		t.Fatalf("%s has no line %q", referencePage, referenceMarker)
-	}
-	want := "\n```\n" + reference(t, head) + "```\n"
+	want := reference(t, string(explained))
 	if *update {
-		if err := os.WriteFile(referencePage, []byte(head+referenceMarker+want), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
-	} else if got != want {
-		t.Errorf("%s is not what the commands say: run this test with -update", referencePage)
+	} else if got, err := os.ReadFile(file); err != nil || string(got) != want {
+		t.Errorf("%s is not what the commands say: run this test with -update (%v)", file, err)
 	}
 }
 
-// reference has every command's usage, what it does in a line, and its own flags. Those of
-// several commands are explained once, before. A command's --help says more.
+// reference has every command's usage, what it does in a line, and its own flags.
+// A command's --help says more.
 func reference(t *testing.T, explained string) string {
 	t.Helper()
 	var out []string
@@ -91,7 +84,7 @@ func reference(t *testing.T, explained string) string {
 		flags := cmd.LocalFlags().FlagUsages()
 		for _, m := range ofAll.FindAllStringSubmatch(flags, -1) {
 			if name := m[1] + m[2]; name != "help" && !strings.Contains(explained, "--"+name+" ") {
-				t.Errorf("%s does not explain --%s of %s before the commands", referencePage, name, cmd.CommandPath())
+				t.Errorf("docs/cli.md does not explain --%s of %s", name, cmd.CommandPath())
 			}
 		}
 		usage := strings.TrimSuffix(cmd.UseLine(), " [flags]")
