@@ -110,7 +110,7 @@ func (s *systemd) upToDate(ctx context.Context, unit string, plan *install.Plan)
 	p, err2 := s.bus.GetUnitTypePropertiesContext(ctx, service(unit), "Service")
 	started, _ := p["ExecMainStartTimestamp"].(uint64) // microseconds, as its interface says
 	return err1 == nil && err2 == nil && u["ActiveState"] == "active" &&
-		plan.AgentWritten().Before(time.UnixMicro(int64(started)))
+		plan.AgentRead(time.UnixMicro(int64(started)))
 }
 
 // job has systemd do something, and waits until it is done.
@@ -178,7 +178,8 @@ func (s *systemd) restartRuntime(ctx context.Context, p *install.Plan, units []s
 	for {
 		state, up := s.active(ctx, units)
 		// Where containerd listens elsewhere than is known, systemd's word has to do.
-		if up && (before.IsZero() || p.Listening().After(before)) {
+		// Another time than before need not be a later one: clocks are set back.
+		if now := p.Listening(); up && (before.IsZero() || !now.IsZero() && !now.Equal(before)) {
 			fmt.Fprintln(s.w, state)
 			return nil
 		}

@@ -120,7 +120,7 @@ func sweepTemps(dir int) error {
 		if !strings.HasPrefix(name, tempPrefix) || unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
 			continue
 		}
-		if time.Since(time.Unix(st.Mtim.Unix())) > tempAge {
+		if time.Since(time.Unix(st.Mtim.Unix())).Abs() > tempAge { // or from before the clock was set back
 			problems = append(problems, ignoreGone(unix.Unlinkat(dir, name, 0)))
 		}
 	}

@@ -53,15 +53,19 @@ func (a allotted) take(profile string, units []string) bool {
 	if err != nil || os.Remove(name) != nil {
 		return false
 	}
-	return time.Since(info.ModTime()) < armedFor
+	return !worthless(info)
 }
 
 // sweep removes what was never taken.
 func (a allotted) sweep() {
 	entries, _ := os.ReadDir(a.dir) // none, where nothing was armed
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > armedFor {
-			_ = os.Remove(filepath.Join(a.dir, e.Name())) // it is worth nothing any more
+		if info, err := e.Info(); err == nil && worthless(info) {
+			_ = os.Remove(filepath.Join(a.dir, e.Name())) // whether it goes or not
 		}
 	}
 }
+
+// worthless reports whether the word is too old, or from a time yet to come: the clock was
+// set back.
+func worthless(info os.FileInfo) bool { return time.Since(info.ModTime()).Abs() > armedFor }

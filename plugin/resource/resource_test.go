@@ -371,13 +371,16 @@ func TestAttackClaims(t *testing.T) {
 	is("itself", true, "kvm", "slot-1")
 	is("itself again", false, "kvm", "slot-1")
 	arm("kvm", "slot-1")
-	past := time.Now().Add(-armedFor - time.Second)
-	if err := os.Chtimes(s.allotted.file("kvm", []string{"slot-1"}), past, past); err != nil {
-		t.Fatal(err)
+	for what, at := range map[string]time.Time{
+		"long ago":                      time.Now().Add(-armedFor - time.Second),
+		"before the clock was set back": time.Now().Add(armedFor + time.Minute),
+	} {
+		if err := os.Chtimes(s.allotted.file("kvm", []string{"slot-1"}), at, at); err != nil {
+			t.Fatal(err)
+		}
+		is(what, false, "kvm", "slot-1")
+		arm("kvm", "slot-1")
 	}
-	is("long ago", false, "kvm", "slot-1")
-
-	arm("kvm", "slot-1")
 	var got sync.Map
 	var wg sync.WaitGroup
 	for i := range 50 {

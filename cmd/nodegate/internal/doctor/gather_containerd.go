@@ -201,7 +201,8 @@ func (g *gatherer) changed(files []string) (newest time.Time) {
 			if err != nil {
 				continue // that it is not there is no change
 			}
-			if info, err := f.Stat(); err == nil && info.ModTime().After(newest) {
+			// What is yet to come was written before the clock was set back.
+			if info, err := f.Stat(); err == nil && info.ModTime().After(newest) && !info.ModTime().After(time.Now()) {
 				newest = info.ModTime()
 			}
 			_ = f.Close()

@@ -143,7 +143,9 @@ func TestOwed(t *testing.T) {
 	}
 	h.install()
 	owed(true, "installed")
-	started(time.Now().Add(time.Second)) // by somebody else
+	started(time.Now().Add(time.Hour)) // before the clock was set back
+	owed(true, "installed")
+	started(time.Now()) // by somebody else
 	owed(false, "restarted")
 	started(time.Now().Add(-time.Hour))
 	owed(true, "installed")
@@ -177,10 +179,10 @@ func TestNoteHandlers(t *testing.T) {
 	h := newHost(t, "")
 	h.o.NoAgent, h.o.Unit = true, false
 	h.write(h.config, v3)
-	note := func(since time.Time, want string) {
+	note := func(listening time.Time, want string) {
 		t.Helper()
 		h.must(h.plan().NoteHandlers())
-		n, err := Noted(h.at("/run/nodegate"), since)
+		n, err := Noted(h.at("/run/nodegate"), listening)
 		if got := fmt.Sprint(n.Wrapped, " ", err); !strings.HasPrefix(got, want) {
 			t.Errorf("noted %s, want %s", got, want)
 		}
@@ -191,7 +193,8 @@ func TestNoteHandlers(t *testing.T) {
 	h.must(os.MkdirAll(h.at("/run/nodegate"), 0o700))
 	const installed, before = "map[:false nodegate:true runc:false] ", "the runtime was not restarted since"
 	note(time.Now().Add(-time.Hour), installed+before)
-	note(time.Now().Add(time.Hour), installed+"<nil>")
+	note(time.Now().Add(time.Hour), installed+before) // and then the clock was set back
+	note(time.Now(), installed+"<nil>")
 	h.must(h.plan().Restarted())
 	note(time.Now().Add(-time.Hour), installed+"<nil>")
 	h.o.DefaultRuntime = true

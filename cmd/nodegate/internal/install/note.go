@@ -69,7 +69,7 @@ func (p *Plan) NoteHandlers() error {
 }
 
 // Noted reads the note in an agent's state directory, for a runtime that listens since then.
-func Noted(state string, since time.Time) (n Note, err error) {
+func Noted(state string, listening time.Time) (n Note, err error) {
 	text, err := os.ReadFile(path.Join(state, NoteName))
 	if err != nil {
 		return n, err
@@ -77,7 +77,7 @@ func Noted(state string, since time.Time) (n Note, err error) {
 	if err := json.Unmarshal(text, &n); err != nil {
 		return n, fmt.Errorf("%s: %w", path.Join(state, NoteName), err)
 	}
-	if n.Owed != nil && !since.After(*n.Owed) {
+	if n.Owed != nil && !since(listening, *n.Owed) {
 		return n, errOwed
 	}
 	return n, nil

@@ -15,7 +15,13 @@ import (
 // owed reports whether containerd has still to read what an earlier run wrote: its
 // socket is made anew at each start. Where that cannot be seen it counts as owed.
 func (t Tree) owed(m *Manifest) bool {
-	return m != nil && m.Owed != nil && !t.Listening(m.Socket).After(*m.Owed)
+	return m != nil && m.Owed != nil && !since(t.Listening(m.Socket), *m.Owed)
+}
+
+// since reports whether what started then has read what was written at another time. One
+// that is yet to come says nothing: the clock was set back meanwhile.
+func since(started, written time.Time) bool {
+	return started.After(written) && !started.After(time.Now())
 }
 
 // Listening tells since when there is a socket; the zero time if there is none.
@@ -39,10 +45,10 @@ func (t Tree) Listening(socket string) time.Time {
 // where it does not, or elsewhere.
 func (p *Plan) Listening() time.Time { return p.tree.Listening(p.socket) }
 
-// AgentWritten tells when the newest of the files was written that an agent reads only as
-// it starts: its program, its unit, and what a unit's drop-ins add. Where that cannot be
-// seen it is now.
-func (p *Plan) AgentWritten() time.Time {
+// AgentRead reports whether an agent that started then has read all files that it reads
+// only as it starts: its program, its unit, and what a unit's drop-ins add. Where that
+// cannot be seen it has not.
+func (p *Plan) AgentRead(started time.Time) bool {
 	names := []string{p.agent, unitPath}
 	if p.tree.packaged(path.Dir(p.agent)) {
 		names[1] = packageUnit
@@ -59,10 +65,7 @@ func (p *Plan) AgentWritten() time.Time {
 			newest = written
 		}
 	}
-	if err != nil {
-		return time.Now()
-	}
-	return newest
+	return err == nil && since(started, newest)
 }
 
 // changed tells when a file was put where it is.

@@ -45,8 +45,10 @@ func TestPackaged(t *testing.T) {
 	if text := h.read(h.config); !strings.Contains(text, `BinaryName = "/usr/bin/nodegate-runc"`) {
 		t.Error(text)
 	}
-	if written := p.AgentWritten(); written.IsZero() || time.Since(written) < 0 {
-		t.Errorf("the agent's files were written at %s", written)
+	for since, want := range map[time.Duration]bool{0: true, -time.Hour: false, time.Hour: false} {
+		if got := p.AgentRead(time.Now().Add(since)); got != want {
+			t.Errorf("an agent that started %s from now has read its files: %v", since, got)
+		}
 	}
 
 	h.write(packagePrefix+"/nodegate", "\x7fELF upgraded")
