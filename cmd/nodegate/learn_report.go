@@ -23,7 +23,7 @@ func (o *learnOptions) report(cmd *cobra.Command, r *evidence.Recording) error {
 	if err != nil {
 		return err
 	}
-	s := &suggestion{options: &o.suggestOptions, builtIn: builtIn, origin: observedOrigin(r)}
+	s := &suggestion{options: &o.suggestOptions, builtIn: builtIn, origin: observedOrigin(r), incomplete: incomplete(r)}
 	var unreadable error
 	if len(o.files) > 0 {
 		unreadable = s.read(cmd)
@@ -69,6 +69,7 @@ func (o *learnOptions) observed(r *evidence.Recording, p *manifest.Pod, containe
 		if out == nil {
 			out = &evidence.Container{Privileged: seen.Privileged}
 		}
+		out.Omitted += seen.Omitted
 		for _, e := range seen.Events {
 			out.Add(e)
 		}
@@ -82,6 +83,17 @@ func observedOrigin(r *evidence.Recording) string {
 		length = " for " + r.To.Sub(r.From).Round(time.Second).String()
 	}
 	return "observed" + length + ": it may not need all that it asked for, and what did not run is unknown"
+}
+
+// incomplete is why a recording may lack what a proposal needs; "" for one that is whole.
+func incomplete(r *evidence.Recording) string {
+	switch {
+	case !r.Ended:
+		return "the recording was cut off"
+	case r.Lost > 0:
+		return fmt.Sprintf("%d events were lost", r.Lost)
+	}
+	return ""
 }
 
 // limitsOf is what to know of a recording before anybody trusts it.

@@ -27,6 +27,7 @@ type suggestReport struct {
 	Pods       []suggestedPod `json:"pods"`
 	Privileged int            `json:"privileged"`        // pods that have a privileged container
 	CouldGo    int            `json:"couldGo"`           // of them, without one
+	Unknown    int            `json:"unknown,omitempty"` // of them, where that is not known
 	PassedOver int            `json:"passedOver"`        // files of directories that are not about pods
 	Dangers    []lint.Finding `json:"dangers,omitempty"` // what nodegate check says of it
 	Policy     string         `json:"policy"`            // TOML to add
@@ -40,7 +41,8 @@ type suggestedPod struct {
 	Namespace  string               `json:"namespace"`
 	Pod        string               `json:"pod"`
 	Privileged bool                 `json:"privileged"`
-	CouldGo    bool                 `json:"couldGo"`
+	CouldGo    *bool                `json:"couldGo"`             // null where it is not known
+	Unknown    string               `json:"unknown,omitempty"`   // why
 	HostUsers  string               `json:"hostUsers,omitempty"` // "false" to write it, or why it cannot be
 	Wrapper    bool                 `json:"wrapper"`
 	Changes    []string             `json:"changes,omitempty"` // of the manifest
@@ -65,13 +67,20 @@ func (s *suggestion) report() *suggestReport {
 	for _, p := range s.pods {
 		pod, r := p.pod(), p.proposal
 		one := suggestedPod{Source: pod.Place, Kind: pod.Kind, Path: pod.Path, Namespace: r.Namespace, Pod: strings.TrimSuffix(pod.Name, "-…"), Privileged: r.Privileged(),
-			CouldGo: r.CouldGo(), HostUsers: r.NoUserNS, Wrapper: p.wrapper, Changes: p.changes, ByHand: p.byHand, Warnings: p.warnings}
+			Unknown: s.unknown(p), HostUsers: r.NoUserNS, Wrapper: p.wrapper, Changes: p.changes, ByHand: p.byHand, Warnings: p.warnings}
 		if r.HostUsers {
 			one.HostUsers = "false"
 		}
+		if one.Unknown == "" {
+			could := r.CouldGo()
+			one.CouldGo = &could
+		}
 		if one.Privileged {
 			out.Privileged++
-			if one.CouldGo {
+			switch {
+			case one.CouldGo == nil:
+				out.Unknown++
+			case *one.CouldGo:
 				out.CouldGo++
 			}
 		}
@@ -83,6 +92,26 @@ func (s *suggestion) report() *suggestReport {
 		out.Pods = append(out.Pods, one)
 	}
 	return out
+}
+
+// unknown is why nobody knows whether a pod could go without privileged: more was seen of
+// it than was kept. That it cannot go is known all the same.
+func (s *suggestion) unknown(p *suggested) string {
+	if !p.proposal.CouldGo() {
+		return ""
+	}
+	if s.incomplete != "" {
+		return s.incomplete
+	}
+	for i := range p.proposal.Containers {
+		if s.observed == nil {
+			break
+		}
+		if seen := s.observed(p.pod(), p.proposal.Containers[i].Name); seen != nil && seen.Omitted > 0 {
+			return fmt.Sprintf("%d events of container %q are left out", seen.Omitted, p.proposal.Containers[i].Name)
+		}
+	}
+	return ""
 }
 
 func (s *suggestion) write(w io.Writer) error {
@@ -180,6 +209,9 @@ func (p *suggestedPod) writeResult(w io.Writer) {
 	if p.HostUsers != "" && p.HostUsers != "false" {
 		fmt.Fprintf(w, "  no hostUsers: false: %s\n", p.HostUsers)
 	}
+	if p.Unknown != "" {
+		fmt.Fprintf(w, "  whether it could go is unknown: %s: record it again\n", p.Unknown)
+	}
 	for _, text := range p.Warnings {
 		fmt.Fprintf(w, "  warning: %s\n", text)
 	}
@@ -211,13 +243,17 @@ func (r *suggestReport) writeTable(w io.Writer) {
 			profiles = []string{"-"}
 		}
 		could := "-"
-		if p.Privileged {
-			could = yesNo[p.CouldGo]
-		}
-		if p.Privileged && p.CouldGo {
+		switch {
+		case !p.Privileged:
+		case p.CouldGo == nil:
+			could = "unknown"
+		case *p.CouldGo:
+			could = "yes"
 			for _, name := range profiles {
 				used[name]++
 			}
+		default:
+			could = "no"
 		}
 		fmt.Fprintf(t, "%s\t%s %s/%s\t%s\t%s\t%s\n", p.Source, p.Kind, p.Namespace, p.Pod, yesNo[p.Privileged], could, strings.Join(profiles, ", "))
 	}
@@ -229,6 +265,9 @@ func (r *suggestReport) writeTable(w io.Writer) {
 	}
 	if len(by) > 0 {
 		fmt.Fprintf(w, ": %s", strings.Join(by, ", "))
+	}
+	if r.Unknown > 0 {
+		fmt.Fprintf(w, "; of %d it is unknown", r.Unknown)
 	}
 	if r.PassedOver > 0 {
 		fmt.Fprintf(w, "; %s without pods passed over", several(r.PassedOver, "file"))

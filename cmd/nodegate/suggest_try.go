@@ -26,6 +26,7 @@ type suggestion struct {
 	observed   suggest.Observed // nil where all is read
 	origin     string           // what the proposals rest on
 	limits     []string         // of what was observed
+	incomplete string           // why what was observed is not all that there was
 	passedOver int              // files of directories that are not about pods
 	dangers    []lint.Finding   // in what is proposed
 }
