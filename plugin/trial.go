@@ -110,7 +110,8 @@ func (t *trial) tries(pod *api.PodSandbox) bool {
 	if pod.GetNamespace() != t.of.Namespace || pod.GetName() != t.of.Pod {
 		return false
 	}
-	asks := maps.Clone(t.of.Requests)
+	asks := map[string]string{}
+	maps.Copy(asks, t.of.Requests)
 	for k, v := range pod.GetAnnotations() {
 		if k != policy.AnnotationBare && !strings.HasPrefix(k, policy.AnnotationBare+"/") {
 			asks[k] = v
