@@ -219,6 +219,8 @@ func (r *reading) rlimits(e *evidence.Container) {
 	}
 }
 
+const beyondDefault = "system calls beyond the runtime's default: "
+
 // calls are the system calls that the runtime's default profile denies. They are needed
 // beside a capability, or where that profile confines the container.
 func (r *reading) calls(c *manifest.Container, e *evidence.Container) {
@@ -237,7 +239,7 @@ func (r *reading) calls(c *manifest.Container, e *evidence.Container) {
 		}
 	}
 	slices.Sort(beyond)
-	text := "system calls beyond the runtime's default: " + strings.Join(beyond, ", ")
+	text := beyondDefault + strings.Join(beyond, ", ")
 	capable := slices.ContainsFunc(r.asks, func(a Ask) bool { return a.observed && a.capability != "" })
 	switch {
 	case len(beyond) == 0:

@@ -20,6 +20,7 @@ type Set struct {
 
 	config   *config.Config
 	observed Observed
+	without  []Entry
 	existing map[string]*config.Profile
 	taken    map[string]bool   // names of profiles
 	offers   map[string]string // why a profile that is tried for cannot be
@@ -56,12 +57,13 @@ type Container struct {
 
 // For proposes for pods. Those without a namespace are in the one given. c is the
 // policy that there is. Of pods that are refused, and why, nothing is proposed. What was
-// observed is added to what the manifests say; observed may be nil.
-func For(c *config.Config, pods []*manifest.Pod, namespace string, refused map[*manifest.Pod]string, observed Observed) *Set {
+// observed is added to what the manifests say; observed may be nil. Entries are left out as
+// if nobody asked for them.
+func For(c *config.Config, pods []*manifest.Pod, namespace string, refused map[*manifest.Pod]string, observed Observed, without ...Entry) *Set {
 	if observed == nil {
 		observed = func(*manifest.Pod, string) *evidence.Container { return nil }
 	}
-	s := &Set{config: c, observed: observed, existing: map[string]*config.Profile{}, taken: map[string]bool{}, offers: map[string]string{}, made: map[string]string{}}
+	s := &Set{config: c, observed: observed, without: without, existing: map[string]*config.Profile{}, taken: map[string]bool{}, offers: map[string]string{}, made: map[string]string{}}
 	for i := range c.Profiles {
 		s.existing[c.Profiles[i].Name], s.taken[c.Profiles[i].Name] = &c.Profiles[i], true
 	}
@@ -80,6 +82,7 @@ func (s *Set) propose(p *manifest.Pod, namespace, refused string) *Proposal {
 	for i := range p.Containers {
 		c := &p.Containers[i]
 		r := s.read(p, c)
+		r.asks = s.keep(c.Name, r.asks)
 		if refused != "" && (c.Privileged || len(r.asks) > 0) {
 			r.blocked = append(r.blocked, "no proposal holds: "+refused)
 		}
