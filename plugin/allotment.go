@@ -26,8 +26,8 @@ func (p *Plugin) confirm(ctx context.Context, r *policy.Request) {
 	}
 }
 
-// believe makes known what was confirmed when the container was created, by its record.
-func believe(r *policy.Request, from *record.Record) {
+// confirmFrom makes known what was confirmed when the container was created, by its record.
+func confirmFrom(r *policy.Request, from *record.Record) {
 	for profile, units := range r.Allotted {
 		units.OK = len(units.Value) > 0 && slices.Equal(from.Units[profile], units.Value)
 		r.Allotted[profile] = units

@@ -131,7 +131,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 
 	peer, ok := p.peerRecord(ctr)
 	if ok && len(peer.Profiles) > 0 {
-		believe(&req, &peer)
+		confirmFrom(&req, &peer)
 		p.containers.add(ctr.GetId(), container{request: pol.Compact(&req), podID: pod.GetId(), given: givenBy(&peer)})
 		p.keepPeers(ctx, &peer)
 		return nil, nil, nil
@@ -150,18 +150,18 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, ctr *
 	}
 	w := work{request: req, wrapped: wrapped, podID: pod.GetId(), containerID: ctr.GetId(), nonce: peer.Nonce,
 		started: started, plan: plan}
-	told := err
+	reported := err
 	if pol.Audit() {
 		w.plan.reply, w.plan.remainder, err = nil, policy.Adjustment{}, nil
 	}
 	if err == nil {
 		adjust, err = p.carryOut(ctx, pol, &w)
-		told = errors.Join(told, err)
+		reported = errors.Join(reported, err)
 	}
 	if err == nil {
 		p.comparedWith(ctx, pol)
 	}
-	p.report(ctx, pol, &w, told)
+	p.report(ctx, pol, &w, reported)
 	return adjust, nil, refusal(pol, err)
 }
 

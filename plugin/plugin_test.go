@@ -165,7 +165,7 @@ func TestTooLateIsNotGiven(t *testing.T) {
 	needRoot(t)
 	p := newTestPlugin(t, t.TempDir())
 	adjust, _, err := p.CreateContainer(&endsOnceAsked{Context: t.Context()}, testPod("ping"), testContainer("c"))
-	if adjust != nil || err == nil || !strings.Contains(err.Error(), "was decided about too late") {
+	if adjust != nil || err == nil || !strings.Contains(err.Error(), "missed the runtime's deadline") {
 		t.Errorf("%v, %v", adjust, err)
 	}
 	if len(p.recorded(t)) != 1 {

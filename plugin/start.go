@@ -30,7 +30,7 @@ func (p *Plugin) StartContainer(ctx context.Context, pod *api.PodSandbox, ctr *a
 		}
 	}()
 	read := sync.OnceValues(func() (record.Record, error) { return p.node.Records.Read(w.containerID) })
-	if err := p.arrived(ctx, pol, &w, ctr.GetAnnotations()[record.Annotation], read); err != nil {
+	if err := p.checkArrived(ctx, pol, &w, ctr.GetAnnotations()[record.Annotation], read); err != nil {
 		return err
 	}
 	r, err := read()

@@ -81,7 +81,7 @@ func listed(pol *policy.Policy, pods []*api.PodSandbox, ctrs []*api.Container, r
 		}
 		req := requestOf(pod, ctr)
 		if r := recordByID[ctr.GetId()]; r != nil {
-			believe(&req, r)
+			confirmFrom(&req, r)
 		}
 		c := container{request: pol.Compact(&req), podID: pod.GetId()}
 		if r := recordByID[ctr.GetId()]; r != nil && r.Nonce == ctr.GetAnnotations()[record.Annotation] {

@@ -32,11 +32,11 @@ func (p *Plugin) ValidateContainerAdjustment(ctx context.Context, r *api.Validat
 			err = refusal(pol, panicked(ctx, &w.request, r))
 		}
 	}()
-	return p.arrived(ctx, pol, &w, r.GetAdjust().GetAnnotations()[record.Annotation],
+	return p.checkArrived(ctx, pol, &w, r.GetAdjust().GetAnnotations()[record.Annotation],
 		func() (record.Record, error) { return p.node.Records.Read(w.containerID) })
 }
 
-// arrived refuses a container that the policy concerns and that no agent's
+// checkArrived refuses a container that the policy concerns and that no agent's
 // answer has reached. One answer is as good as another's: two agents at once
 // may have different policies.
 //
@@ -44,10 +44,10 @@ func (p *Plugin) ValidateContainerAdjustment(ctx context.Context, r *api.Validat
 // reply's, so there may be another nonce. That is fine if this agent has answered
 // on this connection: a reply that is lost ends the connection, and then the agent
 // asks what there is.
-func (p *Plugin) arrived(ctx context.Context, pol *policy.Policy, w *work, nonce string, read func() (record.Record, error)) error {
+func (p *Plugin) checkArrived(ctx context.Context, pol *policy.Policy, w *work, nonce string, read func() (record.Record, error)) error {
 	if len(w.request.Allotted) > 0 {
 		if r, err := read(); err == nil {
-			believe(&w.request, &r)
+			confirmFrom(&w.request, &r)
 		}
 	}
 	sel, err := pol.Select(&w.request)

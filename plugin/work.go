@@ -49,15 +49,15 @@ func podIDMaps(h *host.Host, pod *api.PodSandbox, ctr *api.Container) (uid, gid 
 // under the wrapper gets a record in any case, if only to say "nothing": the
 // wrapper lets none pass without.
 func (p *Plugin) carryOut(ctx context.Context, pol *policy.Policy, w *work) (*api.ContainerAdjustment, error) {
-	known := container{request: pol.Compact(&w.request), podID: w.podID}
+	entry := container{request: pol.Compact(&w.request), podID: w.podID}
 	if w.plan.reply == nil && (!w.wrapped || w.nonce != "") {
-		p.containers.add(w.containerID, known)
+		p.containers.add(w.containerID, entry)
 		return nil, nil
 	}
 	// The runtime has given up on a request that took too long, and another
 	// agent may have answered it: what is made now could undo what it made.
 	if err := ctx.Err(); err != nil {
-		return nil, w.request.Refuse(policy.Internal, "", "was decided about too late: %s", err)
+		return nil, w.request.Refuse(policy.Internal, "", "missed the runtime's deadline: %s", err)
 	}
 	r, err := w.record()
 	if err != nil {
@@ -73,12 +73,12 @@ func (p *Plugin) carryOut(ctx context.Context, pol *policy.Policy, w *work) (*ap
 		p.cleanUp(ctx, w.containerID)
 		return nil, w.request.Refuse(policy.Internal, "", "cannot be given a record: %s", err)
 	}
-	known.given = givenBy(&r)
-	p.containers.add(w.containerID, known)
-	p.noticeDevices(ctx, known.given)
+	entry.given = givenBy(&r)
+	p.containers.add(w.containerID, entry)
+	p.noticeDevices(ctx, entry.given)
 	if err := ctx.Err(); err != nil { // a reply that is lost by now gave nothing
 		p.containers.end(w.containerID)
-		return nil, w.request.Refuse(policy.Internal, "", "was decided about too late: %s", err)
+		return nil, w.request.Refuse(policy.Internal, "", "missed the runtime's deadline: %s", err)
 	}
 	if w.nonce == "" { // a peer's is in the reply already, and nobody may set it twice
 		w.plan.reply.AddAnnotation(record.Annotation, r.Nonce)
