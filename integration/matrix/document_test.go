@@ -26,11 +26,10 @@ const matrixHead = `<!-- Written by TestMatrix: go test ./integration/matrix -up
 
 # Support matrix
 
-One policy, the same pods, every containerd: each cell is what a real pod of the test
-` + "`TestMatrix`" + ` answered. **yes**: all that the policy says was found in the running
-container, in PID 1 and in an exec'd process. A number is the reason below why it does not run.
-A version's column is plain runc, with what its NRI delivers; **wrapper** is nodegate-runc, on all
-versions but those that the cell names.
+Each cell is what a real pod of ` + "`TestMatrix`" + ` answered. **yes**: all that the policy says was found in
+the running container, in PID 1 and in an exec'd process. A number is the reason below why it does not run.
+A version's column is runc with what NRI delivers; **wrapper** is nodegate-runc, on all versions but those
+that the cell names.
 
 containerd 2.3 has long support, until April 2028. 1.7, 2.1 (not run here) and 2.2 have ended.
 `
@@ -40,6 +39,7 @@ var (
 	versionInRefusal = regexp.MustCompile(`containerd v[0-9.]+ \(NRI [0-9.]+\)`)
 	podInRefusal     = regexp.MustCompile(`container "main" of pod team/[a-z-]+`)
 	adviceInRefusal  = regexp.MustCompile(`(: (set|drop|use) | \(granted there: ).*$`)
+	changeInRefusal  = regexp.MustCompile(`^would get .*(, which containerd … cannot)`) // the row's name says which
 )
 
 // checkDocument compares the document with what was seen, which is what was promised, or
@@ -123,6 +123,7 @@ func cell(answer string, notes *[]string) string {
 	reason = strings.TrimPrefix(podInRefusal.ReplaceAllString(reason, ""), " ")
 	reason = versionInRefusal.ReplaceAllString(reason, "containerd …")
 	reason = adviceInRefusal.ReplaceAllString(reason, "")
+	reason = changeInRefusal.ReplaceAllString(reason, "would get …$1")
 	i := slices.Index(*notes, reason)
 	if i < 0 {
 		i = len(*notes)
