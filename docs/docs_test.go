@@ -58,14 +58,7 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
-// The README's policy is that of the demo.
-func TestPolicyOfTheDemo(t *testing.T) {
-	if demo := read(t, "../hack/demo/policy.toml"); !strings.Contains(read(t, "../README.md"), "```toml\n"+demo+"```") {
-		t.Error("README.md does not show hack/demo/policy.toml as it is")
-	}
-}
-
-// The README's first pod gets what it asks for by that policy.
+// The README's first pod gets what it asks for by the policy of the demo.
 func TestPodOfTheDemo(t *testing.T) {
 	c, err := config.Parse("policy.toml", []byte(read(t, "../hack/demo/policy.toml")))
 	if err != nil {

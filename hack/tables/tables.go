@@ -82,12 +82,10 @@ func CRIOSection() string {
 ## CRI-O
 
 [What carries what](policy.md#what-carries-what) has the releases. Tried on CRI-O 1.36.3 and a
-development version of 1.37: ` + triedOnCRIO() + `. The rest is known from its source. Plugins
-are never told the container's seccomp profile.
+development version of 1.37: ` + triedOnCRIO() + `. The rest is known from its source.
 
-With drop_infra_ctr, CRI-O's default, a pod has no process. The agent then reads the pod's id map by
-entering its user namespace by path: it must see CRI-O's /run and be allowed setns(2), as a service
-of the node is. In a pod with the runtime's seccomp profile it is not, and what needs the map is
-refused.
+With drop_infra_ctr, CRI-O's default, a pod has no process. The agent then reads its id map by entering its
+user namespace by path: it must see CRI-O's /run and be allowed setns(2), as a service of the node is. In a
+pod with the runtime's seccomp profile it is not, and what needs the map is refused.
 `
 }
