@@ -38,7 +38,9 @@ func rights(pod, container object) []string {
 	return out
 }
 
-// Every right of every container is one that is listed here.
+// Every right of every container is one that is listed here. A kubelet with a root directory
+// of its own has pod-resources there, and device-plugins where each kubelet has it:
+// https://github.com/k0sproject/k0s/issues/7585
 func TestChartRights(t *testing.T) {
 	agent := []string{"/dev ro", "/dev/.udev/nodegate rw", "/proc ro", "/run/nodegate rw", "/sys/fs/cgroup rw", "/var/run/nri rw", "CAP_CHOWN", "CAP_FOWNER", "CAP_MKNOD"}
 	node := []string{"/ rw", "CAP_CHOWN", "CAP_SYS_CHROOT"}
@@ -51,7 +53,7 @@ func TestChartRights(t *testing.T) {
 	}{
 		{"default", nil, map[string][]string{"DaemonSet/nodegate agent": agent}},
 		{"no delegation", []string{"--set", "delegation.enabled=false"}, map[string][]string{"DaemonSet/nodegate agent": noCgroups}},
-		{"resources", []string{"--set", "deviceResources.enabled=true", "--set", "deviceResources.path=/var/lib/k0s/kubelet"}, map[string][]string{"DaemonSet/nodegate agent": slices.Sorted(slices.Values(append(slices.Clone(agent), "/var/lib/k0s/kubelet/device-plugins rw", "/var/lib/k0s/kubelet/pod-resources ro")))}},
+		{"resources", []string{"--set", "deviceResources.enabled=true", "--set", "deviceResources.rootDir=/var/lib/k0s/kubelet"}, map[string][]string{"DaemonSet/nodegate agent": slices.Sorted(slices.Values(append(slices.Clone(agent), "/var/lib/kubelet/device-plugins rw", "/var/lib/k0s/kubelet/pod-resources ro")))}},
 		{"everything", everything(t), map[string][]string{
 			"DaemonSet/nodegate agent":          slices.Sorted(slices.Values(append(slices.Clone(agent), "/var/log/nodegate rw"))),
 			"DaemonSet/nodegate install":        node,
