@@ -45,6 +45,9 @@ func (e *explainer) files(cmd *cobra.Command, report *explainReport) error {
 	if len(pods) > 0 && !found {
 		problems = append(problems, fmt.Errorf("no pod has a container %q: there are %s", e.options.container, names(pods)))
 	}
+	if len(pods)+len(problems) == 0 { // a list of nothing, or RuntimeClasses alone
+		problems = append(problems, errors.New("there is no pod to explain"))
+	}
 	for _, p := range problems {
 		report.Problems = append(report.Problems, p.Error())
 	}
@@ -227,7 +230,7 @@ func (e *explainer) assume(r *podReport, p *manifest.Pod, c *manifest.Container,
 		note("which disk block volume %q is, is not known yet: negative numbers stand for its own", v.Path)
 	}
 	for _, profile := range slices.Sorted(maps.Keys(c.Resources)) {
-		note("the kubelet allots container %q units of %s%s: %s", c.Name, policy.ResourceDomain, profile, e.units(profile))
+		note("the kubelet allots container %q units of %s%s: %s", c.Name, policy.ResourceDomain, profile, e.units(profile, c.Resources[profile]))
 	}
 	if len(c.Extended) > 0 {
 		note("container %q has no devices of %s yet: a device plugin names them when the pod runs", c.Name, strings.Join(c.Extended, ", "))

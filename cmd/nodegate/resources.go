@@ -43,8 +43,8 @@ func (e *explainer) offers() []resource.Offer {
 	return plugin.Offers(e.config.Policy, &e.runtime, &plugin.Node{Host: e.host}, &plugin.Handlers{Unknown: "explain does not look"}, "")
 }
 
-// units says how many units of a profile this node has.
-func (e *explainer) units(profile string) string {
+// units says how many units of a profile this node has for a container that asks for n.
+func (e *explainer) units(profile string, n int) string {
 	offers := e.offers()
 	i := slices.IndexFunc(offers, func(o resource.Offer) bool { return o.Profile == profile })
 	switch {
@@ -52,8 +52,12 @@ func (e *explainer) units(profile string) string {
 		return "the policy has no such resource, so the pod stays pending"
 	case offers[i].Lacks != "":
 		return "this node has none, so the pod goes elsewhere"
-	case offers[i].Exclusive:
+	case n > len(offers[i].Units):
+		return fmt.Sprintf("it asks for %d and this node has %d, so the pod goes elsewhere", n, len(offers[i].Units))
+	case offers[i].Exclusive && n == 1:
 		return fmt.Sprintf("it chooses one of this node's %d", len(offers[i].Units))
+	case offers[i].Exclusive:
+		return fmt.Sprintf("it chooses %d of this node's %d", n, len(offers[i].Units))
 	}
 	return fmt.Sprintf("this node has %d", len(offers[i].Units))
 }

@@ -72,7 +72,7 @@ func (s *suggestion) report() *suggestReport {
 			one.HostUsers = "false"
 		}
 		if one.Unknown == "" {
-			could := r.CouldGo()
+			could := one.Privileged && r.CouldGo()
 			one.CouldGo = &could
 		}
 		if one.Privileged {

@@ -35,6 +35,7 @@ func (d *document) readItems() bool {
 		return false
 	}
 	pods, problems, notes, left := len(d.out.Pods), len(d.out.Problems), len(d.out.Notes), *d.left
+	d.out.emptyList = d.out.emptyList || len(items) == 0
 	for _, item := range items {
 		var root yaml.Node
 		if err := yaml.Unmarshal(item.text, &root); err != nil || len(root.Content) == 0 {

@@ -105,6 +105,9 @@ x.yaml:9: an item of the list is no Kubernetes object: write apiVersion, kind, m
 		"tabs":                        {"kind: Pod\nmetadata:\n\tname: a\n", "x.yaml:3: found character that cannot start any token\n"},
 		"nothing":                     {"", "x.yaml: is empty: write a Pod, or a Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob that holds one\n"},
 		"only comments":               {"# a\n---\n# b\n", "x.yaml: is empty: write a Pod, or a Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob that holds one\n"},
+		"a list of nothing":           {"apiVersion: v1\nitems: []\nkind: List\n", ""},
+		"a list of nothing, as JSON":  {`{"apiVersion": "v1", "items": [], "kind": "PodList"}`, ""},
+		"a list of nothing and a pod": {"apiVersion: v1\nitems: []\nkind: List\n---\n" + onePod, "Pod ci/a line 5: container app\n"},
 		"another kind alone": {"kind: Service\nmetadata: {name: s}\nspec: {ports: {}}\n",
 			"x.yaml:1: kind Service holds no pod: explain reads a Pod, or a Deployment, DaemonSet, StatefulSet, ReplicaSet, Job, CronJob that holds one\n"},
 		"another kind beside a pod": {"kind: Service\n---\n" + onePod, `

@@ -74,7 +74,8 @@ type container struct {
 		DevicePath text `yaml:"devicePath"`
 	} `yaml:"volumeDevices"`
 	Resources struct {
-		Limits map[text]any `yaml:"limits"`
+		Limits   map[text]any `yaml:"limits"`
+		Requests map[text]any `yaml:"requests"`
 	} `yaml:"resources"`
 }
 

@@ -73,6 +73,7 @@ func (d *document) list(n, items *yaml.Node, kind string) {
 		d.bad(d.line(n.Line), "is a list that is more than %d lists and objects deep: write its items into the outer one", maxDepth)
 		return
 	}
+	d.out.emptyList = d.out.emptyList || len(items.Content) == 0
 	for _, item := range items.Content {
 		at := item.Line
 		if item = d.resolve(item); item == nil || !d.spend(item, 1) {

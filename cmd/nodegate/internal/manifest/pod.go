@@ -10,7 +10,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -169,7 +168,12 @@ func (d *document) add(p Pod, n *yaml.Node, meta *metadata, spec *podSpec, raw *
 				d.bad(d.line(bad), "%s is not a field of a container: write %s", have, meant)
 				return
 			}
+			units, ok := d.units(&p, c, at)
+			if !ok {
+				return
+			}
 			p.Containers = append(p.Containers, containerOf(kind, c, spec))
+			p.Containers[len(p.Containers)-1].Resources = units
 		}
 	}
 	for key, value := range p.Annotations {
@@ -282,28 +286,13 @@ func containerOf(kind string, c *container, pod *podSpec) Container {
 		}
 		out.Devices = append(out.Devices, block)
 	}
-	for name, quantity := range c.Resources.Limits {
-		if profile, ok := strings.CutPrefix(string(name), policy.ResourceDomain); ok {
-			out.Resources = addUnits(out.Resources, profile, quantity)
-		} else if strings.Contains(string(name), "/") && !strings.Contains(string(name), "kubernetes.io/") {
+	for name := range c.Resources.Limits {
+		if strings.Contains(string(name), "/") && !strings.Contains(string(name), "kubernetes.io/") && !strings.HasPrefix(string(name), policy.ResourceDomain) {
 			out.Extended = append(out.Extended, string(name))
 		}
 	}
 	slices.Sort(out.Extended)
 	return out
-}
-
-// addUnits notes how many units a limit asks for. Kubernetes takes whole numbers.
-func addUnits(to map[string]int, profile string, quantity any) map[string]int {
-	n, err := strconv.Atoi(fmt.Sprint(quantity))
-	if err != nil || n < 1 || n > policy.MaxSlots {
-		return to
-	}
-	if to == nil {
-		to = map[string]int{}
-	}
-	to[profile] = n
-	return to
 }
 
 // isID reports whether Kubernetes would take the number for a uid or gid.

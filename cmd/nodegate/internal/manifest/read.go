@@ -52,7 +52,8 @@ type File struct {
 	Notes          []*Problem // what was left alone
 	Other          bool       // it can be read and is about something else: its problems say so
 
-	text []byte
+	emptyList bool // it holds a list of nothing, as kubectl prints where there is no pod
+	text      []byte
 }
 
 // Text is what a file that was read to be edited holds, without a byte order mark.
@@ -101,7 +102,7 @@ func read(name string, from io.Reader, toEdit bool) File {
 	}
 	// What else the file holds is of no use on its own.
 	out.Problems, out.Notes, out.Other = out.Notes, nil, true
-	if len(out.Problems) == 0 && len(out.RuntimeClasses) == 0 {
+	if len(out.Problems) == 0 && len(out.RuntimeClasses) == 0 && !out.emptyList {
 		bad("is empty: write a Pod, or a %s that holds one", workloads)
 	}
 	return out
