@@ -34,6 +34,12 @@ func (e *effects) mergeRule(r sourcedRule) *conflict {
 // checkSeccomp makes sure that a filter can express the rules.
 func (e *effects) checkSeccomp() error { return seccomp.Check(e.seccompRules()) }
 
+// ruledByMany reports whether the rules are of several profiles: those of one were checked
+// when the policy was loaded.
+func (e *effects) ruledByMany() bool {
+	return slices.ContainsFunc(e.seccomp, func(r sourcedRule) bool { return r.profile != e.seccomp[0].profile })
+}
+
 func (e *effects) seccompRules() []SeccompRule {
 	var rules []SeccompRule
 	for _, r := range e.seccomp {

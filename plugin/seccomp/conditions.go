@@ -140,15 +140,28 @@ func (s span) blocks(index uint) []specs.LinuxSeccompArg {
 // negate returns conditions of which at least one holds exactly when c does
 // not. A filter has no "masked and different", so that is said bit by bit.
 func negate(c specs.LinuxSeccompArg) []specs.LinuxSeccompArg {
-	opposite := map[specs.LinuxSeccompOperator]specs.LinuxSeccompOperator{
-		specs.OpNotEqual: specs.OpEqualTo, specs.OpEqualTo: specs.OpNotEqual,
-		specs.OpLessThan: specs.OpGreaterEqual, specs.OpGreaterEqual: specs.OpLessThan,
-		specs.OpGreaterThan: specs.OpLessEqual, specs.OpLessEqual: specs.OpGreaterThan,
+	switch c.Op {
+	case specs.OpNotEqual:
+		c.Op = specs.OpEqualTo
+	case specs.OpEqualTo:
+		c.Op = specs.OpNotEqual
+	case specs.OpLessThan:
+		c.Op = specs.OpGreaterEqual
+	case specs.OpGreaterEqual:
+		c.Op = specs.OpLessThan
+	case specs.OpGreaterThan:
+		c.Op = specs.OpLessEqual
+	case specs.OpLessEqual:
+		c.Op = specs.OpGreaterThan
+	default:
+		return negateMasked(c)
 	}
-	if op, ok := opposite[c.Op]; ok {
-		return []specs.LinuxSeccompArg{{Index: c.Index, Value: c.Value, Op: op}}
-	}
-	var out []specs.LinuxSeccompArg
+	c.ValueTwo = 0
+	return []specs.LinuxSeccompArg{c}
+}
+
+func negateMasked(c specs.LinuxSeccompArg) []specs.LinuxSeccompArg {
+	out := make([]specs.LinuxSeccompArg, 0, bits.OnesCount64(c.Value))
 	for mask := c.Value; mask != 0; mask &= mask - 1 {
 		bit := mask & -mask
 		out = append(out, specs.LinuxSeccompArg{Index: c.Index, Value: bit,

@@ -30,15 +30,14 @@ var errTooMany = fmt.Errorf("needs more than %d rules", maxTerms)
 // exact: it matches a call if and only if base does and no denied term does.
 func remainder(base term, denied []term) ([]term, error) {
 	left := []term{base}
+	var met []term
 	for _, d := range denied {
 		var next []term
 		for _, t := range left {
 			for _, cond := range d {
 				for _, not := range negate(cond) {
-					met, err := meet(t, term{not})
-					if err != nil {
-						return nil, err
-					}
+					var err error
+					met = narrow(met[:0], t, not)
 					if next, err = absorbAll(next, met); err != nil {
 						return nil, err
 					}
@@ -100,22 +99,11 @@ func overlap(a, b term) bool {
 
 // meet returns terms that together match what a and b both match.
 func meet(a, b term) ([]term, error) {
-	met := []term{slices.Clone(a)}
+	met := []term{a}
 	for _, c := range b {
 		var next []term
 		for _, t := range met {
-			i, found := slices.BinarySearchFunc(t, c.Index, func(have specs.LinuxSeccompArg, index uint) int {
-				return cmp.Compare(have.Index, index)
-			})
-			if !found {
-				next = append(next, slices.Insert(t, i, c))
-				continue
-			}
-			for _, joined := range join(t[i], c) {
-				alt := slices.Clone(t)
-				alt[i] = joined
-				next = append(next, alt)
-			}
+			next = narrow(next, t, c)
 		}
 		if len(next) > maxTermsOnTheWay {
 			return nil, errTooMany
@@ -123,6 +111,22 @@ func meet(a, b term) ([]term, error) {
 		met = next
 	}
 	return met, nil
+}
+
+// narrow adds terms to out that together match what t and c both match.
+func narrow(out []term, t term, c specs.LinuxSeccompArg) []term {
+	i, found := slices.BinarySearchFunc(t, c.Index, func(have specs.LinuxSeccompArg, index uint) int {
+		return cmp.Compare(have.Index, index)
+	})
+	if !found {
+		return append(out, slices.Concat(t[:i], term{c}, t[i:]))
+	}
+	for _, joined := range join(t[i], c) {
+		alt := slices.Clone(t)
+		alt[i] = joined
+		out = append(out, alt)
+	}
+	return out
 }
 
 // holds evaluates a condition, all comparisons being unsigned and 64 bits wide
