@@ -31,5 +31,5 @@ recipes, troubles, upgrade, reboot, removal.
 	for _, row := range Machines() {
 		out += "| " + row + " |\n"
 	}
-	return out
+	return out + runcSentence()
 }

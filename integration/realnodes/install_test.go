@@ -9,6 +9,7 @@ import (
 
 	"github.com/nodegate/nodegate/integration/internal/it"
 	"github.com/nodegate/nodegate/integration/machines"
+	"github.com/nodegate/nodegate/integration/machines/machinetest"
 )
 
 // policy grants built-in profiles to namespace "ci", and limits above those of containerd's
@@ -91,7 +92,7 @@ func TestInstall(t *testing.T) {
 	t.Run("pods", func(t *testing.T) {
 		m := m.in(t)
 		m.inside("pods")
-		m.documented()
+		machinetest.Documented(t, m.Machine)
 	})
 	m.nothingLeft()
 	t.Run("upgrade", func(t *testing.T) { m.in(t).upgrade() })

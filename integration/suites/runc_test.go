@@ -17,9 +17,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodegate/nodegate/hack/tables"
 	"github.com/nodegate/nodegate/integration/internal/it"
 	"github.com/nodegate/nodegate/integration/internal/tap"
 	"github.com/nodegate/nodegate/integration/machines"
+	"github.com/nodegate/nodegate/integration/machines/machinetest"
 	"github.com/nodegate/nodegate/integration/node"
 )
 
@@ -44,16 +46,25 @@ const fileLimit = 40 * time.Minute
 func TestRunc(t *testing.T) {
 	s := &runcSuite{start(t, machines.Options{System: machines.Suites})}
 	var total [2][]tap.Test
+	var results []tables.Suite
 	for _, file := range s.prepare() {
 		bare, wrapped := s.compare(file)
 		total[0], total[1] = append(total[0], bare...), append(total[1], wrapped...)
+		results = append(results, tables.Suite{File: file, Bare: count(bare), Wrapped: count(wrapped)})
 	}
 	for i, name := range []string{"bare", "through nodegate-runc"} {
-		t.Logf("%-22s %d passed, %d skipped, %d failed of %d", name, tap.Count(total[i], tap.Passed), tap.Count(total[i], tap.Skipped), tap.Count(total[i], tap.Failed), len(total[i]))
+		t.Logf("%-22s %v of %d", name, count(total[i]), len(total[i]))
 	}
 	if tap.Count(total[0], tap.Passed) == 0 {
 		t.Error("no test passes bare: this shows nothing")
 	}
+	if machinetest.Update() && !t.Failed() {
+		it.Must(t, os.WriteFile("../../hack/tables/runc.txt", []byte(tables.SuitesText(results)), 0o644))
+	}
+}
+
+func count(tests []tap.Test) tables.Results {
+	return tables.Results{Passed: tap.Count(tests, tap.Passed), Skipped: tap.Count(tests, tap.Skipped), Failed: tap.Count(tests, tap.Failed)}
 }
 
 // runcSuite is one run of it on a machine.
@@ -119,8 +130,7 @@ func (s *runcSuite) compare(file string) (bare, wrapped []tap.Test) {
 		bare, wrapped = s.run(file, runcOfTheMachine), s.run(file, wrapper)
 		worse := tap.Worse(bare, wrapped)
 		if len(worse) == 0 {
-			s.Logf("%-32s passed %d/%d, skipped %d/%d, failed %d/%d    (%.0f s)", file, tap.Count(bare, tap.Passed), tap.Count(wrapped, tap.Passed), tap.Count(bare, tap.Skipped),
-				tap.Count(wrapped, tap.Skipped), tap.Count(bare, tap.Failed), tap.Count(wrapped, tap.Failed), time.Since(began).Seconds())
+			s.Logf("%-32s bare %v; wrapped %v    (%.0f s)", file, count(bare), count(wrapped), time.Since(began).Seconds())
 			for _, test := range bare {
 				if test.Result == tap.Failed {
 					s.Logf("fails bare: %s\n%s", test.Name, test.Detail)
