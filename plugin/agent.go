@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path"
 	"time"
 
 	"github.com/containerd/log"
@@ -79,6 +80,9 @@ func (p *Plugin) connect(ctx context.Context, to Endpoint) error {
 		return fmt.Errorf("connecting to NRI: %w%s", err, absent(err))
 	}
 	defer func() { _ = conn.Close() }() // the stub closes it as well
+	if err := p.node.Records.LabelLike(path.Dir(to.Socket)); err != nil {
+		log.G(ctx).WithError(err).Warn("a policy of SELinux may keep nodegate-runc from reading decision records: it refuses its containers then")
+	}
 	c := &connection{Plugin: p, pid: peer(conn)}
 	return c.serve(ctx, stub.WithPluginName(Name), stub.WithPluginIdx(to.Index), stub.WithConnection(conn))
 }
