@@ -259,3 +259,68 @@ func TestOffers(t *testing.T) {
 		})
 	}
 }
+
+// A device is one container's, whatever units name it: those of two profiles, or of two
+// devices that udev gives one name in turn. It is so through a restart of the agent, until
+// the container ends.
+func TestHeldDevice(t *testing.T) {
+	const text = resourcePolicy + `
+[profiles.other.resource]
+exclusive = true
+[[profiles.other.devices]]
+path = "/dev/null"
+access = "r"
+[[grants]]
+namespaces = ["ci"]
+profiles = ["other"]
+`
+	dir := t.TempDir()
+	start := func() *Plugin {
+		p := resourcePlugin(t, dir, text, func(context.Context, *policy.Request, string, []string) bool { return true })
+		p.registered()
+		return p
+	}
+	held := func(p *Plugin) (all []string) {
+		for _, o := range p.Offers() {
+			for _, u := range o.Units {
+				if u.Held {
+					all = append(all, o.Profile+" "+u.ID)
+				}
+			}
+		}
+		return all
+	}
+	pod, first := testPod(""), claim("first", "pair", "null")
+	p := start()
+	adjust, _, err := p.CreateContainer(t.Context(), pod, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Annotations[record.Annotation] = adjust.GetAnnotations()[record.Annotation]
+	next := start()
+	if _, err := next.Synchronize(t.Context(), []*api.PodSandbox{pod}, []*api.Container{first}); err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range map[string]*Plugin{"the agent": p, "the next agent": next} {
+		if _, _, err := p.CreateContainer(t.Context(), pod, claim("second", "other", "null")); code(err) != policy.NoDevice {
+			t.Errorf("%s gives the device to a second container: %v", name, err)
+		}
+		if got := held(p); !slices.Equal(got, []string{"other null"}) {
+			t.Errorf("%s: held units %q", name, got)
+		}
+		if _, _, err := p.CreateContainer(t.Context(), pod, claim("again", "pair", "null")); err != nil {
+			t.Errorf("%s refuses the unit's own container, which starts again: %v", name, err)
+		}
+		for _, id := range []string{"first", "again"} {
+			if _, err := p.StopContainer(t.Context(), pod, testContainer(id)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := held(p); len(got) > 0 {
+			t.Errorf("%s: held units %q, and nobody runs", name, got)
+		}
+		if _, _, err := p.CreateContainer(t.Context(), pod, claim("second", "other", "null")); err != nil {
+			t.Errorf("%s keeps the device of a container that has ended: %v", name, err)
+		}
+	}
+}

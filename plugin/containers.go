@@ -252,6 +252,18 @@ func (t *containers) list() (all, adjusted int, outdated []*event.Event) {
 	return all, adjusted, outdated
 }
 
+// held are the devices that running containers have as units.
+func (t *containers) held(pol *policy.Policy) (all []policy.HeldDevice) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.byID {
+		if c.given != nil && !c.given.ended {
+			all = append(all, pol.Held(c.given.devices, c.request.Allotted)...)
+		}
+	}
+	return all
+}
+
 // units counts the units of each profile that running containers have, by what the kubelet
 // allotted to them. Two containers in turn that have one unit count once.
 func (t *containers) units() map[string]int {

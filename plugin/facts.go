@@ -113,6 +113,9 @@ func (s *nriSubject) Container(*policy.Host) policy.Container {
 		out.HostNamespaces = policy.SharedNamespaces(namespacesOf(pod.GetLinux().GetNamespaces()))
 	}
 	out.PodSysctls = p.containers.sysctls(pod.GetId())
+	if policy.Claims(ctr.GetAnnotations()) != nil {
+		out.Held = p.containers.held(p.policy.Load())
+	}
 	if u := ctr.GetUser(); u != nil {
 		out.User = policy.Is(policy.User{UID: u.GetUid(), GID: u.GetGid()})
 		out.Groups = policy.Is(u.GetAdditionalGids())

@@ -20,7 +20,8 @@ import (
 
 // Offers are the policy's profiles that are resources, and what this node has of them.
 func (p *Plugin) Offers() []resource.Offer {
-	return Offers(p.policy.Load(), p.runtime.Load(), &p.node, p.handlers.Load(), p.NotReady())
+	pol := p.policy.Load()
+	return Offers(pol, p.runtime.Load(), &p.node, p.handlers.Load(), p.containers.held(pol), p.NotReady())
 }
 
 // Profiles says of every profile of the policy whether this node can give it.
@@ -38,14 +39,15 @@ func (p *Plugin) NotReady() string {
 
 // Offers finds out what a node can give of each profile that is a resource, by deciding
 // about a container that nothing is special about: what the agent would refuse to every
-// container, the node does not have. notReady says why it is nothing at all, or "".
-func Offers(pol *policy.Policy, r *runtimes.Runtime, node *Node, handlers *Handlers, notReady string) []resource.Offer {
+// container, the node does not have. held are the devices that containers have as
+// units. notReady says why it is nothing at all, or "".
+func Offers(pol *policy.Policy, r *runtimes.Runtime, node *Node, handlers *Handlers, held []policy.HeldDevice, notReady string) []resource.Offer {
 	var out []resource.Offer
 	for _, prof := range pol.Profiles() {
 		if !prof.Resource.Is() {
 			continue
 		}
-		o := offerOf(pol, r, node, handlers, &prof, notReady)
+		o := offerOf(pol, r, node, handlers, &prof, held, notReady)
 		if notReady == "" && pol.Audit() {
 			o.Lacks = "the policy's mode is audit, in which nothing is given"
 		}
@@ -59,7 +61,7 @@ func Offers(pol *policy.Policy, r *runtimes.Runtime, node *Node, handlers *Handl
 func Profiles(pol *policy.Policy, r *runtimes.Runtime, node *Node, handlers *Handlers, notReady string) []event.Profile {
 	var out []event.Profile
 	for _, prof := range pol.Profiles() {
-		o := offerOf(pol, r, node, handlers, &prof, notReady)
+		o := offerOf(pol, r, node, handlers, &prof, nil, notReady)
 		if o.Lacks == "" && o.Exclusive && len(o.Units) == 0 {
 			o.Lacks = "none of its devices is on this node"
 		}
@@ -71,13 +73,13 @@ func Profiles(pol *policy.Policy, r *runtimes.Runtime, node *Node, handlers *Han
 
 // offerOf is what the node has of one profile. It has no units if that is no resource, or
 // if none of its devices is there.
-func offerOf(pol *policy.Policy, r *runtimes.Runtime, node *Node, handlers *Handlers, prof *policy.Profile, notReady string) resource.Offer {
+func offerOf(pol *policy.Policy, r *runtimes.Runtime, node *Node, handlers *Handlers, prof *policy.Profile, held []policy.HeldDevice, notReady string) resource.Offer {
 	o := resource.Offer{Profile: prof.Name, Exclusive: prof.Resource.Exclusive}
 	sel := pol.SelectAlone(prof.Name)
 	found := node.Host.LookupDevices(sel.DeviceSelectors())
 	if o.Exclusive {
 		node.Host.NameUnits(found)
-		o.Units = devicesOf(node.Host, sel, found)
+		o.Units = devicesOf(node.Host, prof.Name, sel, found, held)
 	}
 	for i := range prof.Resource.Slots {
 		o.Units = append(o.Units, resource.Unit{ID: "slot-" + strconv.Itoa(i+1)})
@@ -92,7 +94,7 @@ func offerOf(pol *policy.Policy, r *runtimes.Runtime, node *Node, handlers *Hand
 }
 
 // devicesOf are the units of an exclusive profile. A device with several names is one.
-func devicesOf(h *host.Host, sel policy.Selection, found map[policy.DeviceSelector]policy.DeviceLookup) []resource.Unit {
+func devicesOf(h *host.Host, profile string, sel policy.Selection, found map[policy.DeviceSelector]policy.DeviceLookup, held []policy.HeldDevice) []resource.Unit {
 	var out []resource.Unit
 	seen := map[string]bool{}
 	for _, s := range sel.DeviceSelectors() {
@@ -101,7 +103,7 @@ func devicesOf(h *host.Host, sel policy.Selection, found map[policy.DeviceSelect
 				continue
 			}
 			seen[n.Unit] = true
-			u := resource.Unit{ID: n.Unit}
+			u := resource.Unit{ID: n.Unit, Held: policy.HeldAsAnother(held, profile, &n)}
 			if numa := h.NUMANode(n); numa.OK {
 				u.NUMA = []int64{numa.Value}
 			}

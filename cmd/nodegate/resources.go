@@ -40,7 +40,7 @@ func (e *explainer) allot(r *policy.Request) {
 }
 
 func (e *explainer) offers() []resource.Offer {
-	return plugin.Offers(e.config.Policy, &e.runtime, &plugin.Node{Host: e.host}, &plugin.Handlers{Unknown: "explain does not look"}, "")
+	return plugin.Offers(e.config.Policy, &e.runtime, &plugin.Node{Host: e.host}, &plugin.Handlers{Unknown: "explain does not look"}, nil, "")
 }
 
 // units says how many units of a profile this node has for a container that asks for n.

@@ -37,7 +37,7 @@ func (d *decider) devices() error {
 			return err
 		}
 	}
-	if err := Together(d.oneOf(), d.unitsFound(nodes)); err != nil {
+	if err := Together(Together(d.oneOf(), d.unitsFound(nodes)), d.unitsFree()); err != nil {
 		return err
 	}
 	shareAccess(nodes)

@@ -57,6 +57,8 @@ type Container struct {
 	// PodSysctls are the sysctls that nodegate gave to other containers of
 	// the same pod, by name.
 	PodSysctls map[string]GivenSysctl
+	// Held are the devices that other containers have as units.
+	Held []HeldDevice
 }
 
 // User is the uid and the primary gid of a container's process.

@@ -39,6 +39,11 @@ func adapters(f *Facts) {
 	onNode(f, "/dev/ttyUSB*", adapter(0, "serial/by-id/a"), adapter(1, "serial/by-id/b"))
 }
 
+// heldAs is the second adapter as a container has it.
+func heldAs(profile string) []HeldDevice {
+	return []HeldDevice{{GivenDevice{Path: "/dev/x", Type: "c", Major: 188, Minor: 1}, Allotted{profile: units("serial/by-id/b")}}}
+}
+
 func TestResource(t *testing.T) {
 	kvm := asResource(withDevices("kvm", DeviceRule{Path: "/dev/kvm", Access: "rw"}), slots)
 	serial := asResource(withDevices("serial", serialRule), Resource{Exclusive: true})
@@ -47,6 +52,7 @@ func TestResource(t *testing.T) {
 	for _, tc := range []struct {
 		name, ask string
 		allotted  Allotted
+		held      []HeldDevice // by other containers
 		profiles  []string
 		devices   []string // PATH MINOR
 		code      Code
@@ -61,6 +67,11 @@ func TestResource(t *testing.T) {
 			refusal: `would get profile "serial", but "/dev/ttyUSB*" matches 2 devices of this node, which cannot all be "/dev/serial"`},
 		{name: "a unit that is gone", allotted: Allotted{"serial": units("serial/by-id/c")}, code: NoDevice,
 			refusal: `would get unit "serial/by-id/c" of profile "serial", which this node does not have: plug it in again, or delete the pod`},
+		{name: "a device that another container has as another unit", allotted: Allotted{"serial": units("serial/by-id/b")}, held: heldAs("other"), code: NoDevice,
+			refusal: `would get unit "serial/by-id/b" of profile "serial", but that is device "/dev/ttyUSB1", which another container has as another unit: wait until that container ends, or delete the pod`},
+		{name: "a device that another container had as this unit", allotted: Allotted{"serial": units("serial/by-id/b")}, held: heldAs("serial"), profiles: []string{"serial"}, devices: []string{"/dev/serial 1"}},
+		{name: "another device than a container has", allotted: Allotted{"serial": units("serial/by-id/a")}, held: heldAs("other"), profiles: []string{"serial"}, devices: []string{"/dev/serial 0"}},
+		{name: "no unit of a device that a container has", ask: "kvm", held: heldAs("other"), profiles: []string{"kvm"}, devices: []string{"/dev/kvm 232"}},
 		{name: "a unit by annotation", ask: "serial", code: NotAllotted,
 			refusal: `asks for profile "serial" by annotation, and each of its devices is for one container: write nodegate.dev/serial: 1 into the container's resources.limits`},
 		{name: "by both", ask: "serial", allotted: Allotted{"serial": units("serial/by-id/a")}, profiles: []string{"serial"}, devices: []string{"/dev/serial 0"}},
@@ -69,6 +80,7 @@ func TestResource(t *testing.T) {
 			f := facts()
 			allotted(tc.allotted)(f)
 			adapters(f)
+			f.Container.Held = tc.held
 			if tc.ask != "" {
 				f.Request.Annotations = map[string]string{AnnotationBare: tc.ask}
 			}

@@ -5,6 +5,8 @@ package resource
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	kubelet "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
 )
@@ -22,6 +24,7 @@ type Offer struct {
 type Unit struct {
 	ID   string
 	NUMA []int64 // the NUMA nodes that it is at; none if it does not matter
+	Held bool    // a container has it as another unit: nobody else gets it
 }
 
 // maxGone bounds the devices that are remembered although they are not there.
@@ -30,10 +33,9 @@ const maxGone = 256
 // devices is the offer as the kubelet is told of it. A device that was there before is
 // unhealthy, since it may come back.
 func (o *Offer) devices(before []*kubelet.Device) []*kubelet.Device {
-	health := o.health()
 	out := make([]*kubelet.Device, 0, len(o.Units))
 	for _, u := range o.Units {
-		d := &kubelet.Device{ID: u.ID, Health: health}
+		d := &kubelet.Device{ID: u.ID, Health: o.health(u)}
 		for _, n := range u.NUMA {
 			d.Topology = &kubelet.TopologyInfo{Nodes: append(d.Topology.GetNodes(), &kubelet.NUMANode{ID: n})}
 		}
@@ -52,8 +54,8 @@ func (o *Offer) devices(before []*kubelet.Device) []*kubelet.Device {
 	return out
 }
 
-func (o *Offer) health() string {
-	if o.Lacks != "" {
+func (o *Offer) health(u Unit) string {
+	if o.Lacks != "" || u.Held {
 		return kubelet.Unhealthy
 	}
 	return kubelet.Healthy
@@ -61,8 +63,25 @@ func (o *Offer) health() string {
 
 // is reports whether these devices are the offer, slots as nearly always.
 func (o *Offer) is(devices []*kubelet.Device) bool {
-	health := o.health()
-	return slices.EqualFunc(o.Units, devices, func(u Unit, d *kubelet.Device) bool { return u.ID == d.ID && d.Health == health })
+	return slices.EqualFunc(o.Units, devices, func(u Unit, d *kubelet.Device) bool { return u.ID == d.ID && d.Health == o.health(u) })
+}
+
+// unsure is what has to be known of units that are offered.
+func (o *Offer) unsure() string {
+	var held []string
+	for _, u := range o.Units {
+		if u.Held {
+			held = append(held, strconv.Quote(u.ID))
+		}
+	}
+	if len(held) == 0 {
+		return o.Unsure
+	}
+	text := "a container has the device of unit " + strings.Join(held, ", ") + " as another unit"
+	if o.Unsure != "" {
+		text = o.Unsure + "; and " + text
+	}
+	return text
 }
 
 func sameDevices(a, b []*kubelet.Device) bool {

@@ -128,7 +128,7 @@ func (s *Server) step(ctx context.Context) int {
 			why = s.offer(ctx, o)
 		}
 		status = append(status, s.statusOf(o, why))
-		s.say(ctx, o.Profile, status[i].Why, o.Unsure)
+		s.say(ctx, o.Profile, status[i].Why, status[i].Unsure)
 	}
 	s.mu.Lock()
 	s.status = status
@@ -193,7 +193,7 @@ func (s *Server) offer(ctx context.Context, o *Offer) string {
 }
 
 func (s *Server) statusOf(o *Offer, why string) event.Resource {
-	r := event.Resource{Name: policy.ResourceDomain + o.Profile, Units: len(o.Units), Why: why, Registered: why == "", Unsure: o.Unsure}
+	r := event.Resource{Name: policy.ResourceDomain + o.Profile, Units: len(o.Units), Why: why, Registered: why == "", Unsure: o.unsure()}
 	if why == "" {
 		r.Why = o.Lacks
 	}
@@ -204,7 +204,11 @@ func (s *Server) statusOf(o *Offer, why string) event.Resource {
 			r.Healthy = healthy(devices)
 		}
 	}
-	if r.Why == "" && r.Healthy == 0 {
+	switch {
+	case r.Why != "" || r.Healthy > 0:
+	case r.Unsure != "":
+		r.Why, r.Unsure = r.Unsure, ""
+	default:
 		r.Why = "this node has no such device"
 	}
 	return r

@@ -35,7 +35,7 @@ func (g *gatherer) resources(f *Facts) Told[Resources] {
 	case !f.Shadows.OK():
 		return unknown[Resources](f.Shadows.Unknown)
 	}
-	r.Offers = plugin.Offers(g.config.Policy, &f.Runtime.Value.does, &plugin.Node{Host: g.node, NoShadows: f.Shadows.Value}, wrapping(f), "")
+	r.Offers = plugin.Offers(g.config.Policy, &f.Runtime.Value.does, &plugin.Node{Host: g.node, NoShadows: f.Shadows.Value}, wrapping(f), nil, "")
 	var st unix.Stat_t
 	if err := unix.Stat(filepath.Join(r.Dir, "kubelet.sock"), &st); err != nil {
 		r.Absent = err
