@@ -89,13 +89,21 @@ func table(seen map[seenCell]string, v2 bool, notes *[]string) string {
 		levels += fmt.Sprintf(" %s |", matrixLevels[version].text)
 	}
 	fmt.Fprintf(&out, "%s wrapper |\n%s---|\n%s |\n", head, line, levels)
+	var names []string // of cases with the same answers
+	var answers string
 	for _, c := range matrixCases() {
-		fmt.Fprintf(&out, "| %s |", c.name)
+		var row strings.Builder
 		for _, version := range node.Containerds() {
-			fmt.Fprintf(&out, " %s |", cell(seen[seenCell{v2, version, "", c.pod}], notes))
+			fmt.Fprintf(&row, " %s |", cell(seen[seenCell{v2, version, "", c.pod}], notes))
 		}
-		fmt.Fprintf(&out, " %s |\n", wrapperCell(seen, v2, c.pod, notes))
+		fmt.Fprintf(&row, " %s |\n", wrapperCell(seen, v2, c.pod, notes))
+		if row.String() != answers && names != nil {
+			fmt.Fprintf(&out, "| %s |%s", strings.Join(names, "; "), answers)
+			names = nil
+		}
+		names, answers = append(names, c.name), row.String()
 	}
+	fmt.Fprintf(&out, "| %s |%s", strings.Join(names, "; "), answers)
 	return out.String()
 }
 
