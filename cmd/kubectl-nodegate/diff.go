@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -59,7 +58,7 @@ refused, and with 1 if an agent did not answer or something could not be compare
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.diff(cmd.Context(), d) },
 	}
-	cmd.Flags().StringVarP(&d.file, "filename", "f", "", "the new policy `file`")
+	cmd.Flags().StringVarP(&d.file, "filename", "f", "", "the new policy `file`; - reads stdin")
 	outputFlag(cmd, &d.output, "wide", "json", "yaml")
 	return cmd
 }
@@ -138,12 +137,12 @@ type fleetDiff struct {
 }
 
 func (o *options) diff(ctx context.Context, d *diffOptions) error {
-	policy, err := os.ReadFile(d.file)
+	name, policy, err := o.read(d.file)
 	if err != nil {
 		return err
 	}
 	if len(policy) == 0 {
-		return fmt.Errorf("%s is empty: a policy has at least the line version = 1", d.file)
+		return fmt.Errorf("%s is empty: a policy has at least the line version = 1", name)
 	}
 	a, err := o.connect(ctx)
 	if err != nil {
@@ -168,7 +167,7 @@ func (o *options) diff(ctx context.Context, d *diffOptions) error {
 	report.Elsewhere += len(pods[""])
 	classes := a.runtimeClasses(ctx)
 	answers := fleet.Ask(ctx, withPods, a.limits, func(ctx context.Context, n *fleet.Node) ([]agentDiff, error) {
-		return a.diffOn(ctx, n, pods[n.Name], classes, policy, filepath.Base(d.file))
+		return a.diffOn(ctx, n, pods[n.Name], classes, policy, filepath.Base(name))
 	})
 	for i := range answers {
 		report.add(&answers[i], pods[answers[i].Node.Name])

@@ -9,12 +9,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/cli-runtime/pkg/resource"
@@ -141,23 +138,8 @@ func (o *options) explain(ctx context.Context, e *explainOptions, args []string)
 
 func (a *agents) targetOfFile(name string) (t *target, err error) {
 	t = &target{namespace: a.namespace}
-	if name == "-" {
-		t.manifest, err = io.ReadAll(a.In)
-	} else {
-		t.manifest, err = os.ReadFile(name)
-	}
+	_, t.manifest, err = a.read(name)
 	return t, err
-}
-
-// workload is what is read of an object that holds a pod, or is one.
-type workload struct {
-	Kind     string            `json:"kind"`
-	Metadata metav1.ObjectMeta `json:"metadata"`
-	Spec     struct {
-		corev1.PodSpec
-		Selector *metav1.LabelSelector   `json:"selector"`
-		Template *corev1.PodTemplateSpec `json:"template"`
-	} `json:"spec"`
 }
 
 func (a *agents) targetOfObject(ctx context.Context, name string) (*target, error) {
@@ -177,20 +159,17 @@ func (a *agents) targetOfObject(ctx context.Context, name string) (*target, erro
 	if err := json.Unmarshal(text, &w); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
-	t := &target{manifest: text, namespace: a.namespace, selector: w.Spec.NodeSelector}
+	t := &target{manifest: text, namespace: a.namespace, selector: w.nodeSelector()}
 	if w.Kind == "Pod" {
 		t.pod, t.node = w.Metadata.Name, w.Spec.NodeName
 		return t, nil
 	}
-	if w.Spec.Template != nil {
-		t.selector = w.Spec.Template.Spec.NodeSelector
-	}
-	if w.Spec.Selector == nil {
-		return t, nil
-	}
-	selector, err := metav1.LabelSelectorAsSelector(w.Spec.Selector)
+	selector, err := w.pods()
 	if err != nil {
 		return nil, fmt.Errorf("reading the selector of %s: %w", name, err)
+	}
+	if selector == nil {
+		return t, nil
 	}
 	pods, err := a.core.Pods(a.namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
 	if err != nil {

@@ -167,6 +167,9 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%s: %v", args, err)
 		}
 	}
+	if _, _, err := f.run(t, "diff", "-f", "-"); err == nil || !strings.HasPrefix(err.Error(), "stdin is empty: ") {
+		t.Errorf("diff does not read stdin: %v", err)
+	}
 }
 
 // Each agent compares the pods of its own node; what comes of them is added up.

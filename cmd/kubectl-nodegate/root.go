@@ -6,6 +6,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -92,6 +94,16 @@ func outputFlag(cmd *cobra.Command, format *string, formats ...string) {
 		}
 		return nil
 	}
+}
+
+// read reads a file, or stdin for "-", and returns what to call it.
+func (o *options) read(file string) (name string, text []byte, err error) {
+	if file == "-" {
+		text, err = io.ReadAll(o.In)
+		return "stdin", text, err
+	}
+	text, err = os.ReadFile(file)
+	return file, text, err
 }
 
 // agents is the cluster as a command sees it.
