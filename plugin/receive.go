@@ -22,15 +22,21 @@ const (
 	createContainer = 2 // CreateContainerRequest.container
 	runPod          = 1 // RunPodSandboxRequest.pod
 	statePod        = 2 // StateChangeEvent.pod
+
+	validatePod       = 1 // ValidateContainerAdjustmentRequest.pod
+	validateContainer = 2 // ValidateContainerAdjustmentRequest.container
+	validateAdjust    = 3 // ValidateContainerAdjustmentRequest.adjust
+	adjustAnnotations = 2 // ContainerAdjustment.annotations
 )
 
-// receive reads requests as the server would, but for those that tell of pods or
-// containers which the agent has not seen. What is too large is refused before it is
-// read: that is where the sizes are known, and it takes next to no time.
+// receive reads requests as the server would, but for lists, validations, and those that
+// tell of pods or containers which the agent has not seen. What is too large is refused
+// before it is read: that is where the sizes are known, and it takes next to no time.
 func (c *connection) receive(ctx context.Context, unmarshal ttrpc.Unmarshaler, _ *ttrpc.UnaryServerInfo, method ttrpc.Method) (any, error) {
 	return method(ctx, func(v any) error {
 		switch v.(type) {
-		case *api.SynchronizeRequest, *api.CreateContainerRequest, *api.RunPodSandboxRequest, *api.StateChangeEvent:
+		case *api.SynchronizeRequest, *api.CreateContainerRequest, *api.ValidateContainerAdjustmentRequest,
+			*api.RunPodSandboxRequest, *api.StateChangeEvent:
 		default:
 			return unmarshal(v)
 		}
@@ -47,6 +53,8 @@ func (c *connection) read(ctx context.Context, raw []byte, v proto.Message) erro
 	switch req := v.(type) {
 	case *api.SynchronizeRequest:
 		return c.readList(raw, req)
+	case *api.ValidateContainerAdjustmentRequest:
+		return readValidation(raw, req)
 	case *api.CreateContainerRequest:
 		err = c.admitContainer(ctx, raw)
 	case *api.RunPodSandboxRequest:
@@ -64,6 +72,26 @@ func (c *connection) read(ctx context.Context, raw []byte, v proto.Message) erro
 		return err
 	}
 	return proto.Unmarshal(raw, v)
+}
+
+// readValidation reads whose container it is, and the annotations of the replies. The rest,
+// with the seccomp profile twice, is most of the message, and is not looked at.
+func readValidation(raw []byte, req *api.ValidateContainerAdjustmentRequest) error {
+	return eachField(raw, func(num protowire.Number, _, value []byte) (err error) {
+		switch num {
+		case validatePod:
+			req.Pod = &api.PodSandbox{}
+			err = proto.Unmarshal(value, req.Pod)
+		case validateContainer:
+			req.Container, err = readContainer(value)
+		case validateAdjust:
+			req.Adjust = &api.ContainerAdjustment{}
+			if value, err = only(value, func(num protowire.Number) bool { return num == adjustAnnotations }); err == nil {
+				err = proto.Unmarshal(value, req.Adjust)
+			}
+		}
+		return err
+	})
 }
 
 // admitPod refuses a pod that is too large.

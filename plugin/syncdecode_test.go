@@ -6,6 +6,7 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"testing"
 
 	"github.com/containerd/nri/pkg/api"
@@ -129,6 +130,36 @@ func FuzzReadList(f *testing.F) {
 			t.Fatalf("got %v, want %v: %v", got, want, err)
 		}
 	})
+}
+
+// Of a validation is read whose container it is, and whose answer has arrived.
+func TestReadValidation(t *testing.T) {
+	pod := &api.PodSandbox{Id: "p", Name: "pod", Namespace: "ci", RuntimeHandler: "h", Labels: map[string]string{"tier": "b"},
+		Annotations: map[string]string{policy.AnnotationBare: "fuse"},
+		Linux:       &api.LinuxPodSandbox{Namespaces: []*api.LinuxNamespace{{Type: "user"}}}}
+	ctr := syncRequest(1, 10).Containers[0]
+	ctr.Linux.Namespaces = []*api.LinuxNamespace{{Type: "user", Path: "/proc/7/ns/user"}}
+	ctr.Annotations = map[string]string{policy.AnnotationResource + "kvm": "0"}
+	whole := &api.ValidateContainerAdjustmentRequest{Pod: pod, Container: ctr, Owners: &api.OwningPlugins{}, Adjust: &api.ContainerAdjustment{
+		Annotations: map[string]string{record.Annotation: "n"}, Env: []*api.KeyValue{{Key: "a"}},
+		Linux: &api.LinuxContainerAdjustment{SeccompPolicy: ctr.Linux.SeccompPolicy}}}
+	raw, err := proto.Marshal(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read api.ValidateContainerAdjustmentRequest
+	if err := readsTier(t).read(t.Context(), raw, &read); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := requestOf(read.Pod, read.Container), requestOf(pod, ctr); !reflect.DeepEqual(got, want) {
+		t.Errorf("the request is %+v, want %+v", got, want)
+	}
+	if read.Container.Id != ctr.Id || read.Adjust.Annotations[record.Annotation] != "n" || read.Container.Linux.SeccompPolicy != nil || read.Adjust.Linux != nil {
+		t.Errorf("read %v", &read)
+	}
+	if err := readsTier(t).read(t.Context(), raw[:len(raw)-1], &read); err == nil {
+		t.Error("a message that is cut off is read")
+	}
 }
 
 // BenchmarkReadList is what a registration among a thousand containers costs the agent,

@@ -21,7 +21,9 @@ func Log(ctx context.Context, o *Event) {
 		if r.Code.Warns() {
 			level = log.WarnLevel
 		}
-		l.WithFields(log.Fields{"reason": r.Code, "profile": r.Profile}).Log(level, r.Text)
+		if l.Logger.IsLevelEnabled(level) { // every container has some that only a debug log shows
+			l.WithFields(log.Fields{"reason": r.Code, "profile": r.Profile}).Log(level, r.Text)
+		}
 	}
 	switch o.Result {
 	case Refused:
