@@ -119,9 +119,13 @@ ON_KUBERNETES = ./integration/kubernetes ./integration/cluster
 integration: runtimes images build deb ## Run the tests on a real containerd alone (as root)
 	$(NODETEST) "$(ON_CONTAINERD)" $(NODEFLAGS)
 
+# Another Kubernetes than that of hack/pins/kubernetes: a pin's version, as 1.37.2.
+KUBERNETES ?=
+
 .PHONY: test-kubernetes
-test-kubernetes: runtimes images build image ## Run the chart's tests on a real Kubernetes alone (as root)
-	$(NODETEST) "$(ON_KUBERNETES)" $(NODEFLAGS)
+test-kubernetes: runtimes images build image ## Run the chart's tests on a real Kubernetes alone (KUBERNETES=1.37.2; as root)
+	@$(if $(KUBERNETES),hack/runtimes.sh kubernetes-$(KUBERNETES))
+	NODEGATE_KUBERNETES=$(KUBERNETES) $(NODETEST) "$(ON_KUBERNETES)" $(NODEFLAGS)
 
 # Both, the longest first. A node waits much of its time, which another one takes.
 .PHONY: on-nodes
@@ -202,10 +206,11 @@ soak: runtimes build ## Run CHAOS (10000) pods while agents and containerd die, 
 	NODEGATE_REQUIRE=1 NODEGATE_SOAK=$(SOAK) NODEGATE_SOAK_STARTS=$(STARTS) $(GO) test -count=1 -p 1 -timeout 0 \
 		./integration/soak ./integration/lifecycle -run '^Test(Soak|Histogram)' -v
 
-# What others test runc with, with nodegate-runc in between: it takes hours, and is not part
-# of make test.
+# What others test runc and CRI runtimes with, with nodegate in between: it takes hours, and
+# is not part of make test.
 .PHONY: suites
-suites: machines build ## Run runc's own tests bare and through nodegate-runc, on a Debian machine (as root)
+suites: machines build ## Run the CRI's and runc's own tests bare and with nodegate in between (as root)
+	NODEGATE_REQUIRE=1 $(GO) test -count=1 -timeout 0 ./integration/suites -run '^TestCRI$$' -parallel 3 -v
 	$(GO) run -buildvcs=false ./hack/machine build trixie-suites
 	NODEGATE_REQUIRE=1 $(GO) test -count=1 -timeout 0 ./integration/suites -run '^TestRunc$$' -v
 

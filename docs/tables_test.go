@@ -19,7 +19,8 @@ var update = flag.Bool("update", false, "write what is made from the code")
 func TestTables(t *testing.T) {
 	for _, tc := range []struct{ page, before, after, want string }{
 		{"policy.md", "<!-- TestTables writes this table with -update. -->\n\n", "\nA runtime that is neither", tables.Kinds()},
-		{"support-matrix.md", "\n## Whole machines\n", "\n## CRI-O\n", tables.MachinesSection()},
+		{"support-matrix.md", "\n## Whole machines\n", "\n## Kubernetes\n", tables.MachinesSection()},
+		{"support-matrix.md", "\n## Kubernetes\n", "\n## CRI-O\n", tables.KubernetesSection()},
 		{"support-matrix.md", "\n## CRI-O\n", "", tables.CRIOSection()},
 	} {
 		head, rest, ok := strings.Cut(read(t, tc.page), tc.before)

@@ -11,8 +11,8 @@
 #
 # A pin is a folder with a go.mod of its own whose tool directives name what is
 # built, so that none of these dependencies reaches the product's go.mod.
-# A pin named containerd-VERSION goes to bin/containerd-VERSION/, so that several
-# versions stand side by side; to add one, add a folder.
+# A pin named containerd-VERSION or kubernetes-VERSION goes to a folder of that name in
+# bin/, so that several versions stand side by side; to add one, add a folder.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -22,26 +22,28 @@ readonly defaults=(containerd-2.4.2 runc cni)
 # target DIR prints the folder under bin/ that a pin's programs go to.
 target() {
 	case $1 in
-	containerd-*) echo "$bin/$1" ;;
+	containerd-* | kubernetes-*) echo "$bin/$1" ;;
 	cni) echo "$bin/cni" ;;
 	*) echo "$bin" ;;
 	esac
 }
 
-# flags PIN fills build_flags and cgo for it.
+# flags PIN fills build_flags, cgo and sources for it.
 flags() {
 	local ldflags="-s -w" tags=""
-	cgo=0
+	cgo=0 sources=("$pins/$1")
 	case $1 in
 	runc)
 		# libseccomp is a C library; without the tag runc ignores a
 		# container's seccomp profile.
 		cgo=1 tags=seccomp
 		;;
-	kubernetes)
+	kubernetes*)
 		# Components compare versions with each other by this variable.
 		ldflags="$ldflags -X k8s.io/component-base/version.gitVersion=$(awk '$1 == "k8s.io/kubernetes" { print $2; exit }' "$pins/$1/go.mod")"
 		tags=osusergo,netgo
+		# Another version is the same program, with versions of its own.
+		[ "$1" = kubernetes ] || sources+=("$pins/kubernetes/main.go")
 		;;
 	containerd-* | k3s)
 		# NRI plugins learn the runtime's version from this variable; a module
@@ -74,7 +76,7 @@ build() {
 	stamp=$bin/.stamps/$pin
 	flags "$pin"
 	want=$(
-		find "$pins/$pin" -type f | sort | xargs cat | sha256sum
+		find "${sources[@]}" -type f | sort | xargs cat | sha256sum
 		go env GOVERSION GOARCH
 		echo "$cgo ${build_flags[*]}"
 	)

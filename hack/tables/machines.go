@@ -3,10 +3,7 @@
 
 package tables
 
-import (
-	_ "embed"
-	"strings"
-)
+import _ "embed"
 
 // machinesRan is what machines say of themselves: the tests of package realnodes write it
 // with -update, and fail on a machine that it does not have.
@@ -15,11 +12,11 @@ import (
 var machinesRan string
 
 // Machines are the machines that the tests ran on, as the cells of a table's row each.
-func Machines() []string { return strings.Split(strings.TrimSpace(machinesRan), "\n") }
+func Machines() []string { return lines(machinesRan) }
 
 // MachinesSection is the section of docs/support-matrix.md that is about whole machines.
 func MachinesSection() string {
-	out := `
+	return `
 ## Whole machines
 
 Emulated, with containerd as a unit: the documented installation, every built-in profile, the
@@ -27,9 +24,5 @@ recipes, troubles, upgrade, reboot, removal.
 
 | Distribution | Kernel | systemd | cgroup | Driver | Enforcing | containerd | Architecture |
 |---|---|---|---|---|---|---|---|
-`
-	for _, row := range Machines() {
-		out += "| " + row + " |\n"
-	}
-	return out + runcSentence()
+` + rows(Machines()) + runcSentence()
 }

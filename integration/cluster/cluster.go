@@ -18,6 +18,9 @@ import (
 const (
 	startTimeout = 2 * time.Minute
 	service      = "10.96.0.1" // of the API
+
+	// KubernetesEnv names the version of Kubernetes that clusters run.
+	KubernetesEnv = "NODEGATE_KUBERNETES"
 )
 
 // Options say which cluster to start.
@@ -28,6 +31,10 @@ type Options struct {
 
 	// Containerd is the version to run. Default: node.DefaultContainerd.
 	Containerd string
+
+	// Kubernetes is the version to run, from BinDir/kubernetes-VERSION. Default:
+	// $NODEGATE_KUBERNETES, or that of BinDir/kubernetes.
+	Kubernetes string
 
 	// K3s is a release of the stand-in for k3s (hack/pins/k3s), which runs the nodes'
 	// containerd then, as a unit of a real systemd. Default: containerd runs alone.
@@ -55,14 +62,24 @@ func Require(tb node.TB, images ...string) {
 	tb.Helper()
 	node.Require(tb, node.Options{}, images...)
 	dir, err := node.BinDir()
-	for _, name := range []string{"kubernetes", "helm"} {
+	o := Options{BinDir: dir, Kubernetes: os.Getenv(KubernetesEnv)}
+	for _, program := range []string{o.kubernetes(), filepath.Join(dir, "helm")} {
 		if err == nil {
-			_, err = os.Stat(filepath.Join(dir, name))
+			_, err = os.Stat(program)
 		}
 	}
 	if err != nil {
 		node.Cannot(tb, "run a cluster here: "+err.Error()+": run make runtimes")
 	}
+}
+
+// kubernetes is the program that is all of Kubernetes' components.
+func (o Options) kubernetes() string {
+	dir := o.BinDir
+	if o.Kubernetes != "" {
+		dir = filepath.Join(dir, "kubernetes-"+o.Kubernetes)
+	}
+	return filepath.Join(dir, "kubernetes")
 }
 
 // Start starts a cluster and returns it when its nodes are ready. One that was started has
@@ -79,6 +96,9 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	if o.Containerd == "" {
 		o.Containerd = node.DefaultContainerd
+	}
+	if o.Kubernetes == "" {
+		o.Kubernetes = os.Getenv(KubernetesEnv)
 	}
 	c := &Cluster{}
 	for number := 1; number <= max(1, o.Nodes); number++ {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -25,7 +24,7 @@ func (n *Node) run(name, program string, args ...string) (*node.Process, error) 
 }
 
 func (n *Node) kubernetes(component string, args ...string) (*node.Process, error) {
-	return n.run(component, filepath.Join(n.options.BinDir, "kubernetes"), append([]string{component}, args...)...)
+	return n.run(component, n.options.kubernetes(), append([]string{component}, args...)...)
 }
 
 func (n *Node) startContainerd(ctx context.Context) error {

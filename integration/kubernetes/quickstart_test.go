@@ -14,6 +14,7 @@ import (
 // prints. Only the image's name is another, since there is no registry.
 func TestQuickStart(t *testing.T) {
 	k := own(t)
+	k.documented()
 	image, err := k.Import(t.Context(), "tools")
 	if err != nil {
 		t.Fatal(err)

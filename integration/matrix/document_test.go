@@ -76,7 +76,7 @@ func document(seen map[seenCell]string) string {
 	for i, note := range notes {
 		fmt.Fprintf(&out, "%d. %s\n", i+1, note)
 	}
-	return out.String() + tables.MachinesSection() + tables.CRIOSection()
+	return out.String() + tables.MachinesSection() + tables.KubernetesSection() + tables.CRIOSection()
 }
 
 // table shows what was seen with one version of cgroups, and adds to the notes.

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -110,16 +109,8 @@ func (s *runcSuite) prepare() (tests []string) {
 func buildHelpers(t *testing.T) (source, helpers string) {
 	t.Helper()
 	helpers = t.TempDir()
-	inPin := func(args ...string) string {
-		cmd := exec.CommandContext(t.Context(), "go", args...)
-		cmd.Dir, cmd.Stderr = "../../hack/pins/runc", t.Output()
-		cmd.Env = append(cmd.Environ(), "CGO_ENABLED=1", "GOWORK=off", "GOFLAGS=-mod=readonly")
-		out, err := cmd.Output()
-		it.Must(t, err)
-		return strings.TrimSpace(string(out))
-	}
-	inPin("build", "-trimpath", "-buildvcs=false", "-tags", "seccomp", "-o", helpers+"/", "github.com/opencontainers/runc/tests/cmd/...")
-	return inPin("list", "-m", "-f", "{{.Dir}}", "github.com/opencontainers/runc"), helpers
+	inPin(t, "runc", "build", "-trimpath", "-buildvcs=false", "-tags", "seccomp", "-o", helpers+"/", "github.com/opencontainers/runc/tests/cmd/...")
+	return inPin(t, "runc", "list", "-m", "-f", "{{.Dir}}", "github.com/opencontainers/runc"), helpers
 }
 
 // compare runs a file bare and wrapped. What differs is run once more, both ways: an
