@@ -5,6 +5,7 @@ package plugin
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -117,6 +118,9 @@ func devicesOf(h *host.Host, profile string, sel policy.Selection, found map[pol
 // has a user namespace, and runs under the wrapper, or not. If nothing does as far as is
 // known, it says what is not known.
 func lacks(pol *policy.Policy, r *runtimes.Runtime, node *Node, handlers *Handlers, sel policy.Selection, o *resource.Offer, found map[policy.DeviceSelector]policy.DeviceLookup) (why, unsure string) {
+	if why := confined(node.Host, sel); why != "" {
+		return why, ""
+	}
 	if !o.Exclusive {
 		if why := driverless(node.Host, found); why != "" {
 			return why, ""
@@ -177,6 +181,16 @@ func driverless(h *host.Host, found map[policy.DeviceSelector]policy.DeviceLooku
 				return fmt.Sprintf("device %s has no driver: opening it answers ENODEV or ENXIO", policy.QuotePath(n.Path))
 			}
 		}
+	}
+	return ""
+}
+
+// confined names devices that are there, and that a node which is a container itself was not
+// given.
+func confined(h *host.Host, sel policy.Selection) string {
+	var e *host.ConfinedError
+	if errors.As(h.Confinement(nil, sel.Needs()), &e) && e.AgentAlone.OK && !e.AgentAlone.Value {
+		return e.Error()
 	}
 	return ""
 }

@@ -72,6 +72,10 @@ func nodeIsDenied(t *testing.T) {
 			t.Errorf("the agent's log has no %q:\n%s", want, log)
 		}
 	}
+	_, said, _ := g.Status(t)
+	if !strings.Contains(said, "0 of 1 granted can be given here") || !strings.Contains(said, "the device cgroup of the node denies what the policy grants: /dev/fuse (c 10:229 rw)") {
+		t.Errorf("status:\n%s", said)
+	}
 	// runc binds the host's node where it may not make one.
 	pod := node.PodConfig{Namespace: "ci", Annotations: it.AskFor("fuse")}
 	it.Expect(t, it.Run(t, n, pod, node.ContainerConfig{}), "open /dev/fuse rw", "EPERM")

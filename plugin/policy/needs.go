@@ -18,15 +18,27 @@ func (p *Policy) Needs() Needs {
 	var sum Needs
 	for _, g := range p.grants {
 		for _, name := range g.Profiles {
-			e := &p.profiles[name].effects
-			for _, d := range e.allDevices() {
-				sum.addDevice(d.rule)
-			}
-			sum.DeviceRules = union(sum.DeviceRules, e.deviceRules, sameRule)
-			sum.CgroupWritable = sum.CgroupWritable || e.cgroupWritableBy != ""
+			sum.add(&p.profiles[name].effects)
 		}
 	}
 	return sum
+}
+
+// Needs are those of the selected profiles.
+func (s Selection) Needs() Needs {
+	var sum Needs
+	for _, k := range s.picks {
+		sum.add(&k.profile.effects)
+	}
+	return sum
+}
+
+func (n *Needs) add(e *effects) {
+	for _, d := range e.allDevices() {
+		n.addDevice(d.rule)
+	}
+	n.DeviceRules = union(n.DeviceRules, e.deviceRules, sameRule)
+	n.CgroupWritable = n.CgroupWritable || e.cgroupWritableBy != ""
 }
 
 func (n *Needs) addDevice(rule DeviceRule) {
