@@ -22,7 +22,7 @@ func renderCommand() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.SuggestionsMinimumDistance = 2
-	cmd.AddCommand(renderAdmissionCommand(), renderAppArmorCommand(), renderSystemdCommand())
+	cmd.AddCommand(renderAdmissionCommand(), renderAppArmorCommand(), renderLearnCommand(), renderSystemdCommand())
 	return cmd
 }
 
