@@ -25,6 +25,11 @@ type learnOptions struct {
 	length         time.Duration
 	endpoint       string
 
+	verify, minimize bool
+	succeeds         string // the command of --check
+	checkIn          string // and its container
+	rerun            string // the command that runs the pod
+
 	selector map[string]string // of labels
 }
 
@@ -39,12 +44,16 @@ proposes profiles, grants and changes of the manifest as suggest does, from what
 was observed. A pod that is not there yet is waited for, so that its start is
 seen. --save keeps the evidence, and --from proposes from it anywhere.
 
-Asked for is not needed, and what did not run is unknown. Nothing is changed.
-Exits with 0 if a proposal was made, and with 1 if nothing could be recorded, or
-something could not be read.`,
+Asked for is not needed, and what did not run is unknown. --verify runs the pod
+again under the proposal, and --minimize takes away what makes no difference.
+That pod alone gets what is proposed, while it is tried; nothing is changed.
+
+Exits with 0 if a proposal was made, and with 1 if nothing could be recorded,
+something could not be read, or the pod does not work under the proposal.`,
 		Example: `  nodegate learn --pod ci/builder --for 10m --save builder.jsonl
   nodegate learn -n ci --selector app=builder
-  nodegate learn --from builder.jsonl -f builder.yaml`,
+  nodegate learn --from builder.jsonl -f builder.yaml
+  nodegate learn --from builder.jsonl --minimize --check "make test" --for 5m`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
@@ -55,6 +64,11 @@ something could not be read.`,
 	f.StringVar(&o.labels, "selector", "", "the `labels` (a=b,c=d) of pods of --namespace, now or later")
 	f.DurationVar(&o.length, "for", 10*time.Minute, "how `long` to record; Ctrl-C ends it before")
 	f.StringVar(&o.save, "save", "", "write the evidence to this `file`")
+	f.BoolVar(&o.verify, "verify", false, "run the pod again under the proposal, and say what it is denied")
+	f.BoolVar(&o.minimize, "minimize", false, "run it again and again, without one entry of the proposal each time, and keep those that it needs")
+	f.StringVar(&o.succeeds, "check", "", "the `command` that succeeds in the container if all works (default: the containers end with status 0)")
+	f.StringVar(&o.checkIn, "check-in", "", "the `container` of --check (default: the only one)")
+	f.StringVar(&o.rerun, "run", "", "the `command` that runs the pod again (default: a copy of it is run, or where the kubelet runs it, it is waited for)")
 	f.StringVar(&o.from, "from", "", "read the evidence from this `file`; - reads stdin")
 	f.StringArrayVarP(&o.files, "filename", "f", nil, "the pod's manifest `file` (default: made from the evidence)")
 	f.StringVarP(&o.namespace, "namespace", "n", "", "the `namespace` of --selector, and of manifests that name none")
@@ -75,6 +89,7 @@ func (o *learnOptions) check(cmd *cobra.Command) error {
 		}
 	}
 	namespace, pod, ok := strings.Cut(o.pod, "/")
+	tries := o.verify || o.minimize
 	_, err := runtimes.Parse(o.runtime)
 	var selects bool
 	o.selector, selects = parseSelector(o.labels)
@@ -95,6 +110,10 @@ func (o *learnOptions) check(cmd *cobra.Command) error {
 		return wrong("stdin can be read once: write --from - or -f -")
 	case o.length <= 0:
 		return wrong("--for %s is no time: write --for 10m", o.length)
+	case !tries && o.succeeds+o.checkIn+o.rerun != "":
+		return wrong("--check, --check-in and --run are for --verify and --minimize")
+	case strings.TrimSpace(o.succeeds) == "" && o.succeeds+o.checkIn != "":
+		return wrong("write --check COMMAND; --check-in is its container")
 	case !slices.Contains(suggestFormats, o.output):
 		return wrong("there is no format %q: write one of %s", o.output, strings.Join(suggestFormats, ", "))
 	case err != nil:
@@ -155,7 +174,7 @@ func (o *learnOptions) recording(cmd *cobra.Command) (*evidence.Recording, error
 			return nil, err
 		}
 	}
-	r, err := o.record(cmd.Context(), cmd.ErrOrStderr())
+	r, err := o.record(cmd.Context(), cmd.ErrOrStderr(), during{})
 	if save != nil {
 		if r != nil {
 			err = errors.Join(err, r.Write(save))

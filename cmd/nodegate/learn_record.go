@@ -25,14 +25,22 @@ import (
 // learning is a recording that is under way.
 type learning struct {
 	*learnOptions
-	client   *cri.Client
-	recorder *recorder.Recorder
-	out      *evidence.Recording
-	view     *learnView
-	links    map[string]host.Links // of the node's devices
-	pods     []string              // ids of their sandboxes
-	only     string                // the id of the only container that is recorded, or ""
-	seen     map[uint64]*seenContainer
+	during
+	client *cri.Client
+	out    *evidence.Recording
+	view   *learnView
+	links  map[string]host.Links // of the node's devices
+	pods   []string              // ids of their sandboxes
+	only   string                // the id of the only container that is recorded, or ""
+	seen   map[uint64]*seenContainer
+}
+
+// during is what else goes on while a recording runs: nothing, or a trial.
+type during struct {
+	recorder *recorder.Recorder                  // that has started, and is somebody else's to close; nil for an own one
+	skip     []string                            // sandboxes of pods that are not recorded
+	begun    func(context.Context)               // called once all is recorded
+	done     func(context.Context) (bool, error) // reports whether that is enough; nil for never
 }
 
 // seenContainer is a container by its cgroup. It has its name when the runtime knows it.
@@ -43,13 +51,15 @@ type seenContainer struct {
 }
 
 // record records what is asked for until a time or until ctx ends, and shows how it goes.
-func (o *learnOptions) record(ctx context.Context, to io.Writer) (r *evidence.Recording, err error) {
-	l := &learning{learnOptions: o, seen: map[uint64]*seenContainer{}, view: newLearnView(to)}
+func (o *learnOptions) record(ctx context.Context, to io.Writer, d during) (r *evidence.Recording, err error) {
+	l := &learning{learnOptions: o, during: d, seen: map[uint64]*seenContainer{}, view: newLearnView(to)}
 	// First, since a node that lets nobody observe needs no runtime to say so.
-	if l.recorder, err = recorder.Start(); err != nil {
-		return nil, err
+	if l.recorder == nil {
+		if l.recorder, err = recorder.Start(); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, l.recorder.Close()) }()
 	}
-	defer func() { err = errors.Join(err, l.recorder.Close()) }()
 	if l.client, err = cri.Connect(o.endpoint); err != nil {
 		return nil, err
 	}
@@ -66,6 +76,9 @@ func (o *learnOptions) record(ctx context.Context, to io.Writer) (r *evidence.Re
 	l.out = &evidence.Recording{Recorder: "nodegate " + version, From: time.Now().UTC(), NotRecorded: l.recorder.Missing}
 	until := l.out.From.Add(o.length)
 	l.view.say("recording %s until %s or Ctrl-C", o.target(), until.Local().Format(time.TimeOnly))
+	if l.begun != nil {
+		l.begun(ctx)
+	}
 	return l.out, l.run(ctx, until)
 }
 
@@ -134,7 +147,7 @@ func (l *learning) findPods(ctx context.Context) error {
 		return err
 	}
 	for _, p := range found {
-		if slices.Contains(l.pods, p.ID) {
+		if slices.Contains(l.pods, p.ID) || slices.Contains(l.skip, p.ID) {
 			continue
 		}
 		if err := l.recorder.Pod(p.ID); err != nil {
@@ -172,6 +185,14 @@ func (l *learning) run(ctx context.Context, until time.Time) error {
 		if l.only == "" && ctx.Err() == nil {
 			if err := l.findPods(ctx); err != nil && ctx.Err() == nil {
 				return err
+			}
+		}
+		if l.done != nil {
+			if done, err := l.done(ctx); done || err != nil && ctx.Err() == nil {
+				if err != nil {
+					return err
+				}
+				break
 			}
 		}
 		l.view.count(l)

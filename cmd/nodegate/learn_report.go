@@ -23,6 +23,11 @@ func (o *learnOptions) report(cmd *cobra.Command, r *evidence.Recording) error {
 	if err != nil {
 		return err
 	}
+	if (o.verify || o.minimize) && !cmd.Flags().Changed("runtime") {
+		if err := o.askRuntime(cmd.Context()); err != nil {
+			return err
+		}
+	}
 	s := &suggestion{options: &o.suggestOptions, builtIn: builtIn, origin: observedOrigin(r), incomplete: incomplete(r)}
 	var unreadable error
 	if len(o.files) > 0 {
@@ -50,7 +55,11 @@ func (o *learnOptions) report(cmd *cobra.Command, r *evidence.Recording) error {
 		}
 	}
 	s.limits = limitsOf(r)
-	return errors.Join(s.write(cmd.OutOrStdout()), unreadable)
+	var failed error
+	if o.verify || o.minimize {
+		failed = o.try(cmd, c, s, r)
+	}
+	return errors.Join(s.write(cmd.OutOrStdout()), unreadable, failed)
 }
 
 // observed is what was observed of a container of a manifest, in all its runs.

@@ -117,7 +117,7 @@ func (s *suggestion) propose(c *config.Config) error {
 	refused := map[*manifest.Pod]string{}
 	for {
 		before := len(refused)
-		s.set = suggest.For(c, pods, s.options.namespace, refused, s.observed)
+		s.set = suggest.For(c, pods, s.options.namespace, refused, s.observed, s.without...)
 		if err := s.try(refused); err != nil || len(refused) == before {
 			return err
 		}

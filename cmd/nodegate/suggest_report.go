@@ -25,13 +25,14 @@ type suggestReport struct {
 	Origin     string         `json:"origin"`
 	Limits     []string       `json:"limits,omitempty"` // of what was observed
 	Pods       []suggestedPod `json:"pods"`
-	Privileged int            `json:"privileged"`        // pods that have a privileged container
-	CouldGo    int            `json:"couldGo"`           // of them, without one
-	Unknown    int            `json:"unknown,omitempty"` // of them, where that is not known
-	PassedOver int            `json:"passedOver"`        // files of directories that are not about pods
-	Dangers    []lint.Finding `json:"dangers,omitempty"` // what nodegate check says of it
-	Policy     string         `json:"policy"`            // TOML to add
-	Diff       string         `json:"diff"`              // of the manifests
+	Privileged int            `json:"privileged"`         // pods that have a privileged container
+	CouldGo    int            `json:"couldGo"`            // of them, without one
+	Unknown    int            `json:"unknown,omitempty"`  // of them, where that is not known
+	PassedOver int            `json:"passedOver"`         // files of directories that are not about pods
+	Dangers    []lint.Finding `json:"dangers,omitempty"`  // what nodegate check says of it
+	Verified   *verified      `json:"verified,omitempty"` // by running it
+	Policy     string         `json:"policy"`             // TOML to add
+	Diff       string         `json:"diff"`               // of the manifests
 }
 
 type suggestedPod struct {
@@ -63,7 +64,7 @@ type suggestedContainer struct {
 const suggestOrigin = "read from the manifests, not observed"
 
 func (s *suggestion) report() *suggestReport {
-	out := &suggestReport{Origin: s.origin, Limits: s.limits, Pods: []suggestedPod{}, PassedOver: s.passedOver, Dangers: s.dangers, Policy: s.set.Policy(), Diff: string(s.diff())}
+	out := &suggestReport{Origin: s.origin, Limits: s.limits, Pods: []suggestedPod{}, PassedOver: s.passedOver, Dangers: s.dangers, Verified: s.verified, Policy: s.set.Policy(), Diff: string(s.diff())}
 	for _, p := range s.pods {
 		pod, r := p.pod(), p.proposal
 		one := suggestedPod{Source: pod.Place, Kind: pod.Kind, Path: pod.Path, Namespace: r.Namespace, Pod: strings.TrimSuffix(pod.Name, "-…"), Privileged: r.Privileged(),
@@ -134,6 +135,9 @@ func (s *suggestion) write(w io.Writer) error {
 	}
 	for i := range r.Pods {
 		r.Pods[i].write(&out, r.Origin)
+	}
+	if s.verified != nil {
+		s.verified.write(&out)
 	}
 	if text := s.set.Policy(); text != "" {
 		fmt.Fprintf(&out, "Add to the policy:\n\n%s\n", indented(text))

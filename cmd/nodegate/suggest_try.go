@@ -24,6 +24,8 @@ type suggestion struct {
 	pods       []*suggested
 	set        *suggest.Set
 	observed   suggest.Observed // nil where all is read
+	without    []suggest.Entry  // what was taken away, since it makes no difference
+	verified   *verified        // nil where nothing was tried
 	origin     string           // what the proposals rest on
 	limits     []string         // of what was observed
 	incomplete string           // why what was observed is not all that there was

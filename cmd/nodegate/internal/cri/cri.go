@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package cri asks the container runtime of this node about itself and about
-// its containers, over the socket that the kubelet uses. It changes nothing.
+// its containers, over the socket that the kubelet uses. It changes nothing, except for
+// the copies of pods that it runs and removes.
 package cri
 
 import (
