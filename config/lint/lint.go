@@ -103,6 +103,7 @@ type linter struct {
 func (l *linter) profile(p *config.Profile) {
 	at := func(key string) config.Place { return l.config.ProfilePlace(p.Name, key) }
 	l.devices(p, at)
+	l.shared(p, at)
 	l.tmpfs(p, at)
 	l.deviceRules(p, at)
 	l.idle(p, at)
