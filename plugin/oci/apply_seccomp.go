@@ -17,7 +17,7 @@ import (
 
 // applySeccomp merges rules into the container's seccomp profile. The engine
 // says what comes out; here the rules that it left alone keep their text, and
-// one that it took names from keeps all but those.
+// one that it took names from keeps all but its names.
 func applySeccomp(spec *node, a *change.Adjustment) error {
 	if len(a.Seccomp) == 0 {
 		return nil
@@ -89,9 +89,11 @@ func replaceRules(list *node, current, merged []specs.LinuxSyscall) error {
 		switch {
 		case len(merged) > 0 && sameRule(old, merged[0]):
 		case len(merged) > 0 && sameButNames(old, merged[0]) && isWithin(merged[0].Names, old.Names):
-			if err := keepNames(list.kids[at].value, old.Names, merged[0].Names); err != nil {
+			rule := list.kids[at].value
+			if err := rule.open('{'); err != nil {
 				return err
 			}
+			rule.set("names", encode(merged[0].Names))
 		default:
 			list.remove(at)
 			continue
@@ -113,25 +115,4 @@ func isWithin(some, all []string) bool {
 		}
 	}
 	return len(some) == 0
-}
-
-// keepNames takes the other names out of a rule, which has these.
-func keepNames(rule *node, have, keep []string) error {
-	names, err := rule.member("names")
-	if names == nil || err != nil {
-		return err
-	}
-	if err := names.open('['); err != nil {
-		return err
-	}
-	at := 0
-	for _, name := range have {
-		if len(keep) > 0 && keep[0] == name {
-			keep = keep[1:]
-			at++
-			continue
-		}
-		names.remove(at)
-	}
-	return nil
 }

@@ -26,6 +26,7 @@ func readAll(dir int, name string, limit int64, st *unix.Stat_t) ([]byte, error)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
+	_ = unix.SetNonblock(fd, false) // else an os.File sets up epoll first
 	f := os.NewFile(uintptr(fd), name)
 	defer func() { _ = f.Close() }()
 	if st == nil {

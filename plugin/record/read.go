@@ -54,6 +54,7 @@ func readFile(dir int, name, full string) ([]byte, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: full, Err: err}
 	}
+	_ = unix.SetNonblock(fd, false) // else an os.File sets up epoll first
 	f := os.NewFile(uintptr(fd), full)
 	defer closeFile(f)
 	var st unix.Stat_t
