@@ -69,7 +69,7 @@ func withhold(syscalls []specs.LinuxSyscall, denied map[string][]term) ([]specs.
 			continue
 		}
 		rest := rule
-		rest.Names = nil
+		rest.Names = make([]string, 0, len(rule.Names))
 		for _, name := range rule.Names {
 			if denied[name] == nil {
 				rest.Names = append(rest.Names, name)
