@@ -17,6 +17,7 @@ import (
 	"github.com/nodegate/nodegate/plugin/host"
 	"github.com/nodegate/nodegate/plugin/oci"
 	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/resource"
 	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
@@ -28,6 +29,7 @@ type explainer struct {
 	options     *explainOptions
 	runtime     runtimes.Runtime
 	runtimeFrom string
+	offered     []resource.Offer // see offers
 }
 
 // subject is a container that is explained, and all that is known of it.

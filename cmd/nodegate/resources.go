@@ -39,8 +39,13 @@ func (e *explainer) allot(r *policy.Request) {
 	}
 }
 
+// offers are what this node has of the policy's resources, for all pods: finding it out is a
+// decision about each.
 func (e *explainer) offers() []resource.Offer {
-	return plugin.Offers(e.config.Policy, &e.runtime, &plugin.Node{Host: e.host}, &plugin.Handlers{Unknown: "explain does not look"}, nil, "")
+	if e.offered == nil {
+		e.offered = plugin.Offers(e.config.Policy, &e.runtime, &plugin.Node{Host: e.host}, &plugin.Handlers{Unknown: "explain does not look"}, nil, "")
+	}
+	return e.offered
 }
 
 // units says how many units of a profile this node has for a container that asks for n.
