@@ -61,7 +61,8 @@ deps: ## Install the Debian packages that are missing (as root)
 
 # One containerd, as the demo needs it.
 .PHONY: runtime
-runtime: deps probe ## Build the pinned default containerd, runc and CNI
+runtime: probe ## Build the pinned default containerd, runc and CNI
+	@hack/deps.sh node
 	@hack/runtimes.sh
 
 .PHONY: runtimes

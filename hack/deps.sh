@@ -2,13 +2,14 @@
 # SPDX-FileCopyrightText: The nodegate authors
 # SPDX-License-Identifier: Apache-2.0
 
-# Installs the Debian packages that building and running the test node needs
-# and that are missing. A second run finds nothing missing and touches nothing,
-# so that it can stand in front of every target.
+# Installs the Debian packages that are missing of those that the tests need, or with
+# "node" of those that building and running the test node needs. A second run finds nothing
+# missing and touches nothing, so that it can stand in front of every target.
 set -euo pipefail
+readonly what=${1-all}
 
 # command:package pairs: a tool that is there by other means needs no package.
-readonly commands=(
+commands=(
 	gcc:gcc             # runc is cgo
 	pkg-config:pkg-config
 	ip:iproute2         # the node brings its loopback up with it
@@ -16,14 +17,18 @@ readonly commands=(
 	flock:util-linux
 	nsenter:util-linux  # the node lives in namespaces of its own
 	mount:mount
-	systemd-analyze:systemd # the properties of nodegate render systemd
-	qemu-system-x86_64:qemu-system-x86 # the tests' machines, and what they are made by:
-	qemu-img:qemu-utils
-	mke2fs:e2fsprogs
-	setpriv:util-linux
-	zstd:zstd
-	xz:xz-utils
 )
+if [ "$what" = all ]; then
+	commands+=(
+		systemd-analyze:systemd # the properties of nodegate render systemd
+		qemu-system-x86_64:qemu-system-x86 # the tests' machines, and what they are made by:
+		qemu-img:qemu-utils
+		mke2fs:e2fsprogs
+		setpriv:util-linux
+		zstd:zstd
+		xz:xz-utils
+	)
+fi
 
 missing=()
 for pair in "${commands[@]}"; do
@@ -42,7 +47,7 @@ if [ ! -e /usr/include/seccomp.h ]; then
 	missing+=(libseccomp-dev)
 fi
 # The script of nodegate completion bash needs it.
-if [ ! -e /usr/share/bash-completion/bash_completion ]; then
+if [ "$what" = all ] && [ ! -e /usr/share/bash-completion/bash_completion ]; then
 	missing+=(bash-completion)
 fi
 # The Go module proxy is spoken to by TLS.
@@ -66,6 +71,7 @@ download_promtool() {
 # want one program of it: it is unpacked, and not installed.
 unpack_promtool() {
 	local bin tmp
+	[ "$what" = all ] || return 0
 	bin=$(cd "$(dirname "$0")/.." && pwd)/bin/promtool
 	if [ -x "$bin" ] || type -P promtool >/dev/null 2>&1; then
 		return
