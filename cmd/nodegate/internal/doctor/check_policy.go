@@ -48,6 +48,8 @@ func checkDevice(d Device) Finding {
 		one.Remedy = "narrow the path in the profile to devices of /dev's own"
 	case len(d.Lookup.Nodes) == 0 && d.Optional:
 		one.Found = "absent, and optional"
+	case len(d.Lookup.Nodes) == 0 && d.Units:
+		one.Found = fmt.Sprintf("absent: pods that ask for %s go elsewhere", list(d.Profiles))
 	case len(d.Lookup.Nodes) == 0:
 		one.Status, one.Found = Problem, "absent: "+asks
 		one.Remedy = "load its kernel module or plug it in, or write optional = true in the profile"

@@ -86,7 +86,7 @@ func checkResources(f *Facts) (out []Finding) {
 			one.Remedy = "plug one in; until then pods that ask for it go elsewhere"
 		default:
 			if unit, with := sharedUnit(r.Offers, o); unit != "" {
-				one.Status, one.Found = Warning, fmt.Sprintf("its unit %s is one of %s%s too: one container of each may have it at once", policy.QuotePath(unit), policy.ResourceDomain, with)
+				one.Status, one.Found = Warning, fmt.Sprintf("its unit %s is one of %s%s too: a container that has it as one keeps it from those that ask for the other", policy.QuotePath(unit), policy.ResourceDomain, with)
 				one.Remedy = "narrow the devices of one of the profiles"
 			}
 		}

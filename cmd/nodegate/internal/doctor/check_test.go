@@ -303,6 +303,9 @@ var cases = []struct {
 	{"an absent device that is optional", func(f *Facts) {
 		f.Policy.Devices[0].Lookup, f.Policy.Devices[0].Optional = policy.DeviceLookup{}, true
 	}, "device /dev/kvm", OK, "absent, and optional", ""},
+	{"an absent device of an exclusive resource", func(f *Facts) {
+		f.Policy.Devices[0].Lookup.Nodes, f.Policy.Devices[0].Units = nil, true
+	}, "device /dev/kvm", OK, "absent: pods that ask for kvm go elsewhere", ""},
 	{"a device whose driver is loaded when it is opened", func(f *Facts) { f.Policy.Devices[0].Drivers[0] = policy.Is(host.Driver{Module: "kvm"}) },
 		"device /dev/kvm", OK, "opening it loads the module kvm", ""},
 	{"a device without a driver", func(f *Facts) { f.Policy.Devices[0].Drivers[0] = policy.Is(host.Driver{}) },

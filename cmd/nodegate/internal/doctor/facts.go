@@ -155,6 +155,7 @@ type Device struct {
 	Selector policy.DeviceSelector
 	Profiles []string // that name it
 	Optional bool     // for all of them
+	Units    bool     // of all of them: a node may well have none
 	Lookup   policy.DeviceLookup
 	Drivers  []policy.Known[host.Driver] // of each node that was found
 }

@@ -42,11 +42,12 @@ func (g *gatherer) policy(problem error, runtime Told[Runtime]) Policy {
 		for _, rule := range profile.Devices {
 			d := devices[rule.Selector()]
 			if d == nil {
-				d = &Device{Selector: rule.Selector(), Optional: true}
+				d = &Device{Selector: rule.Selector(), Optional: true, Units: true}
 				devices[rule.Selector()] = d
 			}
 			d.Profiles = append(d.Profiles, profile.Name)
 			d.Optional = d.Optional && rule.Optional
+			d.Units = d.Units && profile.Resource.Exclusive
 		}
 	}
 	found := g.node.LookupDevices(slices.Collect(maps.Keys(devices)))
