@@ -91,20 +91,24 @@ spec:
 `, `error`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := ReadToEdit("x.yaml", strings.NewReader("kind: Service\n--- # next\n"+tc.text))
-			if len(f.Pods) != 1 {
-				t.Fatal(show(f))
-			}
-			text, failed := f.Edited(map[int]Edit{0: whole})
-			got := strings.TrimPrefix(string(text), "kind: Service\n--- # next\n")
-			if len(failed) > 0 {
-				if got != tc.text {
-					t.Error("what cannot be edited is edited")
+			for _, eol := range []string{"\n", "\r\n"} {
+				lines := strings.NewReplacer("\n", eol)
+				before := lines.Replace("kind: Service\n--- # next\n")
+				f := ReadToEdit("x.yaml", strings.NewReader(before+lines.Replace(tc.text)))
+				if len(f.Pods) != 1 {
+					t.Fatal(show(f))
 				}
-				got = "error"
-			}
-			if got != tc.want {
-				t.Errorf("got\n%swant\n%s", got, tc.want)
+				text, failed := f.Edited(map[int]Edit{0: whole})
+				got := strings.TrimPrefix(string(text), before)
+				if len(failed) > 0 {
+					if got != lines.Replace(tc.text) {
+						t.Error("what cannot be edited is edited")
+					}
+					got = "error"
+				}
+				if got != lines.Replace(tc.want) {
+					t.Errorf("lines end in %q: got\n%swant\n%s", eol, got, tc.want)
+				}
 			}
 		})
 	}

@@ -121,8 +121,11 @@ func (e *editor) insert(into *yaml.Node, entry newEntry) {
 	for i := 0; i+1 < len(into.Content); i += 2 {
 		key := into.Content[i]
 		if indent := e.indent(key); e.err == nil && strings.Trim(indent, " ") == "" {
-			at := e.starts[key.Line-1]
-			e.splices = append(e.splices, splice{at, at, entry.block(indent)})
+			at, with := e.starts[key.Line-1], entry.block(indent)
+			if bytes.Contains(e.text, []byte("\r\n")) { // as on Windows
+				with = strings.ReplaceAll(with, "\n", "\r\n")
+			}
+			e.splices = append(e.splices, splice{at, at, with})
 			return
 		}
 	}
