@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/config/admission"
@@ -29,6 +30,9 @@ large for an API server.`,
 		Example: "  nodegate render admission --config policy.toml | kubectl apply -f -",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(validation.IsDNS1123Subdomain(name+"-templates")) > 0 { // the longer one of the two
+				return &usageError{cmd.CommandPath(), fmt.Sprintf("--name %q is not a name of Kubernetes' objects: write lower-case letters, digits, - and .", name)}
+			}
 			c, err := config.Load(file)
 			if err != nil {
 				return err
