@@ -120,7 +120,7 @@ func (l *learning) findContainer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	named := slices.DeleteFunc(all, func(c cri.Container) bool { return c.Name != l.container || !recorder.Runs(c.ID) })
+	named := slices.DeleteFunc(all, func(c cri.Container) bool { return c.Name != l.container || !l.recorder.Runs(c.ID) })
 	switch len(named) {
 	case 0:
 		if l.only, err = findContainer(ctx, l.client, l.container); err != nil {
@@ -178,7 +178,7 @@ func (l *learning) run(ctx context.Context, until time.Time) error {
 			return err
 		}
 		l.name(ctx, time.Second)
-		if l.only != "" && !recorder.Runs(l.only) {
+		if l.only != "" && !l.recorder.Runs(l.only) {
 			l.view.say("the container has ended")
 			break
 		}

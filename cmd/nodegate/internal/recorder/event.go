@@ -5,6 +5,7 @@ package recorder
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"strings"
 
@@ -27,6 +28,24 @@ type rawEvent struct {
 	Program [16]byte
 	Name    [32]byte
 	Path    [256]byte
+}
+
+const eventSize = 344 // bytes
+
+// parse reads an event without reflection: a container may flood the recorder with them.
+func parse(b []byte) (*Event, error) {
+	e := &Event{}
+	r := &e.raw
+	if len(b) < eventSize {
+		return nil, fmt.Errorf("reading an event: it has %d bytes", len(b))
+	}
+	order := binary.NativeEndian
+	r.Cgroup, r.A, r.B = order.Uint64(b), order.Uint64(b[8:]), order.Uint64(b[16:])
+	r.Kind, r.Result, r.Call = order.Uint32(b[24:]), int32(order.Uint32(b[28:])), order.Uint32(b[32:]) //nolint:gosec // the same bits
+	b = b[40:]
+	b = b[copy(r.Program[:], b):]
+	copy(r.Path[:], b[copy(r.Name[:], b):])
+	return e, nil
 }
 
 // enum kind of bpf/learn.bpf.c

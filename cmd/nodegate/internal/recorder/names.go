@@ -13,19 +13,30 @@ import (
 	"github.com/moby/sys/capability"
 )
 
-// The system calls of the architectures whose nodes can be observed: "amd64 0 read" and so
-// on; a test writes them from golang.org/x/sys.
+// The system calls of the architectures whose nodes can be observed, and of their 32-bit
+// ones: "amd64 0 read" and so on; a test writes them from golang.org/x/sys.
 //
 //go:embed calls.txt
 var callTable string
 
+// compat stands beside the number of a call of the 32-bit architecture: COMPAT of
+// bpf/learn.bpf.c.
+const compat = 1 << 31
+
 var callNames = sync.OnceValue(func() map[uint32]string {
+	besides := map[string]string{"amd64": "386", "arm64": "arm"}[runtime.GOARCH]
 	names := map[uint32]string{}
 	for line := range strings.Lines(callTable) {
 		var arch, name string
 		var number uint32
-		if _, err := fmt.Sscanf(line, "%s %d %s", &arch, &number, &name); err == nil && arch == runtime.GOARCH {
+		if _, err := fmt.Sscanf(line, "%s %d %s", &arch, &number, &name); err != nil {
+			continue
+		}
+		switch arch {
+		case runtime.GOARCH:
 			names[number] = name
+		case besides:
+			names[number|compat] = name
 		}
 	}
 	return names
@@ -35,6 +46,9 @@ var callNames = sync.OnceValue(func() map[uint32]string {
 func callName(number uint32) string {
 	if name := callNames()[number]; name != "" {
 		return name
+	}
+	if number&compat != 0 && number != noCall {
+		return fmt.Sprintf("%d of 32 bits", number&^compat)
 	}
 	return fmt.Sprint(number)
 }

@@ -6,11 +6,11 @@ package recorder
 import (
 	"bytes"
 	_ "embed"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -29,6 +29,8 @@ type Recorder struct {
 	programs *ebpf.Collection
 	links    []link.Link
 	reader   *ringbuf.Reader
+	record   ringbuf.Record    // the last one, whose memory the next one takes
+	dirs     map[string]string // of the containers' cgroups, by id
 
 	// Missing are the observations that this kernel has no place for.
 	Missing []string
@@ -60,7 +62,7 @@ func attach() (*Recorder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the programs: %w", err)
 	}
-	r := &Recorder{}
+	r := &Recorder{dirs: map[string]string{}}
 	for _, name := range slices.Sorted(maps.Keys(observes)) {
 		var f *btf.Func
 		if kernel.TypeByName(spec.Programs[name].AttachTo, &f) != nil {
@@ -109,15 +111,27 @@ func (r *Recorder) Container(id string) (uint64, error) {
 		return 0, err
 	}
 	for _, c := range all {
-		if err := r.put("wanted", c, all[0]); err != nil {
+		if err := r.put("wanted", c, member{Container: all[0]}); err != nil {
 			return 0, err
 		}
 	}
+	r.dirs[id] = dir
 	return all[0], nil
 }
 
-// Runs reports whether a container has its cgroup.
-func Runs(id string) bool {
+// member is struct member of bpf/learn.bpf.c.
+type member struct {
+	Container uint64
+	Noted     [16]uint64
+}
+
+// Runs reports whether a container has its cgroup. Of one that is recorded it looks only
+// where that was.
+func (r *Recorder) Runs(id string) bool {
+	if dir := r.dirs[id]; dir != "" {
+		_, err := os.Stat(dir)
+		return !errors.Is(err, fs.ErrNotExist)
+	}
 	_, err := cgroups.find(id)
 	return !errors.Is(err, fs.ErrNotExist)
 }
@@ -132,15 +146,10 @@ func (r *Recorder) put(into string, key, value any) error {
 // Next waits for an event until a time, and returns os.ErrDeadlineExceeded then.
 func (r *Recorder) Next(until time.Time) (*Event, error) {
 	r.reader.SetDeadline(until)
-	record, err := r.reader.Read()
-	if err != nil {
+	if err := r.reader.ReadInto(&r.record); err != nil {
 		return nil, err
 	}
-	e := &Event{}
-	if err := binary.Read(bytes.NewReader(record.RawSample), binary.NativeEndian, &e.raw); err != nil {
-		return nil, fmt.Errorf("reading an event: %w", err)
-	}
-	return e, nil
+	return parse(r.record.RawSample)
 }
 
 // Stop ends the observation. What was observed before can still be read.

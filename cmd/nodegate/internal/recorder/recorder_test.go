@@ -15,8 +15,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -80,8 +82,68 @@ func TestPrograms(t *testing.T) {
 		t.Errorf("%d programs", len(spec.Programs))
 	}
 	var e rawEvent
-	if got := binary.Size(e); got != 344 {
+	if got := binary.Size(e); got != eventSize {
 		t.Errorf("an event has %d bytes", got)
+	}
+}
+
+// An event is read as its layout says, and a short one is an error.
+func TestParse(t *testing.T) {
+	raw := make([]byte, eventSize+8) // records are padded
+	for i := range raw {
+		raw[i] = byte(i)
+	}
+	clear(raw[36:40]) // unused
+	var want rawEvent
+	must(t, binary.Read(bytes.NewReader(raw), binary.NativeEndian, &want))
+	if got, err := parse(raw); err != nil || got.raw != want {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err := parse(raw[:eventSize-1]); err == nil {
+		t.Error("a short event is read")
+	}
+}
+
+// A second's events of a container that floods, all different, are counted, and take no more
+// memory than the bound.
+func TestFlood(t *testing.T) {
+	const flood = 200_000
+	raw := make([]byte, eventSize)
+	binary.NativeEndian.PutUint32(raw[24:], kindDevice)
+	binary.NativeEndian.PutUint32(raw[32:], 257)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	c, began := &evidence.Container{}, time.Now()
+	for i := range flood {
+		copy(raw[40:], fmt.Sprintf("p%d\x00", i))
+		copy(raw[88:], fmt.Sprintf("/dev/\x1b[2J%d\x00", i))
+		e, err := parse(raw)
+		must(t, err)
+		c.Add(e.Evidence())
+	}
+	took := time.Since(began)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	kept := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) >> 20 //nolint:gosec // far below
+	t.Logf("%d events took %.2f s, and hold %d MiB", flood, took.Seconds(), kept)
+	if took > 20*time.Second { // 0.4 s of a processor: the rest is for a busy machine
+		t.Error("a second's events are not read in time")
+	}
+	if len(c.Events) != evidence.MaxEvents || c.Omitted != flood-evidence.MaxEvents || kept > 32 {
+		t.Errorf("%d events are kept, %d are counted, in %d MiB", len(c.Events), c.Omitted, kept)
+	}
+}
+
+// A call of the 32-bit architecture has that one's name: its numbers mean others here.
+func TestCompatCalls(t *testing.T) {
+	number := map[string]uint32{"amd64": 102, "arm64": 281}[runtime.GOARCH] // socketcall, socket
+	want := map[string]string{"amd64": "socketcall", "arm64": "socket"}[runtime.GOARCH]
+	if got := callName(compat | number); got != want || callName(number) == want {
+		t.Errorf("got %q for the 32-bit call %d, and %q for the other", got, number, callName(number))
+	}
+	if got := callName(compat | 1000); got != "1000 of 32 bits" {
+		t.Errorf("got %q", got)
 	}
 }
 
@@ -128,7 +190,7 @@ func TestCallNames(t *testing.T) {
 	must(t, err)
 	constant := regexp.MustCompile(`(?m)^\s+SYS_([A-Z0-9_]+)\s+= (\d+)`)
 	var table strings.Builder
-	for _, arch := range []string{"amd64", "arm64"} {
+	for _, arch := range []string{"amd64", "arm64", "386", "arm"} {
 		text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "unix/zsysnum_linux_"+arch+".go"))
 		must(t, err)
 		for _, m := range constant.FindAllStringSubmatch(string(text), -1) {

@@ -132,6 +132,10 @@ func (r *reading) used(e *evidence.Container) {
 		case name == "DAC_READ_SEARCH" && c.Call != "open_by_handle_at":
 			// CAP_DAC_OVERRIDE, which containers have, is asked for next.
 		case name == "SYS_RESOURCE" && raised && slices.Contains([]string{"prlimit64", "setrlimit"}, c.Call):
+		case c.Call == "bpf" && makesCgroups(e, c.Program):
+			r.note("%s: it makes cgroups, as runtimes of containers do, whose programs for devices are left out with hostUsers: false", c.Text())
+		case name == "SYS_MODULE" && !strings.HasSuffix(c.Call, "_module"):
+			r.note("%s: the kernel asks it before it loads a module by itself: what takes one needs it loaded on the node", c.Text())
 		case slices.Contains(soft, name):
 			r.note("%s: it acts on the node, and has no effect with hostUsers: false; whether it goes on without was not seen", c.Text())
 		case slices.Contains(ofNode, name):
@@ -140,6 +144,11 @@ func (r *reading) used(e *evidence.Container) {
 			r.need(Ask{What: "CAP_" + name, From: c.By(), capability: name})
 		}
 	}
+}
+
+// makesCgroups reports whether a program makes cgroups.
+func makesCgroups(e *evidence.Container, program string) bool {
+	return slices.ContainsFunc(e.Of(evidence.Cgroup), func(made *evidence.Event) bool { return made.Program == program })
 }
 
 // ofPods are the file systems that root of a user namespace may mount: FS_USERNS_MOUNT
@@ -205,6 +214,9 @@ func (r *reading) files(e *evidence.Container) {
 
 func (r *reading) rlimits(e *evidence.Container) {
 	for _, l := range e.Of(evidence.Rlimit) {
+		if l.Limit == "memlock" && makesCgroups(e, l.Program) {
+			continue // for its programs for devices
+		}
 		value := strconv.FormatUint(l.Value, 10)
 		if l.Value == ^uint64(0) {
 			value = "unlimited"
@@ -228,7 +240,8 @@ func (r *reading) calls(c *manifest.Container, e *evidence.Container) {
 	for _, all := range e.Of(evidence.Calls) {
 		for _, name := range all.Names {
 			// That profile answers clone3 with ENOSYS, and programs then call clone.
-			if known := name != "" && name[0] > '9' && name != "clone3"; known && !slices.Contains(defaultCalls(), name) && !slices.Contains(beyond, name) {
+			known := name != "" && name[0] > '9' && name != "clone3"
+			if known && !slices.Contains(defaultCalls(), name) && !slices.Contains(nodeCalls, name) && !slices.Contains(beyond, name) {
 				beyond = append(beyond, name)
 			}
 		}

@@ -150,7 +150,7 @@ func (s *Set) nameFor(asks []Ask, pod string) string {
 			return base
 		}
 	}
-	base := cmp.Or(tidy(first), "profile")
+	base := cmp.Or(tidy(first), tidy(pod), "profile")
 	base = strings.Trim(base[:min(len(base), 50)], "-")
 	for i := 2; ; i++ {
 		if name := fmt.Sprintf("%s-%d", base, i); !s.taken[name] {

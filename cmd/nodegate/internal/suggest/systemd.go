@@ -40,9 +40,12 @@ func (r *reading) systemd(e *evidence.Container) *evidence.Container {
 	return out
 }
 
+// systemdStarts are programs that systemd starts of itself, and those that speak to it.
+var systemdStarts = []string{"agetty", "dbus-broker", "dbus-broker-lau", "dbus-daemon", "init", "journalctl", "kmod", "login", "loginctl", "modprobe",
+	"mount", "sulogin", "systemctl", "systemd", "udevadm", "umount"}
+
 // bySystemd reports whether systemd did something itself, or by what it starts of itself:
-// its generators, and mount for the file systems of the kernel.
+// its generators, terminals, and mount for the file systems of the kernel.
 func bySystemd(e *evidence.Event) bool {
-	return e.Program == "systemd" || e.Program == "init" || e.Program == "mount" || e.Program == "umount" ||
-		strings.HasPrefix(e.Program, "systemd-") || strings.HasPrefix(e.Program, "(")
+	return slices.Contains(systemdStarts, e.Program) || strings.HasPrefix(e.Program, "systemd-") || strings.HasPrefix(e.Program, "(")
 }

@@ -92,7 +92,13 @@ struct signal_struct {
 	struct rlimit rlim[RLIM_NLIMITS];
 };
 
+struct thread_info {
+	unsigned long flags;
+	__u32 status; /* of amd64 alone */
+};
+
 struct task_struct {
+	struct thread_info thread_info;
 	struct task_struct *real_parent;
 	const struct cred *real_cred;
 	struct css_set *cgroups;

@@ -31,8 +31,8 @@ struct event {
 	__u64 a, b;   /* by kind */
 	__u32 kind;
 	__s32 result;
-	__u32 call;   /* the number of the system call */
-	__u32 compat; /* unused, zero */
+	__u32 call;   /* the number of the system call, with COMPAT */
+	__u32 unused;
 	char program[16];
 	char name[32];
 	char path[256];
@@ -61,13 +61,23 @@ struct {
 	__type(value, __u8);
 } pods SEC(".maps");
 
-/* The cgroup of the container that a cgroup belongs to: a container's own, and all below. */
+#define MAX_CALL 1024 /* no architecture has as many; any number can be tried */
+
+/* A cgroup of a container: its own, or one below. */
+struct member {
+	__u64 container;            /* the container's cgroup */
+	__u64 noted[MAX_CALL / 64]; /* by number: system calls that calls has */
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
 	__type(key, __u64);
-	__type(value, __u64);
+	__type(value, struct member);
 } wanted SEC(".maps");
+
+/* Too large for the stack beside the rest: never written. */
+static const struct member nobody;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -97,9 +107,9 @@ struct {
 
 static __always_inline __u64 owner(__u64 cgroup)
 {
-	__u64 *container = bpf_map_lookup_elem(&wanted, &cgroup);
+	struct member *m = bpf_map_lookup_elem(&wanted, &cgroup);
 
-	return container ? *container : 0;
+	return m ? m->container : 0;
 }
 
 /* Whether a thread is the runtime's, which prepares a container or an exec from within: by
@@ -130,14 +140,27 @@ static __always_inline __u64 recorded(struct seen *s)
 	return container;
 }
 
+#define COMPAT (1u << 31) /* beside the number of a call of the 32-bit architecture */
+#define TS_COMPAT 2       /* of amd64 */
+#define TIF_32BIT 22      /* of arm64 */
+
+static __always_inline __u32 compat(void)
+{
+	struct thread_info *t = &bpf_get_current_task_btf()->thread_info;
+
+	if (bpf_core_field_exists(t->status))
+		return t->status & TS_COMPAT ? COMPAT : 0;
+	return t->flags & (1ul << TIF_32BIT) ? COMPAT : 0;
+}
+
 /* The number of the system call that the current thread is in. */
 static __always_inline __u32 current_call(void)
 {
 	struct pt_regs *r = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 
 	if (bpf_core_field_exists(r->orig_ax))
-		return r->orig_ax;
-	return ((struct pt_regs___arm64 *)r)->syscallno;
+		return r->orig_ax | compat();
+	return ((struct pt_regs___arm64 *)r)->syscallno | compat();
 }
 
 static __always_inline void count_lost(void)
@@ -169,7 +192,7 @@ static __always_inline struct event *begin(struct seen *s)
 	e->kind = s->kind;
 	e->result = s->result;
 	e->call = s->call;
-	e->compat = 0;
+	e->unused = 0;
 	__builtin_memcpy(e->program, s->program, sizeof(e->program));
 	e->name[0] = 0;
 	e->path[0] = 0;
@@ -183,6 +206,19 @@ static __always_inline void tell(struct seen *s)
 		bpf_ringbuf_submit(e, 0);
 }
 
+static __always_inline void want(__u64 cgroup, __u64 container)
+{
+	struct member *m;
+
+	if (bpf_map_update_elem(&wanted, &cgroup, &nobody, BPF_ANY)) {
+		count_lost();
+		return;
+	}
+	m = bpf_map_lookup_elem(&wanted, &cgroup);
+	if (m)
+		m->container = container;
+}
+
 SEC("tp_btf/cgroup_mkdir")
 int BPF_PROG(container_made, struct cgroup *made)
 {
@@ -193,14 +229,12 @@ int BPF_PROG(container_made, struct cgroup *made)
 	__u64 container = owner(above);
 
 	if (container) { /* one of its own */
-		if (bpf_map_update_elem(&wanted, &id, &container, BPF_ANY))
-			count_lost();
+		want(id, container);
 		return 0;
 	}
 	if (!bpf_map_lookup_elem(&pods, &above))
 		return 0;
-	if (bpf_map_update_elem(&wanted, &id, &id, BPF_ANY))
-		count_lost();
+	want(id, id);
 	s.kind = CONTAINER;
 	s.cgroup = id;
 	e = begin(&s);
@@ -220,21 +254,33 @@ int BPF_PROG(cgroup_gone, struct cgroup *gone)
 	return 0;
 }
 
-#define MAX_CALL 1024 /* no architecture has as many; any number can be tried */
-
+/* Runs at each system call of the node: one look decides of most. */
 SEC("tp_btf/sys_enter")
 int BPF_PROG(call_made, void *registers, long call)
 {
 	struct seen s = {};
 	struct used u = {};
 	__u8 one = 1;
+	__u64 cgroup = bpf_get_current_cgroup_id();
+	struct member *m = bpf_map_lookup_elem(&wanted, &cgroup);
+	__u64 bit;
 
-	if (call < 0 || call >= MAX_CALL || !recorded(&s))
+	if (!m || call < 0 || call >= MAX_CALL)
+		return 0;
+	u.call = call | compat();
+	bit = 1ull << (call & 63);
+	/* Those of the 32-bit architecture have other numbers. */
+	if (!(u.call & COMPAT) && m->noted[call / 64 & (MAX_CALL / 64 - 1)] & bit)
+		return 0;
+	if (!recorded(&s))
 		return 0;
 	u.cgroup = s.cgroup;
-	u.call = call;
-	if (!bpf_map_lookup_elem(&calls, &u) && bpf_map_update_elem(&calls, &u, &one, BPF_ANY))
+	if (!bpf_map_lookup_elem(&calls, &u) && bpf_map_update_elem(&calls, &u, &one, BPF_ANY)) {
 		count_lost();
+		return 0;
+	}
+	if (!(u.call & COMPAT))
+		m->noted[call / 64 & (MAX_CALL / 64 - 1)] |= bit;
 	return 0;
 }
 
