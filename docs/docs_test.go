@@ -90,7 +90,7 @@ func TestReferenceIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range c.Profiles {
-		if !strings.Contains(page, "| `"+p.Name+"` |") {
+		if !strings.Contains(page, "\n- `"+p.Name+"`: ") {
 			t.Errorf("policy.md does not name the built-in profile %q", p.Name)
 		}
 	}
