@@ -9,10 +9,8 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/containerd/log"
@@ -36,20 +34,6 @@ type trial struct {
 	// One of three runs the pod: its copy, if there is one, a command, or somebody else.
 	source string   // the sandbox that a copy is made from; "" for none
 	ids    []string // of its containers
-}
-
-// attempt is one run of the pod.
-type attempt struct {
-	*trial
-	cancel  context.CancelCauseFunc
-	copy    *cri.Copy
-	skip    []string // sandboxes that were there before
-	sandbox string
-	ended   map[string]cri.Ended // by the container's name
-	refused atomic.Pointer[string]
-	checked bool
-	asked   time.Time // when the check ran last
-	began   time.Time
 }
 
 // run runs the pod once, and removes what it has made, whatever happens. The recorder is
@@ -81,6 +65,9 @@ func (t *trial) run(ctx context.Context, c *config.Config, p *suggested, by *rec
 	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return a, seen, cause // the trial itself failed, and not what it tries
+	}
+	if err == nil { // Ctrl-C may have come before the last look
+		_, err = a.done(context.WithoutCancel(ctx))
 	}
 	if err == nil && a.sandbox == "" {
 		err = fmt.Errorf("waited for %s on this node: none came", t.target())
@@ -176,6 +163,9 @@ func (a *attempt) start(ctx context.Context) {
 	}
 	if err := a.copy.Start(ctx); err != nil && a.refused.Load() == nil {
 		text := err.Error()
+		if ctx.Err() != nil {
+			text = "Ctrl-C came before it had started"
+		}
 		a.refused.Store(&text)
 	}
 }
@@ -184,7 +174,10 @@ func (a *attempt) start(ctx context.Context) {
 func (a *attempt) await(ctx context.Context) error {
 	a.start(ctx)
 	for until := time.Now().Add(a.length); time.Now().Before(until); {
-		if done, err := a.done(ctx); done || err != nil {
+		switch done, err := a.done(ctx); {
+		case ctx.Err() != nil: // Ctrl-C
+			return nil
+		case done || err != nil:
 			return err
 		}
 		select {
@@ -196,64 +189,6 @@ func (a *attempt) await(ctx context.Context) error {
 	return nil
 }
 
-// done looks how the pod is, and reports whether that is enough.
-func (a *attempt) done(ctx context.Context) (bool, error) {
-	if a.refused.Load() != nil {
-		return true, nil
-	}
-	if a.sandbox == "" {
-		all, err := a.sandboxes(ctx)
-		if err != nil {
-			return false, err
-		}
-		all = slices.DeleteFunc(all, func(id string) bool { return slices.Contains(a.skip, id) })
-		if len(all) == 0 {
-			return false, nil
-		}
-		a.sandbox = all[0]
-	}
-	all, err := a.client.List(ctx)
-	if err != nil {
-		return false, err
-	}
-	for i := range all {
-		c := &all[i]
-		if c.PodID != a.sandbox || !slices.Contains(a.containers, c.Name) || a.ended[c.Name].Ended {
-			continue
-		}
-		// A container that the kubelet removes meanwhile is followed by another one.
-		if a.ended[c.Name], err = a.client.Ended(ctx, c.ID); err == nil && c.Name == a.checkIn {
-			a.tryCheck(ctx, c.ID)
-		}
-	}
-	over := 0
-	for _, e := range a.ended {
-		if e.Ended {
-			over++
-		}
-	}
-	return a.checked || over == len(a.containers), nil
-}
-
-// tryCheck runs the check, once a second.
-func (a *attempt) tryCheck(ctx context.Context, id string) {
-	if a.succeeds == "" || a.ended[a.checkIn].Ended || time.Since(a.asked) < time.Second {
-		return
-	}
-	a.asked = time.Now()
-	code, err := a.client.Exec(ctx, id, argv(a.succeeds)...)
-	a.checked = err == nil && code == 0 // else the container does not run yet, or is not ready
-}
-
-// argv is a command as it is executed: by a shell only if it takes one, which not every image
-// has.
-func argv(command string) []string {
-	if strings.ContainsAny(command, "\"'`$|&;<>()*?[]{}~#\\\n") {
-		return []string{"sh", "-c", command}
-	}
-	return strings.Fields(command)
-}
-
 // remove removes the copy, also after Ctrl-C.
 func (a *attempt) remove(ctx context.Context) error {
 	if a.copy == nil {
@@ -262,42 +197,4 @@ func (a *attempt) remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	return a.copy.Remove(ctx)
-}
-
-// works reports whether all works, as far as that is known, and what was seen.
-func (a *attempt) works() (works bool, seen string) {
-	if text := a.refused.Load(); text != nil {
-		return false, *text
-	}
-	if a.succeeds != "" {
-		if a.checked {
-			return true, "the check succeeds"
-		}
-		seen = "the check does not succeed: "
-	}
-	var states []string
-	works = a.succeeds == ""
-	for _, name := range a.containers {
-		state := a.state(name)
-		works = works && state == "ended with status 0"
-		if len(a.containers) > 1 {
-			state = fmt.Sprintf("container %q %s", name, state)
-		}
-		states = append(states, state)
-	}
-	return works, seen + strings.Join(states, ", ")
-}
-
-// state is how a container is, in words.
-func (a *attempt) state(name string) string {
-	e, came := a.ended[name]
-	switch {
-	case !came:
-		return "did not start"
-	case e.Ended && e.Message != "":
-		return fmt.Sprintf("ended with status %d: %s", e.Code, evidence.Printable(e.Message))
-	case e.Ended:
-		return fmt.Sprintf("ended with status %d", e.Code)
-	}
-	return "went on"
 }

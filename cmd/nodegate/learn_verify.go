@@ -13,7 +13,6 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -25,18 +24,6 @@ import (
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/plugin/policy"
 )
-
-// verified is what running a pod again has shown.
-type verified struct {
-	Works     bool              `json:"works"`
-	Seen      string            `json:"seen"`     // how the containers ended, or that they went on
-	Recorded  string            `json:"recorded"` // "", or why it is not known what they used
-	Verdicts  []suggest.Verdict `json:"verdicts"` // in the first run, under the whole proposal
-	Minimized []suggest.Removed `json:"minimized,omitempty"`
-	Cut       string            `json:"cut,omitempty"` // why not everything was tried
-
-	ends map[string]string // by container
-}
 
 // try verifies the proposal, and makes it smaller if that is asked for.
 func (o *learnOptions) try(cmd *cobra.Command, c *config.Config, s *suggestion, r *evidence.Recording) error {
@@ -176,7 +163,7 @@ func (t *trial) verify(ctx context.Context, s *suggestion, p *suggested) error {
 	// A kernel that cannot be observed can still run it.
 	by, err := recorder.Start()
 	if err != nil {
-		out.Recorded = err.Error()
+		out.NotRecorded = err.Error()
 	}
 	a, seen, err := t.run(ctx, c, p, by)
 	if err != nil {
@@ -187,14 +174,7 @@ func (t *trial) verify(ctx context.Context, s *suggestion, p *suggested) error {
 	for _, name := range t.containers {
 		out.ends[name] = a.state(name)
 	}
-	for i := range p.proposal.Containers {
-		now := &p.proposal.Containers[i]
-		var run *evidence.Container
-		if seen != nil {
-			run = t.observed(seen, p.pod(), now.Name, map[*evidence.Container]bool{})
-		}
-		out.Verdicts = append(out.Verdicts, now.Judge(run, s.observed(p.pod(), now.Name))...)
-	}
+	out.Verdicts = t.judge(s, p, seen)
 	s.verified = out
 	switch {
 	case out.Works:
@@ -205,12 +185,17 @@ func (t *trial) verify(ctx context.Context, s *suggestion, p *suggested) error {
 	return fmt.Errorf("pod %s does not work under the proposal: %s", t.pod, out.Seen)
 }
 
-// goesOn reports whether a pod that nobody checks has not ended badly.
-func (a *attempt) goesOn() bool {
-	return a.succeeds == "" && a.refused.Load() == nil && !slices.ContainsFunc(a.containers, func(name string) bool {
-		e, came := a.ended[name]
-		return !came || e.Ended && e.Code != 0
-	})
+// judge says of each entry what a run has shown; seen is nil if nothing was recorded.
+func (t *trial) judge(s *suggestion, p *suggested, seen *evidence.Recording) (all []suggest.Verdict) {
+	for i := range p.proposal.Containers {
+		c := &p.proposal.Containers[i]
+		var run *evidence.Container
+		if seen != nil {
+			run = t.observed(seen, p.pod(), c.Name, map[*evidence.Container]bool{})
+		}
+		all = append(all, c.Judge(run, s.observed(p.pod(), c.Name))...)
+	}
+	return all
 }
 
 // tried is the policy with the proposal. In audit mode nothing would be given.
@@ -270,32 +255,4 @@ func (t *trial) runWithout(ctx context.Context, base *config.Config, s *suggesti
 	}
 	works, seen = a.works()
 	return works, seen, nil
-}
-
-// write prints what was shown.
-func (v *verified) write(w io.Writer) {
-	fmt.Fprintf(w, "Run under the proposal: %s\n", v.Seen)
-	if v.Recorded != "" {
-		fmt.Fprintf(w, "  what it used was not recorded: %s\n", v.Recorded)
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, one := range v.Verdicts {
-		result := string(one.Result)
-		if one.Result == suggest.Denied {
-			result += ", " + map[bool]string{true: "program went on", false: "program " + v.ends[one.Container]}[v.ends[one.Container] == "went on" || v.ends[one.Container] == "ended with status 0"]
-		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\n", one.Container, one.What, result)
-	}
-	_ = t.Flush() // to a buffer
-	if len(v.Minimized) > 0 {
-		fmt.Fprintln(w, "Each entry taken away:")
-		for _, one := range v.Minimized {
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", one.Container, one.What, map[bool]string{true: "stays", false: "goes"}[one.Needed], one.Seen)
-		}
-		_ = t.Flush() // to a buffer
-	}
-	if v.Cut != "" {
-		fmt.Fprintf(w, "Not all was tried: %s\n", v.Cut)
-	}
-	fmt.Fprintln(w)
 }

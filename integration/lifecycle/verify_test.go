@@ -123,6 +123,27 @@ func TestVerify(t *testing.T) {
 		}
 		it.Remove(t, again)
 	})
+	t.Run("ten containers, and Ctrl-C", func(t *testing.T) {
+		var seen string
+		for i := range 10 {
+			c := it.RunContainer(t, p, node.ContainerConfig{Name: fmt.Sprintf("c%d", i), Privileged: true})
+			seen += container(c) + device(c, "10:229", "/dev/fuse")
+		}
+		file := filepath.Join(t.TempDir(), "seen.jsonl")
+		it.Must(t, os.WriteFile(file, []byte(head+seen+end), 0o600))
+		cmd := n.Command(g.Binary, "learn", "--config", g.Config, "--runtime-endpoint", "unix://"+n.CRISocket(), "--from", file, "--verify")
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		it.Must(t, cmd.Start())
+		for until := time.Now().Add(it.Limit); copies(t, n, p) < 10 && time.Now().Before(until); {
+			time.Sleep(50 * time.Millisecond)
+		}
+		it.Must(t, cmd.Process.Signal(os.Interrupt))
+		err := cmd.Wait()
+		if text := out.String(); err != nil || strings.Count(text, "unknown: it was not used in this run") != 10 || strings.Count(text, ` went on`) != 10 {
+			t.Errorf("%v: got %s", err, text)
+		}
+	})
 	t.Run("what cannot be verified", func(t *testing.T) {
 		gone := *fuse
 		gone.ID = strings.Repeat("0", 64)
@@ -150,4 +171,18 @@ func TestVerify(t *testing.T) {
 	for until := time.Now().Add(it.Limit); len(g.Left()) > 0 && time.Now().Before(until); {
 		time.Sleep(50 * time.Millisecond) // the agent learns of the end a moment later
 	}
+}
+
+// copies counts the containers that run in other pods of namespace "ci" than one.
+func copies(t *testing.T, n *node.Node, but *node.Pod) (running int) {
+	t.Helper()
+	list, err := n.CRI().ListContainers(t.Context(), &runtimeapi.ListContainersRequest{Filter: &runtimeapi.ContainerFilter{
+		State: &runtimeapi.ContainerStateValue{State: runtimeapi.ContainerState_CONTAINER_RUNNING}}})
+	it.Must(t, err)
+	for _, c := range list.GetContainers() {
+		if c.GetPodSandboxId() != but.ID && c.GetLabels()["io.kubernetes.pod.namespace"] == "ci" {
+			running++
+		}
+	}
+	return running
 }
