@@ -103,7 +103,7 @@ func (r *reading) devices(e *evidence.Container) {
 	}
 }
 
-// nodes are device nodes that it made. In a user namespace it cannot.
+// nodes are device nodes that it made. In a user namespace it cannot: see nodesOrNamespace.
 func (r *reading) nodes(e *evidence.Container) {
 	for _, n := range e.Of(evidence.Mknod) {
 		opened := slices.ContainsFunc(r.asks, func(a Ask) bool { return a.target != "" && path.Base(a.target) == n.Path })
@@ -112,8 +112,7 @@ func (r *reading) nodes(e *evidence.Container) {
 		case opened:
 			r.note("%s: the profile gives it that device node, which it cannot make itself", n.Text())
 		default:
-			r.makesNodes = true
-			r.note("%s: CAP_MKNOD, which containers have, suffices without a user namespace", n.Text())
+			r.nodesMade = append(r.nodesMade, n.Text())
 		}
 	}
 }

@@ -86,6 +86,8 @@ func TestObserved(t *testing.T) {
 		"with the node's network":             {one(privileged, ", hostNetwork: true"), events{capability("NET_ADMIN", "sendto")}, "a: CAP_NET_ADMIN (by sendto) would reach the node: the pod can have no user namespace, since hostNetwork: the pod shares the node's namespaces, which no profile replaces\n", ""},
 		"nothing, with its network":           {one(privileged, ", hostNetwork: true"), events{}, "", ""},
 		"a node made":                         {pod, events{{Type: evidence.Mknod, Device: "b 7:0", Path: "x"}}, "a: makes device node \"x\", \"b 7:0\": CAP_MKNOD, which containers have, suffices without a user namespace\n", ""},
+		"a node made beside a mount": {pod, events{{Type: evidence.Mknod, Device: "b 7:0", Path: "x"}, capability("SYS_ADMIN", "mount")},
+			"a: CAP_SYS_ADMIN by \"p\"\na: makes device node \"x\", \"b 7:0\": with hostUsers: false the kernel lets nobody; whether it goes on without was not seen\nhostUsers: false\n", ""},
 		"a node made and opened": {pod, events{device("/dev/t", "/dev/net/tun", "rw"), {Type: evidence.Mknod, Device: "c 10:1", Path: "t"}},
 			"a: /dev/t by \"p\"\na: makes device node \"t\", \"c 10:1\": the profile gives it that device node, which it cannot make itself\nhostUsers: false\n", ""},
 		"limits": {pod, events{{Type: evidence.Rlimit, Limit: "nofile", Value: 9}, {Type: evidence.Rlimit, Limit: "nofile", Value: 10}, capability("SYS_RESOURCE", "prlimit64")},

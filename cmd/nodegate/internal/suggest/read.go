@@ -61,8 +61,8 @@ type reading struct {
 	stays   []string // what nodegate does not give, and that can stay
 	blocked []string // why it stays privileged
 
-	makesNodes bool     // of devices, which no user namespace lets it
-	drops      []string // mounts that go, by their mountPath
+	nodesMade []string // of devices, which no user namespace lets it
+	drops     []string // mounts that go, by their mountPath
 }
 
 // read collects what a container asks for.

@@ -51,8 +51,9 @@ type Container struct {
 	Stays      []string // what nodegate does not give, and that can stay as it is
 	Blocked    []string // why it stays privileged
 
-	observed, makesNodes bool
-	drops                []string // mounts that go, by their mountPath
+	observed  bool
+	nodesMade []string // device nodes, as sentences
+	drops     []string // mounts that go, by their mountPath
 }
 
 // For proposes for pods. Those without a namespace are in the one given. c is the
@@ -86,9 +87,10 @@ func (s *Set) propose(p *manifest.Pod, namespace, refused string) *Proposal {
 		if refused != "" && (c.Privileged || len(r.asks) > 0) {
 			r.blocked = append(r.blocked, "no proposal holds: "+refused)
 		}
-		out.Containers = append(out.Containers, Container{c.Name, c.Privileged, r.asks, r.stays, r.blocked, s.observed(p, c.Name) != nil, r.makesNodes, r.drops})
+		out.Containers = append(out.Containers, Container{c.Name, c.Privileged, r.asks, r.stays, r.blocked, s.observed(p, c.Name) != nil, r.nodesMade, r.drops})
 		wantsUserNS = wantsUserNS || c.Privileged || slices.ContainsFunc(r.asks, func(a Ask) bool { return a.needsUserNamespace() })
 	}
+	out.nodesOrNamespace()
 	out.NoUserNS = out.noUserNamespace()
 	out.HostUsers = wantsUserNS && out.NoUserNS == "" && !p.UserNamespace
 	for i := range out.Containers {
@@ -123,7 +125,7 @@ func (p *Proposal) noUserNamespace() string {
 		if len(c.Devices) > 0 {
 			return "Kubernetes gives no volumeDevices to pods with a user namespace"
 		}
-		if p.Containers[i].makesNodes {
+		if len(p.Containers[i].nodesMade) > 0 {
 			return fmt.Sprintf("container %q makes device nodes, which the kernel allows to nobody in a user namespace", c.Name)
 		}
 		if len(p.Containers[i].Blocked) > 0 {
@@ -136,6 +138,27 @@ func (p *Proposal) noUserNamespace() string {
 		}
 	}
 	return ""
+}
+
+// nodesOrNamespace decides for a user namespace, in which nobody makes device nodes, where
+// without one a container would have to stay privileged.
+func (p *Proposal) nodesOrNamespace() {
+	bounds := slices.ContainsFunc(p.Containers, func(c Container) bool {
+		return slices.ContainsFunc(c.Asks, func(a Ask) bool { return a.needsUserNamespace() })
+	})
+	for i := range p.Containers {
+		c := &p.Containers[i]
+		for _, made := range c.nodesMade {
+			if bounds {
+				c.Stays = append(c.Stays, made+": with hostUsers: false the kernel lets nobody; whether it goes on without was not seen")
+			} else {
+				c.Stays = append(c.Stays, made+": CAP_MKNOD, which containers have, suffices without a user namespace")
+			}
+		}
+		if bounds {
+			c.nodesMade = nil
+		}
+	}
 }
 
 // bound says of what Kubernetes itself gives whether a user namespace bounds it.
