@@ -114,12 +114,12 @@ func mismatch(have, value, want string) string {
 		is = strconv.Quote(value)
 	}
 	belongs := "a mapping"
-	switch {
-	case strings.Contains(want, "[]") && !strings.HasPrefix(want, "map"):
+	switch want = strings.TrimPrefix(want, "*"); { // a struct is written with its fields
+	case strings.HasPrefix(want, "[]"):
 		belongs = "a list"
-	case strings.Contains(want, "bool"):
+	case want == "bool":
 		belongs = "true or false"
-	case strings.Contains(want, "int"):
+	case strings.HasPrefix(want, "int"):
 		belongs = "a number"
 	}
 	return is + " is written where " + belongs + " belongs"

@@ -128,6 +128,12 @@ x.yaml:4: a number, a date, true or false is not a string: write "2"
 x.yaml:6: "false" is written where true or false belongs
 x.yaml:7: a mapping is written where a list belongs
 `},
+		"a list for mappings": {"kind: Pod\nmetadata: {name: a, labels: [b]}\nspec:\n  securityContext: [a]\n  containers:\n  - name: app\n    resources: [b]\n    securityContext:\n      capabilities: [c]\n", `
+x.yaml:2: a list is written where a mapping belongs
+x.yaml:4: a list is written where a mapping belongs
+x.yaml:7: a list is written where a mapping belongs
+x.yaml:9: a list is written where a mapping belongs
+`},
 		"a field twice":          {"kind: Pod\nkind: Pod\n", "x.yaml:2: mapping key \"kind\" already defined at line 1\n"},
 		"a field misspelt":       {strings.Replace(onePod, "spec:", "spec:\n  hostusers: false", 1), "x.yaml:5: hostusers is not a field of a pod's spec: write hostUsers\n"},
 		"a container's misspelt": {strings.Replace(onePod, "name: app", "name: app, securitycontext: {}", 1), "x.yaml:5: securitycontext is not a field of a container: write securityContext\n"},
@@ -194,6 +200,8 @@ func FuzzRead(f *testing.F) {
 		f.Add("apiVersion: v1\nitems:\n" + text)
 	}
 	f.Add(`{"kind": "List", "items": [{"kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "app"}]}}]}`)
+	f.Add("apiVersion: v1\nitems: []\nkind: List\n")
+	f.Add(strings.Replace(onePod, "name: app", `name: app, resources: {limits: {"nodegate.dev/\e": 1k}, requests: {"nodegate.dev/\e": "\e"}}`, 1))
 	f.Add("kind: CronJob\nspec:\n  <<: &x {jobTemplate: {}}\n\tx\n--- |\n  a\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		got := ReadToEdit("x.yaml", strings.NewReader(text))
@@ -230,7 +238,7 @@ func FuzzRead(f *testing.F) {
 				p.Spec(&p.Containers[j], nil)
 			}
 		}
-		if len(got.Pods)+len(got.Problems)+len(got.RuntimeClasses) == 0 {
+		if len(got.Pods)+len(got.Problems)+len(got.RuntimeClasses) == 0 && !got.emptyList {
 			t.Fatal("nothing came of it")
 		}
 	})

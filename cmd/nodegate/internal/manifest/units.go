@@ -17,25 +17,28 @@ import (
 	"github.com/nodegate/nodegate/plugin/policy"
 )
 
+// resourceName is what the API server takes after the domain.
+var resourceName = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
+
 // units reads how many units a container asks for of profiles that are resources. It reports
 // what the API server would refuse, and then false.
 func (d *document) units(p *Pod, c *container, at *yaml.Node) (all map[string]int, ok bool) {
-	limits := c.Resources.Limits
-	for _, name := range slices.Sorted(maps.Keys(c.Resources.Requests)) {
-		if strings.HasPrefix(string(name), policy.ResourceDomain) && quantity(c.Resources.Requests[name]) != quantity(limits[name]) {
-			d.bad(d.lineIn(at, "resources", "requests", string(name)), "container %q has another number of %s in resources.requests than in resources.limits: write it into limits alone", c.Name, name)
+	limits, requests := ours(c.Resources.Limits), ours(c.Resources.Requests)
+	for _, name := range slices.Sorted(maps.Keys(requests)) {
+		if quantity(requests[name]) != quantity(limits[name]) {
+			d.bad(d.lineIn(at, "resources", "requests", name), "container %q has another number of %q in resources.requests than in resources.limits: write it into limits alone", c.Name, name)
 			return nil, false
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(limits)) {
-		profile, ours := strings.CutPrefix(string(name), policy.ResourceDomain)
-		if !ours {
-			continue
-		}
-		n := quantity(limits[name])
+		profile := strings.TrimPrefix(name, policy.ResourceDomain)
+		n, line := quantity(limits[name]), d.lineIn(at, "resources", "limits", name)
 		switch {
+		case !resourceName.MatchString(profile):
+			d.bad(line, "container %q asks for %q, and no resource has such a name: write %s and the name of a profile", c.Name, name, policy.ResourceDomain)
+			return nil, false
 		case n < 0 || n != math.Trunc(n):
-			d.bad(d.lineIn(at, "resources", "limits", string(name)), "container %q asks for %q of %s: write a whole number, as in %s: 1", c.Name, fmt.Sprint(limits[name]), name, name)
+			d.bad(line, "container %q asks for %q of %s: write a whole number, as in %s: 1", c.Name, fmt.Sprint(limits[name]), name, name)
 			return nil, false
 		case n > policy.MaxSlots:
 			p.Hints = append(p.Hints, fmt.Sprintf("container %q asks for %q of %s, and no node has more than %d: the pod stays pending", c.Name, fmt.Sprint(limits[name]), name, policy.MaxSlots))
@@ -49,6 +52,17 @@ func (d *document) units(p *Pod, c *container, at *yaml.Node) (all map[string]in
 		all[profile] = int(n)
 	}
 	return all, true
+}
+
+// ours are the quantities of profiles.
+func ours(all map[text]any) map[string]any {
+	out := map[string]any{}
+	for name, value := range all {
+		if strings.HasPrefix(string(name), policy.ResourceDomain) {
+			out[string(name)] = value
+		}
+	}
+	return out
 }
 
 // lineIn is the line of the file on which something of a mapping is written.

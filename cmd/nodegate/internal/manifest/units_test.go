@@ -23,7 +23,10 @@ func TestUnits(t *testing.T) {
 		"limits: {nodegate.dev/kvm: 0.5}":                                    `x.yaml:5: container "app" asks for "0.5" of nodegate.dev/kvm: write a whole number, as in nodegate.dev/kvm: 1`,
 		"limits: {nodegate.dev/kvm: -1}":                                     `x.yaml:5: container "app" asks for "-1" of nodegate.dev/kvm: write a whole number, as in nodegate.dev/kvm: 1`,
 		"limits: {nodegate.dev/kvm: many}":                                   `x.yaml:5: container "app" asks for "many" of nodegate.dev/kvm: write a whole number, as in nodegate.dev/kvm: 1`,
-		"requests: {nodegate.dev/kvm: 1}":                                    `x.yaml:5: container "app" has another number of nodegate.dev/kvm in resources.requests than in resources.limits: write it into limits alone`,
+		"requests: {nodegate.dev/kvm: 1}":                                    `x.yaml:5: container "app" has another number of "nodegate.dev/kvm" in resources.requests than in resources.limits: write it into limits alone`,
+		`limits: {"nodegate.dev/\e[2J": 1}`:                                  `x.yaml:5: container "app" asks for "nodegate.dev/\x1b[2J", and no resource has such a name: write nodegate.dev/ and the name of a profile`,
+		"limits: {nodegate.dev/: 1}":                                         `x.yaml:5: container "app" asks for "nodegate.dev/", and no resource has such a name: write nodegate.dev/ and the name of a profile`,
+		"limits: [nodegate.dev/kvm]":                                         `x.yaml:5: a list is written where a mapping belongs`,
 		"requests: {cpu: 1}":                                                 "map[]",
 	} {
 		f := Read("x.yaml", strings.NewReader(strings.Replace(onePod, "name: app", "name: app, resources: {"+resources+"}", 1)))
