@@ -10,6 +10,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"k8s.io/cli-runtime/pkg/printers"
 )
 
 // Results of a container, as nodegate diff names them.
@@ -37,8 +39,7 @@ func (r *fleetDiff) write(out io.Writer, format string) error {
 		}
 		fmt.Fprintln(out)
 	}
-	_, err := io.WriteString(out, r.summary())
-	return err
+	return printers.WriteEscaped(out, r.summary()) // problems are in the agents' words
 }
 
 // workload is who made the pod, or the pod.

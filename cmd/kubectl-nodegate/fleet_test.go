@@ -217,6 +217,15 @@ func TestDiffAddsUp(t *testing.T) {
 	}
 }
 
+// What a node says does not steer the terminal of who asks all of them.
+func TestDiffEscapes(t *testing.T) {
+	var out strings.Builder
+	report := &fleetDiff{Problems: []string{"node a: \x1b[2J"}, Old: map[string]int{"\x1b[1m": 1, "b": 1}}
+	if err := report.write(&out, ""); err != nil || strings.Contains(out.String(), "\x1b") || !strings.Contains(out.String(), "node a: ^[[2J\n") {
+		t.Errorf("%v: %q", err, out.String())
+	}
+}
+
 // An agent of an older version does not know what it is asked.
 func TestDiffOfOlderAgents(t *testing.T) {
 	f := serve(t, 2)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/klog/v2"
 )
 
@@ -51,7 +52,7 @@ func main() {
 	if err == nil {
 		return
 	}
-	fmt.Fprintln(os.Stderr, "nodegate:", err)
+	_ = printers.WriteEscaped(os.Stderr, fmt.Sprintf("nodegate: %s\n", err)) // which may be in an agent's words
 	code := exitFailed
 	if coded := (*codedError)(nil); errors.As(err, &coded) {
 		code = coded.code
