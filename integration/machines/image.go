@@ -20,6 +20,9 @@ import (
 //go:embed files
 var files embed.FS
 
+//go:embed selinux.sh
+var selinuxScript string
+
 // diskSize is what the machine's disk can hold; the image is as large as its content.
 const diskSize = "8G"
 
@@ -97,6 +100,9 @@ func (b *builder) imageKey(rootTar string) (string, error) {
 		}
 		own = append(own, e.Name(), string(content))
 	}
+	if b.system.SELinux {
+		own = append(own, selinuxScript)
+	}
 	return digest(own...), nil
 }
 
@@ -131,6 +137,11 @@ func (b *builder) makeImage(ctx context.Context, tar, dir string) (err error) {
 	}
 	if err := b.importImages(ctx, filepath.Join(root, "var/lib/containerd")); err != nil {
 		return err
+	}
+	if b.system.SELinux {
+		if err := output(exec.CommandContext(ctx, "sh", "-ec", selinuxScript, "selinux.sh", root)); err != nil {
+			return err
+		}
 	}
 	for _, name := range b.system.Kernels {
 		if err := b.takeKernel(ctx, root, image{dir: dir, boots: name}); err != nil {

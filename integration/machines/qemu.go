@@ -85,5 +85,9 @@ func (o Options) commandLine() string {
 	if o.System.Arch == "arm64" {
 		console = "ttyAMA0"
 	}
-	return strings.Join(append([]string{"console=" + console, "quiet", "panic=-1", "mitigations=off"}, o.KernelArgs...), " ")
+	args := []string{"console=" + console, "quiet", "panic=-1", "mitigations=off"}
+	if o.System.SELinux {
+		args = append(args, "security=selinux", "selinux=1")
+	}
+	return strings.Join(append(args, o.KernelArgs...), " ")
 }

@@ -26,6 +26,9 @@ type System struct {
 	Packages []string
 	// Containerd is a version of hack/pins. Default: node.DefaultContainerd.
 	Containerd string
+	// SELinux has the machine run with Debian's SELinux policy in the place of AppArmor,
+	// permissive until something says setenforce 1, and containerd give its containers labels.
+	SELinux bool
 }
 
 // Debian's kernels: the one for clouds boots in half the time, and knows no USB.
@@ -44,15 +47,18 @@ var (
 	TrixieUSB = System{Name: "trixie-usb", Suite: "trixie", Arch: "amd64", Kernel: fullKernel, Kernels: []string{cloudKernel, fullKernel}}
 )
 
-// Systems that no test of make test runs: see package suites.
+// Systems that no test of make test runs: see make test-machines-all and package suites.
 var (
+	// TrixieSELinux is Trixie with Debian's SELinux policy.
+	TrixieSELinux = System{Name: "trixie-selinux", Suite: "trixie", Arch: "amd64", Kernel: cloudKernel, Kernels: []string{cloudKernel}, SELinux: true,
+		Packages: []string{"policycoreutils", "selinux-policy-default", "selinux-utils"}}
 	// Suites is Trixie with what runc's own tests call.
 	Suites = System{Name: "trixie-suites", Suite: "trixie", Arch: "amd64", Kernel: cloudKernel, Kernels: []string{cloudKernel},
 		Packages: []string{"attr", "bats", "busybox-static", "gcc", "jq", "libc6-dev"}}
 )
 
 // Systems are all of them, the one that most tests run first.
-func Systems() []System { return []System{Trixie, Bookworm, TrixieUSB, Suites} }
+func Systems() []System { return []System{Trixie, Bookworm, TrixieUSB, TrixieSELinux, Suites} }
 
 // SystemNamed finds one by its name.
 func SystemNamed(name string) (System, error) {
