@@ -7,19 +7,25 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 )
 
+// documentation is the pages and what they link to: lists, examples, samples.
+var documentation = []string{"docs/*.md", "docs/*.txt", "docs/testdata/*.txt", "docs/recipes/*", "config/profiles.toml",
+	"config/samples/*", "config/lint/findings.txt", "config/deploy/runc.toml", "config/deploy/monitoring/*"}
+
 // nodeArchive writes what an administrator unpacks on a node, with the documentation.
 func nodeArchive(o options, dir string, b build) error {
-	docs, err := filepath.Glob(filepath.Join(o.source, "docs", "*.md"))
-	if err != nil {
-		return err
-	}
-	for i, name := range docs {
-		docs[i] = "docs/" + filepath.Base(name)
+	var docs []string
+	for _, pattern := range documentation {
+		names, err := fs.Glob(os.DirFS(o.source), pattern)
+		if err != nil {
+			return err
+		}
+		docs = append(docs, names...)
 	}
 	base := fmt.Sprintf("nodegate_%s_%s_%s", o.version, b.os, b.arch)
 	return writeArchive(o, filepath.Join(dir, base+".tar.gz"), base, b, append(docs, "README.md", "CHANGELOG.md", "LICENSE"))

@@ -52,7 +52,7 @@ func checkNodeArchive(t *testing.T, o options, arch string) {
 	t.Helper()
 	base := "nodegate_" + o.version + "_linux_" + arch
 	files := unpacked(t, filepath.Join(o.out, base+".tar.gz"))
-	for _, name := range []string{"nodegate", "nodegate-runc", "README.md", "CHANGELOG.md", "docs/install.md", "sbom.spdx.json"} {
+	for _, name := range []string{"nodegate", "nodegate-runc", "README.md", "CHANGELOG.md", "docs/install.md", "docs/nodegate.txt", "config/samples/config.toml", "sbom.spdx.json"} {
 		if files[base+"/"+name] == "" {
 			t.Errorf("%s is not in %s", name, base)
 		}
