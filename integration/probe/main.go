@@ -53,6 +53,8 @@ func questions() []question {
 		{"unlink", "PATH", unlink},
 		{"chmod", "PATH MODE", chmod},
 		{"limit", "memlock|nofile|core", limit},
+		{"flood", "TIMES", flood},
+		{"calls", "TIMES", calls},
 		{"size", "DIR", size},
 		{"mknod", "[-call mknod|mknodat] [-mode-bits N] [-dev-bits N] [-number-bits N] b|c|p|f|s PATH [MAJOR MINOR]", mknod},
 		{"mknod-by", "PID b|c|p|f|s PATH [MAJOR MINOR]", mknodBy},

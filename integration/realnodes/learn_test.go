@@ -5,65 +5,102 @@ package realnodes
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nodegate/nodegate/integration/internal/it"
+	"github.com/nodegate/nodegate/integration/machines"
 	"github.com/nodegate/nodegate/integration/node"
 )
 
-// learnt is software that runs privileged at first, and then with what was proposed for it.
-type learnt struct {
-	image, script string // the script says ok at its end
-}
-
-// quickly is what is always learned; slowly what is learned where NODEGATE_LEARN is set, which
-// takes many minutes.
-var (
-	quickly = map[string]learnt{
-		"squash": {"tools", "cd /tmp && mkdir m && mksquashfs /etc/default i -quiet -no-progress >/dev/null && squashfuse i m && ls m >/dev/null && fusermount3 -u m && echo ok"},
-	}
-	slowly = map[string]learnt{
-		"tunnel": {"tools", "mkdir -p /var/run/wireguard && wireguard-go wg0 >/dev/null 2>&1 && ip address add 10.99.0.1/24 dev wg0 && ip link set wg0 up && ip link del wg0 && echo ok"},
-		"disk":   {"tools", "blockdev --getsize64 /dev/vda >/dev/null && echo ok"},
-		"build":  {"nested", "mkdir /b && cd /b && cp /bin/busybox . && printf 'FROM scratch\\nCOPY busybox /bin/sh\\nENTRYPOINT [\"/bin/sh\",\"-c\"]\\n' >Containerfile && podman build --network=none -q -t x . >/dev/null && echo ok"},
-	}
+// learnEnv has TestLearn learn from more programs: "all", or some by their names. minimalEnv
+// has it take the entries of what is proposed away, one by one, which takes an hour for all.
+const (
+	learnEnv   = "NODEGATE_LEARN"
+	minimalEnv = "NODEGATE_MINIMAL"
+	minimal    = "minimal" // the part of the test that does so
 )
 
-// learn runs the part on the machine that learns.
-func (m *machine) learn() {
-	m.Helper()
-	m.inside("learn")
-	if os.Getenv("NODEGATE_LEARN") != "" {
-		m.inside("learn slowly")
+// Privileged pods of real software run without a privilege under exactly what nodegate learn
+// proposes from what it observed of them. See learnEnv.
+func TestLearn(t *testing.T) {
+	if part := it.Inside(); part != "" {
+		if part == "badly" {
+			learnBadly(t)
+			return
+		}
+		learnFrom(t, part)
+		return
 	}
+	t.Parallel()
+	m := start(t, machines.Options{System: machines.TrixieUSB})
+	m.install()
+	adapter, err := m.PlugSerial(t.Context(), "A1", 1)
+	it.Must(t, err)
+	defer adapter.Close()
+	go func() { // until the test ends
+		for {
+			if _, err := fmt.Fprintln(adapter, "hello"); err != nil {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}()
+	names := cmp.Or(os.Getenv(learnEnv), "squashfuse,serial")
+	if names == "all" || strings.Contains(names, "qemu") {
+		m.sh("modprobe kvm_amd") // which the emulated processor has
+	}
+	how := "learn"
+	if os.Getenv(minimalEnv) != "" {
+		how = minimal
+	}
+	m.inside(how + " " + names)
+	m.inside("badly")
+	m.nothingLeft()
 }
 
-// learnPods records privileged pods from their start, by nodegate learn as an administrator
-// runs it, and runs them again without a privilege under exactly what is proposed.
-func learnPods(t *testing.T, all map[string]learnt) {
-	l := &lesson{T: t, node: attach(t), all: all, pod: "learned"}
+// learnFrom is the part on the machine.
+func learnFrom(t *testing.T, part string) {
+	how, names, _ := strings.Cut(part, " ")
+	l := &lesson{T: t, node: attach(t), pod: "learned"}
+	for _, p := range programsLearned {
+		if names == "all" || slices.Contains(strings.Split(names, ","), p.name) {
+			l.learnt = append(l.learnt, &learnt{program: p})
+		}
+	}
 	before, err := os.ReadFile(nodeConfig)
 	it.Must(t, err)
 	t.Cleanup(func() { l.policy(string(before)) })
 	l.policy("version = 1\n") // what is granted already is not proposed
 	l.record()
 	l.propose()
-	l.policy("version = 1\n" + l.proposal.Policy)
 	l.runAs()
+	if how == minimal {
+		for _, p := range l.learnt {
+			l.minimal(p)
+		}
+	}
+	for _, p := range l.learnt {
+		t.Logf("what was tried: %s", p)
+	}
 }
 
-// lesson is one pod that is learned from.
+// lesson is a pod that is learned from.
 type lesson struct {
 	*testing.T
-	node     *node.Node
-	all      map[string]learnt
-	pod      string
+	node   *node.Node
+	pod    string
+	learnt []*learnt
+	said   *safeBuffer // by nodegate learn
+
 	proposal struct {
 		Limits []string
 		Policy string
@@ -78,62 +115,72 @@ type lesson struct {
 	}
 }
 
-const (
-	learned    = "/root/learned.jsonl"
-	nodeConfig = "/etc/nodegate/config.toml"
-)
-
-// record runs the pod privileged while nodegate learn observes it.
-func (l *lesson) record() {
-	l.Helper()
-	said := &safeBuffer{}
-	record := exec.Command("nodegate", "learn", "--pod", "ci/"+l.pod, "--for", "30m", "--save", learned)
-	record.Stdout, record.Stderr = said, said
-	it.Must(l.T, record.Start())
-	ended := make(chan error, 1)
-	go func() { ended <- record.Wait() }()
-	l.Cleanup(func() {
-		_ = record.Process.Kill() // it has ended, unless the test failed
-		l.Logf("nodegate learn:\n%s", said)
-	})
-	began := time.Now()
-	l.says(said, "waiting for pod")
-	l.Logf("the kernel takes the programs after %.1f s", time.Since(began).Seconds())
-	began = time.Now()
-	p := it.RunPod(l.T, l.node, node.PodConfig{Name: l.pod, Namespace: "ci", Privileged: true})
-	l.says(said, "recording pod") // as the kubelet's containers, those here start later
-	for name, of := range l.all {
-		c := it.RunContainer(l.T, p, node.ContainerConfig{Name: name, Image: node.ImageName(of.image), Command: []string{"sleep", "infinity"}, Privileged: true})
-		if got := it.Sh(l.T, c, of.script); got != "ok" {
-			l.Errorf("%s, privileged: %s", name, got)
-		}
-	}
-	it.Must(l.T, record.Process.Signal(os.Interrupt))
-	it.Must(l.T, <-ended)
-	it.Remove(l.T, p)
-	l.Logf("the pod ran and was recorded for %.1f s", time.Since(began).Seconds())
+// learnt is a container of it, and what was learned from it.
+type learnt struct {
+	program
+	profiles             []string
+	privileged, confined time.Duration
+	entries              []entry
+	needless             []string
 }
 
-// says waits until nodegate learn says something.
-func (l *lesson) says(said *safeBuffer, text string) {
+func (p *learnt) String() string {
+	return fmt.Sprintf("%s, profiles %q: privileged for %.0f s, as proposed for %.0f s; of %d entries it goes on without %q",
+		p.name, p.profiles, p.privileged.Seconds(), p.confined.Seconds(), len(p.entries), p.needless)
+}
+
+const (
+	nodeConfig = "/etc/nodegate/config.toml"
+	saved      = "/root/learned.jsonl"
+)
+
+// record runs the pod privileged while nodegate learn observes it, as an administrator does.
+func (l *lesson) record() {
 	l.Helper()
-	for until := time.Now().Add(limit); !strings.Contains(said.String(), text); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(until) {
-			l.Fatalf("nodegate learn does not say %q", text)
-		}
+	stop := l.recording("--pod", "ci/"+l.pod)
+	p := it.RunPod(l.T, l.node, node.PodConfig{Name: l.pod, Namespace: "ci", Privileged: true})
+	l.says("recording pod") // as the kubelet's containers, those here start later
+	for _, of := range l.learnt {
+		of.privileged = l.expect(p, of, "privileged", node.ContainerConfig{Name: of.name, Privileged: true})
 	}
+	stop()
+	it.Remove(l.T, p)
 }
 
 // propose reads the proposal: every container can go without privileged.
 func (l *lesson) propose() {
 	l.Helper()
-	out, err := exec.Command("nodegate", "learn", "--from", learned, "-o", "json").Output()
+	began := time.Now()
+	out, err := exec.Command("nodegate", "learn", "--from", saved, "-o", "json").Output()
 	it.Must(l.T, err)
 	it.Must(l.T, json.Unmarshal(out, &l.proposal))
-	if len(l.proposal.Pods) != 1 || !l.proposal.Pods[0].CouldGo || l.proposal.Pods[0].HostUsers != "false" || len(l.proposal.Limits) > 0 || len(l.proposal.Pods[0].Containers) != len(l.all) {
-		text, _ := os.ReadFile(learned)
+	if len(l.proposal.Pods) != 1 || !l.proposal.Pods[0].CouldGo || l.proposal.Pods[0].HostUsers != "false" || len(l.proposal.Limits) > 0 || len(l.proposal.Pods[0].Containers) != len(l.learnt) {
+		text, _ := os.ReadFile(saved)
 		l.Fatalf("got %s\nfrom %s", out, text)
 	}
+	l.Logf("proposed after %.1f s:\n%s", time.Since(began).Seconds(), l.proposal.Policy)
+	for _, c := range l.proposal.Pods[0].Containers {
+		for _, p := range l.learnt {
+			if p.name == c.Name {
+				p.profiles = c.Profiles
+			}
+		}
+	}
+}
+
+// runAs runs the pod as it is proposed.
+func (l *lesson) runAs() {
+	l.Helper()
+	l.policy("version = 1\n" + l.proposal.Policy)
+	annotations := map[string]string{}
+	for _, of := range l.learnt {
+		annotations["profiles.nodegate.dev/container."+of.name] = strings.Join(of.profiles, ",")
+	}
+	p := l.confinedPod(annotations)
+	for _, of := range l.learnt {
+		of.confined = l.expect(p, of, "as proposed", node.ContainerConfig{Name: of.name, Seccomp: node.SeccompRuntimeDefault})
+	}
+	it.Remove(l.T, p)
 }
 
 // policy makes this the node's policy.
@@ -141,28 +188,57 @@ func (l *lesson) policy(text string) {
 	l.Helper()
 	it.Must(l.T, os.WriteFile(nodeConfig, []byte(text), 0o600))
 	if out, err := exec.Command("sh", "-c", reload).CombinedOutput(); err != nil {
-		l.Fatalf("%v: %s", err, out)
+		l.Fatalf("%v: %s\n%s", err, out, text)
 	}
 }
 
-// runAs runs the pod as the proposal has it.
-func (l *lesson) runAs() {
+// confinedPod is the pod without a privilege.
+func (l *lesson) confinedPod(annotations map[string]string) *node.Pod {
 	l.Helper()
-	annotations := map[string]string{}
-	for _, c := range l.proposal.Pods[0].Containers {
-		if len(c.Profiles) > 0 {
-			annotations["profiles.nodegate.dev/container."+c.Name] = strings.Join(c.Profiles, ",")
-		}
-		l.Logf("%s: %s", c.Name, c.Profiles)
+	return it.RunPod(l.T, l.node, node.PodConfig{Name: l.pod, Namespace: "ci", UserNamespace: true, Handler: "nodegate", Annotations: annotations})
+}
+
+// expect runs the program in a container where it has to work, and returns how long it took.
+func (l *lesson) expect(p *node.Pod, of *learnt, how string, c node.ContainerConfig) time.Duration {
+	l.Helper()
+	began := time.Now()
+	got := l.run(p, of, c)
+	l.Logf("%s, %s: %s after %.1f s", of.name, how, got, time.Since(began).Seconds())
+	if got != "ok" {
+		l.Errorf("%s, %s: %s", of.name, how, got)
 	}
-	p := it.RunPod(l.T, l.node, node.PodConfig{Name: l.pod, Namespace: "ci", UserNamespace: true, Handler: "nodegate", Annotations: annotations})
-	for name, of := range l.all {
-		c := it.RunContainer(l.T, p, node.ContainerConfig{Name: name, Image: node.ImageName(of.image), Command: []string{"sleep", "infinity"}, Seccomp: node.SeccompRuntimeDefault})
-		if got := it.Sh(l.T, c, of.script); got != "ok" {
-			l.Errorf("%s, as proposed: %s", name, got)
-		}
+	return time.Since(began)
+}
+
+// run runs a program in a container and returns what its script says, or why it did not run.
+func (l *lesson) run(p *node.Pod, of *learnt, config node.ContainerConfig) string {
+	l.Helper()
+	config.Image, config.Command = node.ImageName(of.image), of.command
+	if config.Command == nil {
+		config.Command = []string{"sleep", "infinity"}
 	}
-	it.Remove(l.T, p)
+	if of.volume != "" {
+		dir, err := os.MkdirTemp("/var/lib", "volume-")
+		it.Must(l.T, err, os.Chmod(dir, 0o777))
+		defer func() { it.Must(l.T, os.RemoveAll(dir)) }()
+		config.Mounts = []node.Mount{{HostPath: dir, ContainerPath: of.volume}}
+	}
+	c, err := p.RunContainer(l.Context(), config)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() {
+		_, err := l.node.CRI().StopContainer(l.Context(), it.StopRequest(c))
+		it.Must(l.T, err, c.Remove(l.Context()))
+	}()
+	r, err := c.Exec(l.Context(), "timeout", "-k", "5", "240", "sh", "-c", of.script)
+	switch {
+	case err != nil:
+		return err.Error()
+	case r.Code != 0:
+		return fmt.Sprintf("exit code %d: %s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	return strings.TrimSpace(r.Stdout)
 }
 
 // safeBuffer keeps what a program writes while it runs.

@@ -91,12 +91,6 @@ func TestProfiles(t *testing.T) {
 	case "systemd":
 		systemdPods(t)
 		return
-	case "learn":
-		learnPods(t, quickly)
-		return
-	case "learn slowly":
-		learnPods(t, slowly)
-		return
 	}
 	t.Parallel()
 	m := start(t, machines.Options{})
@@ -112,7 +106,6 @@ func TestProfiles(t *testing.T) {
 	m.inside("pods")
 	m.inside("systemd")
 	m.nothingLeft()
-	m.learn()
 	// As an init container of the chart does it, which sees the node's root at a folder.
 	m.sh("apparmor_parser -R /etc/apparmor.d/nodegate-mounts && rm /etc/apparmor.d/nodegate-mounts && mkdir /host && mount --rbind / /host && mount --make-rslave /host")
 	if got := m.sh("nodegate install --root /host --no-agent >/dev/null && grep -c nodegate-mounts /sys/kernel/security/apparmor/profiles; systemctl is-failed nodegate-apparmor || true"); got != "1\ninactive" {
