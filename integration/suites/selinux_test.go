@@ -11,6 +11,7 @@ import (
 
 	"github.com/nodegate/nodegate/integration/internal/it"
 	"github.com/nodegate/nodegate/integration/machines"
+	"github.com/nodegate/nodegate/integration/machines/machinetest"
 	"github.com/nodegate/nodegate/integration/node"
 )
 
@@ -48,5 +49,6 @@ func TestSELinux(t *testing.T) {
 			}
 		})
 	}
+	machinetest.Documented(t, m.Machine)
 	m.uninstallNode()
 }
