@@ -33,11 +33,14 @@ const (
 // proposes from what it observed of them. See learnEnv.
 func TestLearn(t *testing.T) {
 	if part := it.Inside(); part != "" {
-		if part == "badly" {
+		switch part {
+		case "badly":
 			learnBadly(t)
-			return
+		case "verify", "minimize":
+			verifyPods(t, part)
+		default:
+			learnFrom(t, part)
 		}
-		learnFrom(t, part)
 		return
 	}
 	t.Parallel()
@@ -58,11 +61,12 @@ func TestLearn(t *testing.T) {
 	if names == "all" || strings.Contains(names, "qemu") {
 		m.sh("modprobe kvm_amd") // which the emulated processor has
 	}
-	how := "learn"
+	how, again := "learn", "verify"
 	if os.Getenv(minimalEnv) != "" {
-		how = minimal
+		how, again = minimal, "minimize"
 	}
 	m.inside(how + " " + names)
+	m.inside(again)
 	m.inside("badly")
 	m.nothingLeft()
 }
