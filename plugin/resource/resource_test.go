@@ -148,7 +148,8 @@ func TestConversation(t *testing.T) {
 	}
 }
 
-// What goes away makes units unhealthy within a second, and what comes back healthy.
+// What goes away makes units unhealthy within a second, and what comes back healthy. A busy
+// machine may take five.
 func TestHealth(t *testing.T) {
 	dir, state := places(t)
 	k := startKubelet(t, dir)
@@ -156,23 +157,40 @@ func TestHealth(t *testing.T) {
 	k.eventually(kvm, 3, 10*time.Second)
 	k.eventually("nodegate.dev/serial", 2, 10*time.Second)
 	a.set(slots("kvm", 3, "this node has no device"), sticks("b"))
-	t.Log("unhealthy after ", k.eventually(kvm, 0, time.Second))
+	t.Log("unhealthy after ", k.eventually(kvm, 0, 5*time.Second))
 	k.eventually("nodegate.dev/serial", 1, 10*time.Second)
 	if got := len(k.known("nodegate.dev/serial")); got != 2 {
 		t.Errorf("the kubelet knows of %d adapters", got)
 	}
-	time.Sleep(50 * time.Millisecond)
-	if s := a.Status(); s[0].Why != "this node has no device" || s[0].Healthy != 0 || s[0].Units != 3 || !s[0].Registered || s[1].Healthy != 1 || s[1].Why != "" {
-		t.Errorf("status %+v", s)
-	}
+	soon(t, "the status", func() error {
+		if s := a.Status(); s[0].Why != "this node has no device" || s[0].Healthy != 0 || s[0].Units != 3 || !s[0].Registered || s[1].Healthy != 1 || s[1].Why != "" {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
 	a.set(slots("kvm", 5, ""), sticks("b", "a"))
-	t.Log("healthy after ", k.eventually(kvm, 5, time.Second))
+	t.Log("healthy after ", k.eventually(kvm, 5, 5*time.Second))
 	k.eventually("nodegate.dev/serial", 2, 10*time.Second)
 	a.set(slots("kvm", 5, ""))
 	k.eventually("nodegate.dev/serial", 0, 10*time.Second)
-	if left := sockets(t, dir); len(left) != 1 {
-		t.Errorf("sockets %q", left)
+	soon(t, "the sockets", func() error { // the kubelet is told first
+		if left := sockets(t, dir); len(left) != 1 {
+			return fmt.Errorf("%q", left)
+		}
+		return nil
+	})
+}
+
+// soon tries for as long as a busy machine may take.
+func soon(t *testing.T, what string, try func() error) {
+	t.Helper()
+	var err error
+	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+		if err = try(); err == nil {
+			return
+		}
 	}
+	t.Errorf("%s: %v", what, err)
 }
 
 // Twenty unplugs a second, by names that come again and by ever new ones: the last counts,
@@ -253,13 +271,15 @@ func TestSwitchedOff(t *testing.T) {
 func TestKubeletRestart(t *testing.T) {
 	dir, state := places(t)
 	a := startAgent(t, dir, state, slots("kvm", 3, ""))
-	time.Sleep(50 * time.Millisecond)
-	if s := a.Status(); len(s) != 1 || s[0].Registered || !strings.HasPrefix(s[0].Why, "no kubelet listens in "+dir) {
-		t.Errorf("without a kubelet: %+v", s)
-	}
+	soon(t, "without a kubelet", func() error {
+		if s := a.Status(); len(s) != 1 || s[0].Registered || !strings.HasPrefix(s[0].Why, "no kubelet listens in "+dir) {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
 	for range 3 {
 		k := startKubelet(t, dir)
-		t.Log("told after ", k.eventually(kvm, 3, time.Second))
+		t.Log("told after ", k.eventually(kvm, 3, 5*time.Second))
 		k.stop()
 	}
 	// The directory goes and comes as well, as when it is mounted later.
@@ -290,7 +310,7 @@ func TestTwoAgents(t *testing.T) {
 	time.Sleep(period)
 	old.stop()
 	time.Sleep(5 * time.Millisecond) // until the kubelet has let go
-	gap := k.eventually(kvm, 3, time.Second)
+	gap := k.eventually(kvm, 3, 5*time.Second)
 	t.Log("the older one ended: nobody to ask for ", gap+5*time.Millisecond)
 	if asked() != second {
 		t.Errorf("the kubelet asks %s, want %s", asked(), second)
