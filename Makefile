@@ -140,11 +140,12 @@ MACHINEFLAGS = $(NODEFLAGS) -ldflags='-s -w'
 test-machines: machines build deb ## Run the tests on Debian machines alone (as root)
 	$(NODETEST) "./integration/machines/... ./integration/realnodes" $(MACHINEFLAGS)
 
-# Half an hour more: by hand, or nightly.
+# An hour more: by hand, or nightly.
 .PHONY: test-machines-all
-test-machines-all: test-machines ## Run these, and on machines with Debian 12 and kernel 6.1, and with SELinux (as root)
+test-machines-all: test-machines ## Run these, on machines with Debian 12 and with SELinux, and learn from eight programs (as root)
 	NODEGATE_SYSTEM=bookworm $(NODETEST) ./integration/realnodes $(MACHINEFLAGS) -run '^TestInstall$$/^pods$$'
 	$(NODETEST) ./integration/suites $(MACHINEFLAGS) -run '^TestSELinux$$'
+	NODEGATE_LEARN=all $(NODETEST) ./integration/realnodes $(MACHINEFLAGS) -run '^TestLearn$$'
 
 # A release's program has a go.mod of its own. The time of all that it writes is that of
 # the last commit, so that a clean tree gives the same files everywhere.

@@ -227,12 +227,17 @@ int BPF_PROG(container_made, struct cgroup *made)
 	__u64 id = made->kn->id;
 	__u64 above = made->self.parent->cgroup->kn->id;
 	__u64 container = owner(above);
+	int of_pod = bpf_map_lookup_elem(&pods, &above) != 0;
 
+	/* A privileged container sees all cgroups of the node, and an engine in it makes its
+	 * containers' among these. */
+	if (!container && !of_pod)
+		container = recorded(&s);
 	if (container) { /* one of its own */
 		want(id, container);
 		return 0;
 	}
-	if (!bpf_map_lookup_elem(&pods, &above))
+	if (!of_pod)
 		return 0;
 	want(id, id);
 	s.kind = CONTAINER;
