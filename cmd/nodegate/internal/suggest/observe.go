@@ -4,6 +4,7 @@
 package suggest
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -85,20 +86,23 @@ func isEverybodys(device string) bool {
 
 func (r *reading) devices(e *evidence.Container) {
 	answered, works := map[string]string{}, map[string]bool{}
+	nodes := map[string]string{} // a driver that the first to open it has loaded makes the node then
 	for _, o := range e.Of(evidence.Opened) {
+		nodes[o.Device] = cmp.Or(nodes[o.Device], o.Node)
 		answered[o.Device] = o.Error
 		works[o.Device] = works[o.Device] || o.Error == ""
 	}
 	for _, d := range e.Of(evidence.Device) {
 		why, known := answered[d.Device]
+		node := cmp.Or(d.Node, nodes[d.Device])
 		switch {
 		case d.Error != "" || isEverybodys(d.Device):
 		case known && !works[d.Device]:
 			r.note("%s, and its driver answers %s: it does without", d.Text(), why)
-		case d.Node == "":
+		case node == "":
 			r.block("%s: the node has no such device in /dev", d.Text())
 		default:
-			r.need(Ask{What: d.Path, From: "opened " + d.By(), path: d.Node, target: path.Clean(d.Path), access: d.Access})
+			r.need(Ask{What: d.Path, From: "opened " + d.By(), path: node, target: path.Clean(d.Path), access: d.Access})
 		}
 	}
 }

@@ -55,6 +55,8 @@ func TestObserved(t *testing.T) {
 		"a device read, and written": {pod, events{device("/dev/x", "/dev/x", "r"), device("/dev/x", "/dev/x", "w")}, "a: /dev/x by \"x\"\nhostUsers: false\n", "access = \"rw\"\n"},
 		"a device whose driver does not answer": {pod, events{device("/dev/kvm", "/dev/kvm", "rw"), {Type: evidence.Opened, Device: "c 10:1", Error: "ENODEV"}},
 			"a: opens device \"c 10:1\" at \"/dev/kvm\" (rw), and its driver answers ENODEV: it does without\nhostUsers: false\n", ""},
+		"a device whose driver is loaded as it is opened": {pod, events{device("/dev/fuse", "", "rw"), {Type: evidence.Opened, Device: "c 10:1", Node: "/dev/fuse"}},
+			"a: /dev/fuse by \"fuse\"\nhostUsers: false\n", ""},
 		"a device that is gone": {pod, events{device("/dev/x", "", "rw")}, "a: opens device \"c 10:1\" at \"/dev/x\" (rw): the node has no such device in /dev\n", ""},
 		"all of /dev": {one(privileged+", volumeMounts: [{name: v, mountPath: /host/dev}]", ", volumes: [{name: v, hostPath: {path: /dev}}]"), events{device("/host/dev/x", "/dev/x", "r")},
 			"a: /host/dev/x by \"x\"\na: hostPath \"/dev\" goes: of its devices, those that it opened are asked for\nhostUsers: false\n", "container_path = \"/host/dev/x\"\n"},
