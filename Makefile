@@ -136,9 +136,10 @@ on-nodes: runtimes images build deb image
 # The tests' own program goes to the machines: a small one.
 MACHINEFLAGS = $(NODEFLAGS) -ldflags='-s -w'
 
+# TestLearn is for a night: the kernels of emulated machines do not always survive tracing.
 .PHONY: test-machines
 test-machines: machines build deb ## Run the tests on Debian machines alone (as root)
-	$(NODETEST) "./integration/machines/... ./integration/realnodes" $(MACHINEFLAGS)
+	$(NODETEST) "./integration/machines/... ./integration/realnodes" $(MACHINEFLAGS) -skip '^TestLearn$$'
 
 # An hour more: by hand, or nightly.
 .PHONY: test-machines-all
