@@ -45,7 +45,7 @@ var All = []Kind{
 	{"tmpfs_never", Warning, "a tmpfs where every container has a mount already",
 		"the container's own mount stays, so it has no effect"},
 	{"shared_unit", Warning, "a device of an `exclusive` profile that another granted profile gives as well",
-		"whoever gets that one has the device beside the container to which it was allotted"},
+		"a container that gets that one has the device too, beside the one to which it was allotted"},
 	// Capabilities.
 	{"host_capability", Warning, "a capability that is as good as root on the node, for pods without a user namespace",
 		"without a user namespace it is the node's own"},

@@ -15,7 +15,7 @@ import (
 )
 
 // flood opens a device as often as it is told, each time under another name, with an escape
-// code: whoever records it sees as many different things. It prints how many a second.
+// code: a recorder of it sees as many different things. It prints how many a second.
 func flood(args []string) (string, error) {
 	times, err := howOften("flood", args)
 	if err != nil {
