@@ -19,18 +19,6 @@ type tree string
 // cgroups are those of this node.
 const cgroups tree = "/sys/fs/cgroup"
 
-// check reports whether containers can be told apart by their cgroup.
-func (t tree) check() error {
-	var at unix.Statfs_t
-	if err := unix.Statfs(string(t), &at); err != nil {
-		return fmt.Errorf("looking at %s: %w", t, err)
-	}
-	if at.Type != unix.CGROUP2_SUPER_MAGIC {
-		return fmt.Errorf("%s is not cgroup v2, by which containers are told apart: %s", t, instead)
-	}
-	return nil
-}
-
 // find finds the cgroup of a container or a sandbox by its id, which every runtime has in
 // the cgroup's name. The error wraps fs.ErrNotExist if there is none.
 func (t tree) find(id string) (string, error) {

@@ -47,16 +47,17 @@ var observes = map[string]string{
 // Start attaches the programs. They record nothing until Pod or Container names something.
 // Where this node lets nobody observe, the error says why.
 func Start() (*Recorder, error) {
-	if err := cgroups.check(); err != nil {
+	node := gather("/")
+	if err := node.check(); err != nil {
 		return nil, err
 	}
-	return attach()
+	return attach(&node)
 }
 
-func attach() (*Recorder, error) {
+func attach(node *facts) (*Recorder, error) {
 	kernel, err := btf.LoadKernelSpec()
 	if err != nil {
-		return nil, fmt.Errorf("this kernel does not describe its types (no /sys/kernel/btf/vmlinux, CONFIG_DEBUG_INFO_BTF): %s: %w", instead, err)
+		return nil, fmt.Errorf("reading the types of the kernel: %s: %w", instead, err)
 	}
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
 	if err != nil {
@@ -71,7 +72,7 @@ func attach() (*Recorder, error) {
 		}
 	}
 	if r.programs, err = ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Programs: ebpf.ProgramOptions{KernelTypes: kernel}}); err != nil {
-		return nil, refused(err)
+		return nil, node.refused(err)
 	}
 	if r.reader, err = ringbuf.NewReader(r.programs.Maps["events"]); err != nil {
 		return nil, errors.Join(fmt.Errorf("reading events: %w", err), r.Close())
@@ -79,7 +80,7 @@ func attach() (*Recorder, error) {
 	for name, p := range r.programs.Programs {
 		l, err := link.AttachTracing(link.TracingOptions{Program: p})
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("attaching %s: %w", name, refused(err)), r.Close())
+			return nil, errors.Join(fmt.Errorf("attaching %s: %w", name, node.refused(err)), r.Close())
 		}
 		r.links = append(r.links, l)
 	}
