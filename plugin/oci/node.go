@@ -50,9 +50,9 @@ func parseDocument(name string, data []byte) (*node, error) {
 	if err := checkDepth(data); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	var all json.RawMessage
-	if err := json.Unmarshal(data, &all); err != nil {
-		return nil, fmt.Errorf("%s is not JSON: %w", name, err)
+	if !json.Valid(data) {
+		var all json.RawMessage
+		return nil, fmt.Errorf("%s is not JSON: %w", name, json.Unmarshal(data, &all)) // which says where
 	}
 	n := &node{name: name, text: data}
 	if n.kind() != '{' {

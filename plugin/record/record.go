@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -86,19 +88,62 @@ func (r *Record) encode() ([]byte, error) {
 // decode reads a record's file. It takes nothing that it does not understand:
 // half of an adjustment is worse than none.
 func decode(data []byte) (Record, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
 	var r Record
-	if err := d.Decode(&r); err != nil {
-		return Record{}, explain(data, err)
+	parts := struct {
+		*Record
+		Given      json.RawMessage `json:"given"`
+		Adjustment json.RawMessage `json:"adjustment"`
+	}{Record: &r}
+	err := strict(data, &parts)
+	if err == nil {
+		err = errors.Join(decodeAdjustment(parts.Given, &r.Given), decodeAdjustment(parts.Adjustment, &r.Adjustment))
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return Record{}, errors.New("something follows the record")
+	if err != nil {
+		return Record{}, explain(data, err)
 	}
 	if err := r.check(); err != nil {
 		return Record{}, err
 	}
 	return r, nil
+}
+
+// decodeAdjustment reads one kind of change after another: encoding/json prepares itself
+// for each type that a value may have, and most kinds are absent.
+func decodeAdjustment(data []byte, into *change.Adjustment) error {
+	if data == nil {
+		return nil
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return err
+	}
+	fields := reflect.ValueOf(into).Elem()
+	for i := range fields.NumField() {
+		name, _, _ := strings.Cut(fields.Type().Field(i).Tag.Get("json"), ",")
+		if text, ok := members[name]; ok {
+			if err := strict(text, fields.Field(i).Addr().Interface()); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			delete(members, name)
+		}
+	}
+	for name := range members {
+		return fmt.Errorf("json: unknown field %q", name)
+	}
+	return nil
+}
+
+// strict reads one value, and nothing that into has no room for.
+func strict(data []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the record")
+	}
+	return nil
 }
 
 // explain names the version as the reason why a file does not decode, if it
