@@ -44,7 +44,8 @@ privileged for a reason that its manifest does not tell stays privileged.
 -o diff prints the changes of the manifests for patch -p0, -o toml the policy.
 
 Exits with 0 if all was read, and with 1 if something could not be read or the
-policy has errors. Files of a directory without pods are passed over.`,
+policy has errors. Files of a directory without pods are passed over, and charts
+are named: render them first.`,
 		Example: `  nodegate suggest -f ./manifests
   helm template ./chart | nodegate suggest -n ci -f -
   nodegate suggest -f ./manifests -o diff | patch -p0`,

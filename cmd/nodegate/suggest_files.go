@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,13 +31,19 @@ type manifestFile struct {
 func (s *suggestion) read(cmd *cobra.Command) error {
 	var problems []error
 	for _, name := range s.options.files {
-		names, isDir, err := manifestsBelow(name)
+		found, err := manifestsBelow(name)
 		if err != nil {
 			problems = append(problems, err)
 		}
-		for _, n := range names {
+		for _, dir := range found.charts {
+			problems = append(problems, fmt.Errorf("%q is a chart, whose templates are no manifests yet: write helm template %q | nodegate suggest -n NAMESPACE -f -", dir, dir))
+		}
+		for _, n := range found.names {
 			f := &manifestFile{name: n, read: readManifestBy(manifest.ReadToEdit, cmd, n)}
-			if isDir && f.read.Other {
+			for _, p := range f.read.Hidden {
+				problems = append(problems, p)
+			}
+			if found.isDir && f.read.Other {
 				s.passedOver++
 				continue
 			}
@@ -64,27 +71,49 @@ func (s *suggestion) add(f *manifestFile) (problems []error) {
 	return problems
 }
 
-// manifestsBelow lists the manifests of a directory and those below it; a file is
-// itself. Directories whose name begins with a dot are not looked into.
-func manifestsBelow(name string) (names []string, isDir bool, err error) {
+// listing is what a directory holds.
+type listing struct {
+	names  []string // of manifests
+	charts []string // directories of Helm charts, whose templates are no manifests yet
+	isDir  bool
+}
+
+// manifestsBelow lists the manifests of a directory and those below it; a file is itself.
+// What has a name that begins with a dot is not looked into, nor are the parts of a chart.
+func manifestsBelow(name string) (found listing, err error) {
 	if name == "-" {
-		return []string{name}, false, nil
+		return listing{names: []string{name}}, nil
 	}
 	err = filepath.WalkDir(name, func(at string, d fs.DirEntry, err error) error {
+		hidden := at != name && (strings.HasPrefix(d.Name(), ".") || found.ofChart(at, d))
 		switch {
 		case err != nil && at == name:
-			names = append(names, name) // reading it says why
+			found.names = append(found.names, name) // reading it says why
 			return nil
 		case err != nil:
 			return err
-		case d.IsDir() && at != name && strings.HasPrefix(d.Name(), "."):
+		case d.IsDir() && hidden:
 			return fs.SkipDir
 		case d.IsDir():
-			isDir = isDir || at == name
-		case at == name, d.Type().IsRegular() && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(at)):
-			names = append(names, at)
+			found.isDir = found.isDir || at == name
+			if _, err := os.Stat(filepath.Join(at, "Chart.yaml")); err == nil {
+				found.charts = append(found.charts, at)
+			}
+		case at == name, !hidden && d.Type().IsRegular() && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(at)):
+			found.names = append(found.names, at)
 		}
 		return nil
 	})
-	return names, isDir, err
+	return found, err
+}
+
+// ofChart reports whether a file or a directory is a part of the chart that it is in.
+func (l *listing) ofChart(at string, d fs.DirEntry) bool {
+	if !slices.Contains(l.charts, filepath.Dir(at)) {
+		return false
+	}
+	if d.IsDir() {
+		return slices.Contains([]string{"templates", "charts", "crds"}, d.Name())
+	}
+	return d.Name() == "Chart.yaml" || strings.HasPrefix(d.Name(), "values")
 }

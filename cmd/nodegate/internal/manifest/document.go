@@ -66,10 +66,23 @@ func (d *document) read() {
 	top := root.Content[0]
 	d.place.Line = d.line(top.Line)
 	if top.Kind != yaml.MappingNode {
-		d.unreadable(fmt.Errorf("line %d: is no Kubernetes object: write apiVersion, kind, metadata and spec", top.Line))
+		d.noObject(top, "is no Kubernetes object: write apiVersion, kind, metadata and spec")
 		return
 	}
+	before := len(d.out.Pods)
 	d.object(top, "")
+	if len(d.out.Pods) == before {
+		d.hidden(top)
+	}
+}
+
+// noObject reports a document that is nothing of Kubernetes': another program's settings,
+// unless it is a template of one.
+func (d *document) noObject(top *yaml.Node, text string) {
+	if d.depth == 0 && templateIn(d.text) < 0 && field(top, "apiVersion") == nil {
+		d.out.foreign++
+	}
+	d.unreadable(fmt.Errorf("line %d: %s", top.Line, text))
 }
 
 // line turns a line of the document into one of the file.
@@ -83,7 +96,7 @@ var (
 // unreadable reports why a document cannot be read, in the words of who wrote it: a
 // template is the usual reason.
 func (d *document) unreadable(err error) {
-	if at := bytes.Index(d.text, []byte("{{")); at >= 0 {
+	if at := templateIn(d.text); at >= 0 {
 		d.bad(d.line(1+bytes.Count(d.text[:at], []byte("\n"))),
 			"{{ … }} is a template: render it first, as helm template does, and explain what comes out")
 		return

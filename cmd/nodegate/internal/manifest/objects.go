@@ -5,7 +5,6 @@ package manifest
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -46,7 +45,7 @@ func (d *document) kindOf(n *yaml.Node, ofList string) (string, bool) {
 		return ofList, true
 	case kind == nil || kind.Kind != yaml.ScalarNode || kind.Value == "":
 		if !list {
-			d.unreadable(fmt.Errorf("line %d: has no kind: write kind: Pod, or %s", n.Line, workloads))
+			d.noObject(n, "has no kind: write kind: Pod, or "+workloads)
 		}
 		return "", false
 	case !isName(kind.Value):

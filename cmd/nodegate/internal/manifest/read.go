@@ -51,7 +51,9 @@ type File struct {
 	Problems       []*Problem
 	Notes          []*Problem // what was left alone
 	Other          bool       // it can be read and is about something else: its problems say so
+	Hidden         []*Problem // of documents without a pod, what is privileged in them
 
+	foreign   int  // documents that are no Kubernetes objects, each with a problem
 	emptyList bool // it holds a list of nothing, as kubectl prints where there is no pod
 	text      []byte
 }
@@ -98,6 +100,7 @@ func read(name string, from io.Reader, toEdit bool) File {
 		d.read()
 	}
 	if len(out.Pods) > 0 || len(out.Problems) > 0 {
+		out.Other = len(out.Pods) == 0 && len(out.Problems) == out.foreign
 		return out
 	}
 	// What else the file holds is of no use on its own.
