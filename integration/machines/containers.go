@@ -37,8 +37,9 @@ func (b *builder) importImages(ctx context.Context, store string) (err error) {
 		return fmt.Errorf("importing container images: %w", err)
 	}
 	program := filepath.Join(b.bin, "containerd-"+b.system.containerd(), "containerd")
-	containerd, err := node.StartProcess("containerd", exec.Command(program, "--config", config, "--address", socket,
-		"--root", store, "--state", filepath.Join(tmp, "state")), filepath.Join(tmp, "log"))
+	cmd := exec.Command(program, "--config", config, "--address", socket, "--root", store, "--state", filepath.Join(tmp, "state"))
+	defer held(cmd)() // it mounts what it unpacks
+	containerd, err := node.StartProcess("containerd", cmd, filepath.Join(tmp, "log"))
 	if err != nil {
 		return err
 	}

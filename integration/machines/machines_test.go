@@ -315,6 +315,9 @@ func TestKilled(t *testing.T) {
 	if len(processesOf(dir)) == 0 {
 		t.Error("the machine has no process")
 	}
+	if open := listening(processesOf(dir)); len(open) > 0 {
+		t.Errorf("the machine listens: %q", open)
+	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

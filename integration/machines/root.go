@@ -68,11 +68,3 @@ func aptSources(ctx context.Context, suite string) (string, error) {
 	slices.Sort(lines)
 	return strings.Join(slices.Compact(lines), "\n") + "\n", nil
 }
-
-// output runs a command and has what it wrote in the error.
-func output(cmd *exec.Cmd) error {
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, strings.TrimSpace(string(out)))
-	}
-	return nil
-}

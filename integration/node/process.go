@@ -40,8 +40,10 @@ func StartProcess(name string, cmd *exec.Cmd, log string) (*Process, error) {
 		return nil, fmt.Errorf("opening the log of %s: %w", name, err)
 	}
 	cmd.Stdout, cmd.Stderr = out, out
-	// An interrupt from the terminal is for us alone.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid = true // an interrupt from the terminal is for us alone
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
