@@ -57,7 +57,7 @@ func (c *connection) Configure(ctx context.Context, text, name, version string) 
 	log.G(ctx).WithField("runtime", info.String()).Info("runtime connected")
 	c.listing.Store(true)
 	c.waiting.Store(time.AfterFunc(syncPatience, func() {
-		log.G(ctx).Warn("the runtime does not let the agent in yet: it may be stopping a container with a long grace period; until then it starts no other")
+		log.G(ctx).Warn("the runtime does not let the agent in yet: it may be stopping a container with a long grace period; until then it starts no other; if that lasts, restart the runtime")
 	}))
 	return events(info, c.policy.Load().Audit()), nil
 }

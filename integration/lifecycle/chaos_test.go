@@ -393,9 +393,7 @@ func (c *chaos) removeAll() {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			_, err1 := c.n.CRI().StopPodSandbox(t.Context(), &runtimeapi.StopPodSandboxRequest{PodSandboxId: p.GetId()})
-			_, err2 := c.n.CRI().RemovePodSandbox(t.Context(), &runtimeapi.RemovePodSandboxRequest{PodSandboxId: p.GetId()})
-			if err := errors.Join(err1, err2); err != nil {
+			if err := node.RemoveSandbox(t.Context(), c.n.CRI(), p.GetId()); err != nil {
 				t.Error(err)
 			}
 		})

@@ -97,6 +97,29 @@ func (p *Pod) Remove(ctx context.Context) error {
 	return p.node.removePodFiles(p.Config)
 }
 
+// RemoveSandbox ends and removes a pod with all its containers, as the kubelet does: the
+// containers first. containerd up to 2.4.2 takes the lock that keeps NRI plugins from
+// registering once for the pod and, within that, once for each container that is still in
+// it. A plugin that registers between the two has all three wait for ever.
+func RemoveSandbox(ctx context.Context, cri runtimeapi.RuntimeServiceClient, id string) error {
+	if _, err := cri.StopPodSandbox(ctx, &runtimeapi.StopPodSandboxRequest{PodSandboxId: id}); err != nil {
+		return fmt.Errorf("stopping pod sandbox %s: %w", id, err)
+	}
+	r, err := cri.ListContainers(ctx, &runtimeapi.ListContainersRequest{Filter: &runtimeapi.ContainerFilter{PodSandboxId: id}})
+	if err != nil {
+		return fmt.Errorf("listing the containers of pod sandbox %s: %w", id, err)
+	}
+	for _, c := range r.GetContainers() {
+		if _, err := cri.RemoveContainer(ctx, &runtimeapi.RemoveContainerRequest{ContainerId: c.GetId()}); err != nil {
+			return fmt.Errorf("removing container %s: %w", c.GetId(), err)
+		}
+	}
+	if _, err := cri.RemovePodSandbox(ctx, &runtimeapi.RemovePodSandboxRequest{PodSandboxId: id}); err != nil {
+		return fmt.Errorf("removing pod sandbox %s: %w", id, err)
+	}
+	return nil
+}
+
 // removePods removes all pods. Errors of single pods are not told: what a runtime that
 // misbehaves does not end is ended by the namespaces' holder.
 func (n *Node) removePods(ctx context.Context) {

@@ -64,10 +64,7 @@ func removeAll(t *testing.T, n *node.Node) int {
 	pods, err := n.CRI().ListPodSandbox(t.Context(), &runtimeapi.ListPodSandboxRequest{})
 	it.Must(t, err)
 	for _, p := range pods.GetItems() {
-		_, err := n.CRI().StopPodSandbox(t.Context(), &runtimeapi.StopPodSandboxRequest{PodSandboxId: p.GetId()})
-		it.Must(t, err)
-		_, err = n.CRI().RemovePodSandbox(t.Context(), &runtimeapi.RemovePodSandboxRequest{PodSandboxId: p.GetId()})
-		it.Must(t, err)
+		it.Must(t, node.RemoveSandbox(t.Context(), n.CRI(), p.GetId()))
 	}
 	return len(pods.GetItems())
 }

@@ -34,6 +34,7 @@ type Copy struct {
 	changes    Changes
 	sandbox    *runtimeapi.PodSandboxConfig
 	containers []*runtimeapi.ContainerConfig
+	started    []string // ids of containers
 }
 
 // ErrKubelet is that a pod is the kubelet's, which removes pods that it does not know.
@@ -184,6 +185,7 @@ func (p *Copy) Start(ctx context.Context) error {
 		name := c.GetMetadata().GetName()
 		r, err := p.client.runtime.CreateContainer(ctx, &runtimeapi.CreateContainerRequest{PodSandboxId: p.ID, Config: c, SandboxConfig: p.sandbox})
 		if err == nil {
+			p.started = append(p.started, r.GetContainerId())
 			_, err = p.client.runtime.StartContainer(ctx, &runtimeapi.StartContainerRequest{ContainerId: r.GetContainerId()})
 		}
 		if err != nil {
@@ -193,7 +195,9 @@ func (p *Copy) Start(ctx context.Context) error {
 	return nil
 }
 
-// Remove ends and removes the pod with its containers, if it runs.
+// Remove ends and removes the pod with its containers, if it runs. The containers go first,
+// as with the kubelet: containerd up to 2.4 waits for itself where it removes them with the
+// pod while an NRI plugin registers.
 func (p *Copy) Remove(ctx context.Context) error {
 	if p.ID == "" {
 		return nil
@@ -201,9 +205,14 @@ func (p *Copy) Remove(ctx context.Context) error {
 	if _, err := p.client.runtime.StopPodSandbox(ctx, &runtimeapi.StopPodSandboxRequest{PodSandboxId: p.ID}); err != nil {
 		return fmt.Errorf("stopping the copy of pod %q: %w", p.sandbox.Metadata.Name, plain(err))
 	}
+	for _, id := range p.started {
+		if _, err := p.client.runtime.RemoveContainer(ctx, &runtimeapi.RemoveContainerRequest{ContainerId: id}); err != nil {
+			return fmt.Errorf("removing a container of the copy of pod %q: %w", p.sandbox.Metadata.Name, plain(err))
+		}
+	}
 	if _, err := p.client.runtime.RemovePodSandbox(ctx, &runtimeapi.RemovePodSandboxRequest{PodSandboxId: p.ID}); err != nil {
 		return fmt.Errorf("removing the copy of pod %q: %w", p.sandbox.Metadata.Name, plain(err))
 	}
-	p.ID = ""
+	p.ID, p.started = "", nil
 	return nil
 }
