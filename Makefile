@@ -38,8 +38,13 @@ help: ## Print this list
 .PHONY: build
 build: programs kubectl-nodegate ## Build bin/nodegate (and the other programs under cmd/)
 
+# sudo has a PATH of its own, without /usr/local/go/bin.
+.PHONY: go
+go:
+	@command -v $(GO) >/dev/null || { echo "make: no $(GO) in PATH: install the Go that go.mod names (https://go.dev/dl); with sudo write: sudo env PATH=\$$PATH make $(MAKECMDGOALS)" >&2; exit 1; }
+
 .PHONY: programs
-programs:
+programs: go
 	@mkdir -p $(BIN)
 	@for dir in cmd/nodegate*/; do \
 		$(GOBUILD) -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/ ./$$dir; \
@@ -50,13 +55,13 @@ programs:
 PLUGINFLAGS := -trimpath -buildvcs=false -tags=osusergo,netgo
 
 .PHONY: kubectl-nodegate
-kubectl-nodegate:
+kubectl-nodegate: go
 	@mkdir -p $(BIN)
 	@cd cmd/kubectl-nodegate && CGO_ENABLED=0 $(GO) build $(PLUGINFLAGS) -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/ .
 	@cp cmd/kubectl-nodegate/kubectl_complete-nodegate $(BIN)/
 
 .PHONY: deps
-deps: ## Install the Debian packages that are missing (as root)
+deps: go ## Install the Debian packages that are missing (as root)
 	@hack/deps.sh
 
 # One containerd, as the demo needs it.
@@ -82,7 +87,7 @@ machines: runtimes images ## Make the Debian machines that the tests run (as roo
 # The test image's program, what stands before runc on a node with cgroup v2, and what a
 # machine runs beside Debian.
 .PHONY: probe
-probe:
+probe: go
 	@mkdir -p $(BIN)
 	@$(GOBUILD) -ldflags '-s -w' -o $(BIN)/ ./integration/probe ./integration/node/limitless ./integration/machines/guest
 

@@ -55,11 +55,6 @@ if [ ! -e /etc/ssl/certs/ca-certificates.crt ] && [ ! -e /etc/pki/tls/certs/ca-b
 	missing+=(ca-certificates)
 fi
 
-if ! command -v go >/dev/null 2>&1; then
-	echo "deps: go is not in PATH; install the Go that go.mod names (https://go.dev/dl)" >&2
-	exit 1
-fi
-
 # download_promtool gets the package that has promtool: one of its own from Debian 13 on,
 # prometheus before. The lists may have to be fetched first.
 download_promtool() {
