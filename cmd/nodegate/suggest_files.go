@@ -6,10 +6,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -40,6 +36,10 @@ func (s *suggestion) read(cmd *cobra.Command) error {
 		}
 		for _, n := range found.names {
 			f := &manifestFile{name: n, read: readManifestBy(manifest.ReadToEdit, cmd, n)}
+			if dir := found.patches[n]; dir != "" && len(f.read.Pods) == 0 && (len(f.read.Hidden) > 0 || !f.read.Other) {
+				problems = append(problems, fmt.Errorf("%q is a patch: write kubectl kustomize %q | nodegate suggest -n NAMESPACE -f -", n, dir))
+				continue
+			}
 			for _, p := range f.read.Hidden {
 				problems = append(problems, p)
 			}
@@ -69,51 +69,4 @@ func (s *suggestion) add(f *manifestFile) (problems []error) {
 	}
 	s.pods = append(s.pods, f.pods...)
 	return problems
-}
-
-// listing is what a directory holds.
-type listing struct {
-	names  []string // of manifests
-	charts []string // directories of Helm charts, whose templates are no manifests yet
-	isDir  bool
-}
-
-// manifestsBelow lists the manifests of a directory and those below it; a file is itself.
-// What has a name that begins with a dot is not looked into, nor are the parts of a chart.
-func manifestsBelow(name string) (found listing, err error) {
-	if name == "-" {
-		return listing{names: []string{name}}, nil
-	}
-	err = filepath.WalkDir(name, func(at string, d fs.DirEntry, err error) error {
-		hidden := at != name && (strings.HasPrefix(d.Name(), ".") || found.ofChart(at, d))
-		switch {
-		case err != nil && at == name:
-			found.names = append(found.names, name) // reading it says why
-			return nil
-		case err != nil:
-			return err
-		case d.IsDir() && hidden:
-			return fs.SkipDir
-		case d.IsDir():
-			found.isDir = found.isDir || at == name
-			if _, err := os.Stat(filepath.Join(at, "Chart.yaml")); err == nil {
-				found.charts = append(found.charts, at)
-			}
-		case at == name, !hidden && d.Type().IsRegular() && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(at)):
-			found.names = append(found.names, at)
-		}
-		return nil
-	})
-	return found, err
-}
-
-// ofChart reports whether a file or a directory is a part of the chart that it is in.
-func (l *listing) ofChart(at string, d fs.DirEntry) bool {
-	if !slices.Contains(l.charts, filepath.Dir(at)) {
-		return false
-	}
-	if d.IsDir() {
-		return slices.Contains([]string{"templates", "charts", "crds"}, d.Name())
-	}
-	return d.Name() == "Chart.yaml" || strings.HasPrefix(d.Name(), "values")
 }
