@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/nodegate/nodegate/plugin/policy"
 )
 
 // Entry is the smallest thing of a proposal that can be taken away by itself.
@@ -76,6 +78,17 @@ func (s *Set) keep(container string, asks []Ask) []Ask {
 		}
 	}
 	return out
+}
+
+// allowsGone reports whether a profile allows a system call that is taken away from a
+// container: it would have it all the same.
+func (s *Set) allowsGone(p *policy.Profile, container string) bool {
+	return slices.ContainsFunc(s.without, func(e Entry) bool {
+		name, ok := strings.CutPrefix(e.What, oneCall)
+		return ok && e.Container == container && slices.ContainsFunc(p.Seccomp, func(r policy.SeccompRule) bool {
+			return !r.Denies() && slices.Contains(r.Syscalls, name)
+		})
+	})
 }
 
 // Removed is an entry that makes no difference, or that does, and what was seen without it.

@@ -204,7 +204,7 @@ func (s *Set) offer(p *Proposal, c *Container) {
 		best, answers := "", []int(nil)
 		for i := range s.config.Profiles {
 			name := s.config.Profiles[i].Name
-			if whole, ok := content(s.existing, name, 0); ok {
+			if whole, ok := content(s.existing, name, 0); ok && !s.allowsGone(&whole, c.Name) {
 				if n := covers(&whole, c.Asks, userNS); len(n) > len(answers) && slices.ContainsFunc(n, func(i int) bool { return slices.Contains(rest, i) && c.Asks[i].needsProfile() }) {
 					best, answers = name, n
 				}

@@ -83,6 +83,9 @@ func TestMinimize(t *testing.T) {
 	if left := smallest.Pods[0].Entries(); !slices.Equal(left, needs) {
 		t.Errorf("left %q, want %q", left, needs)
 	}
+	if slices.Contains(smallest.Pods[0].Containers[0].Profiles(), "fuse-mount") {
+		t.Error("the built-in profile that allows umount2 gives it back")
+	}
 	for _, text := range []string{"tun", "NET_ADMIN", "setns", "umount2"} {
 		if strings.Contains(smallest.Policy(), text) {
 			t.Errorf("the policy has %s still:\n%s", text, smallest.Policy())
