@@ -58,6 +58,8 @@ type container struct {
 	Name            text        `yaml:"name"`
 	Target          text        `yaml:"targetContainerName"`
 	RestartPolicy   text        `yaml:"restartPolicy"`
+	Command         words       `yaml:"command"`
+	Args            words       `yaml:"args"`
 	Env             []entry     `yaml:"env"`
 	SecurityContext confinement `yaml:"securityContext"`
 	Message         text        `yaml:"terminationMessagePath"`
@@ -138,6 +140,20 @@ func (t *text) UnmarshalYAML(n *yaml.Node) error {
 		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: a number, a date, true or false is not a string: write %q", n.Line, n.Value)}}
 	}
 	return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: is a list or a mapping where a string belongs", n.Line)}}
+}
+
+// words are a command's. One that is written in another form is no reason not to read the pod.
+type words []string
+
+func (w *words) UnmarshalYAML(n *yaml.Node) error {
+	for _, c := range n.Content {
+		if n.Kind != yaml.SequenceNode || c.Kind != yaml.ScalarNode {
+			*w = nil
+			return nil
+		}
+		*w = append(*w, c.Value)
+	}
+	return nil
 }
 
 // misspelt finds a field that is nearly one of those that matter: the

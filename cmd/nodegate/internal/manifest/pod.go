@@ -49,6 +49,7 @@ type Container struct {
 	UserKnown  bool     // else it is the image's, which no manifest tells
 	Groups     []uint32 // supplementary ones; the image may have more
 	Privileged bool
+	Command    []string // of one that is privileged, with its arguments
 	Add, Drop  []string // capabilities, without CAP_; or "ALL"
 	Confined   bool     // by the runtime's own seccomp profile, or one of the node
 	// WouldConfine says that one is chosen, which confines it unless it is privileged.
@@ -247,6 +248,9 @@ func containerOf(kind string, c *container, pod *podSpec) Container {
 	}
 	out.WouldConfine = profile != "" && profile != "Unconfined"
 	out.Confined = out.WouldConfine && !own.Privileged
+	if own.Privileged { // of whose needs it may tell
+		out.Command = slices.Concat(c.Command, c.Args)
+	}
 	appArmor := cmp.Or(own.AppArmorProfile.Type, shared.AppArmorProfile.Type, "RuntimeDefault")
 	out.OwnAppArmor = appArmor != "RuntimeDefault"
 	for _, name := range own.Capabilities.Add {

@@ -88,7 +88,7 @@ func (s *Set) read(p *manifest.Pod, c *manifest.Container) reading {
 		return err != ""
 	})
 	if c.Privileged && seen == nil && len(r.asks) == 0 && len(r.blocked) == 0 {
-		r.blocked = append(r.blocked, "what it needs is unknown: it is privileged, and the manifest does not say why")
+		r.blocked = s.unsaid(c)
 	}
 	for i := range r.asks {
 		r.asks[i].What, r.asks[i].From = visible(r.asks[i].What), visible(r.asks[i].From)

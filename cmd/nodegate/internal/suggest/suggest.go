@@ -178,7 +178,7 @@ func (c *Container) bound(noUserNS string) {
 		}
 	}
 	if c.Asks = keep; c.Privileged && !c.observed && len(keep) == 0 && len(c.Blocked) == 0 {
-		c.Blocked = append(c.Blocked, "what it needs is unknown: it is privileged, and the manifest does not say why")
+		c.Blocked = append(c.Blocked, unknownNeed)
 	}
 }
 

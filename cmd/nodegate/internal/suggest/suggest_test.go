@@ -67,7 +67,15 @@ func TestFor(t *testing.T) {
 	for name, tc := range map[string]struct{ policy, text, want string }{
 		"nothing":    {"", one("", ""), ""},
 		"privileged": {"", one(privileged, ""), "a: what it needs is unknown: it is privileged, and the manifest does not say why\n"},
-		"a device":   {"", one(privileged+fuse, fuseVolume), "a: /dev/fuse by \"fuse\"\nhostUsers: false\n"},
+		"sysctls that its command sets": {"", one(privileged+`, command: [sh, -c, "set -e; sysctl -w net.ipv4.ip_forward=1 && /sbin/sysctl -w vm.max_map_count=262144\n"]`, ""),
+			"a: its command sets the sysctl \"net.ipv4.ip_forward\", for which a profile suffices: write it under the pod's securityContext.sysctls; then take this container away\n" +
+				"a: its command sets the sysctl \"vm.max_map_count\": no profile can offer it: it belongs to the whole node, so no container may set it: set it on the node, or write one of net.*, fs.mqueue.*, kernel.shm*, kernel.msg*, kernel.sem, kernel.domainname; then take this container away\n"},
+		"a command that sets one":        {"", one(privileged+`, command: [sysctl, -w], args: [net.core.somaxconn=1024]`, ""), "a: its command sets the sysctl \"net.core.somaxconn\", for which a profile suffices: write it under the pod's securityContext.sysctls; then take this container away\n"},
+		"a command that does more":       {"", one(privileged+`, command: [sh, -c, "sysctl -w net.core.somaxconn=1024; mount /x"]`, ""), "a: " + unknownNeed + "\n"},
+		"a command that a shell expands": {"", one(privileged+`, command: [sh, -c, "sysctl -w net.core.somaxconn=$X"]`, ""), "a: " + unknownNeed + "\n"},
+		"a command in another form":      {"", one(privileged+`, command: sysctl, args: [[x]]`, ""), "a: " + unknownNeed + "\n"},
+		"a command of another container": {"", one(`, command: [sysctl, -w, kernel.x=1]`, ""), ""},
+		"a device":                       {"", one(privileged+fuse, fuseVolume), "a: /dev/fuse by \"fuse\"\nhostUsers: false\n"},
 		"a device, not privileged": {"", one(fuse, fuseVolume),
 			"a: /dev/fuse by \"fuse\"\n"},
 		"a device at another path": {"", one(strings.Replace(fuse, "/dev/fuse", "/dev/f", 1), fuseVolume), "a: /dev/fuse by \"p\"\n"},
