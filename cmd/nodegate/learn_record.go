@@ -195,7 +195,7 @@ func (l *learning) run(ctx context.Context, until time.Time) error {
 				break
 			}
 		}
-		l.view.count(l)
+		l.view.count(l.out.From, l.seen, l.recorder.Lost)
 	}
 	if err := l.recorder.Stop(); err != nil {
 		return err

@@ -54,7 +54,7 @@ func (v *learnView) once(format string, args ...any) {
 
 // found shows what is new, unless it is nothing that anybody would grant.
 func (v *learnView) found(c *seenContainer, e *evidence.Event) {
-	if e.Optional || e.Type == evidence.Opened || e.Type == evidence.File && !v.telling(c, e) {
+	if e.Optional || e.Foreseen() || e.Type == evidence.Opened || e.Type == evidence.File && !v.telling(c, e) {
 		return
 	}
 	v.shown++
@@ -77,25 +77,25 @@ func (v *learnView) telling(c *seenContainer, e *evidence.Event) bool {
 	return first
 }
 
-// count redraws the line that counts.
-func (v *learnView) count(l *learning) {
+// count redraws the line that counts, where one can be drawn and has not just been. lost is
+// asked then.
+func (v *learnView) count(began time.Time, all map[uint64]*seenContainer, lost func() (uint64, error)) {
 	if !v.terminal || time.Since(v.counted) < 500*time.Millisecond {
 		return
 	}
 	v.counted = time.Now()
 	kinds := map[string]int{}
-	for _, c := range l.seen {
+	for _, c := range all {
 		for i := range c.Events {
 			kinds[c.Events[i].Type]++
 		}
 	}
-	line := []string{time.Since(l.out.From).Round(time.Second).String(), several(len(l.seen), "container")}
+	line := []string{time.Since(began).Round(time.Second).String(), several(len(all), "container")}
 	for _, kind := range []string{evidence.Device, evidence.Capability, evidence.Mount, evidence.File} {
 		line = append(line, fmt.Sprintf("%s %d", kind, kinds[kind]))
 	}
-	lost, err := l.recorder.Lost()
-	if err == nil && lost > 0 {
-		line = append(line, fmt.Sprintf("LOST %d", lost))
+	if n, err := lost(); err == nil && n > 0 {
+		line = append(line, fmt.Sprintf("LOST %d", n))
 	}
 	v.last = strings.Join(line, "  ")
 	fmt.Fprint(v.to, eraseLine, v.last)

@@ -51,10 +51,11 @@ const (
 	Socket     = "socket"     // Socket
 	Namespaces = "namespaces" // Names
 	Cgroup     = "cgroup"     // made below the container's: Path is its name
+	Refused    = "refused"    // a system call that seccomp answered: Call, Error
 	Calls      = "calls"      // Names of all system calls made
 )
 
-var types = []string{Device, Opened, Denied, Mknod, Capability, Mount, File, Rlimit, Socket, Namespaces, Cgroup, Calls}
+var types = []string{Device, Opened, Denied, Mknod, Capability, Mount, File, Rlimit, Socket, Namespaces, Cgroup, Refused, Calls}
 
 // The user namespaces over which a capability is asked for.
 const (
@@ -82,6 +83,12 @@ type Event struct {
 	Value      uint64   `json:"value,omitempty"`
 	Socket     string   `json:"socket,omitempty"` // "icmp", "icmpv6", "raw" or "packet"
 	Names      []string `json:"names,omitempty"`
+}
+
+// Foreseen reports what the runtime's default profile refuses to every program, and programs
+// know how to go on from: clone3, which they follow by clone.
+func (e *Event) Foreseen() bool {
+	return e.Type == Refused && e.Call == "clone3" && e.Error == "ENOSYS"
 }
 
 // MaxEvents bounds what is kept of one container.

@@ -41,6 +41,8 @@ func (e *Event) what() string {
 		return "makes namespaces: " + Printable(strings.Join(e.Names, ", "))
 	case Cgroup:
 		return fmt.Sprintf("makes cgroup %q", e.Path)
+	case Refused:
+		return "is refused a system call by seccomp"
 	}
 	return fmt.Sprintf("makes %d system calls", len(e.Names))
 }

@@ -70,10 +70,8 @@ func (r *reading) block(format string, args ...any) {
 // denied is what a container without privileges was denied.
 func (r *reading) denied(e *evidence.Container) {
 	r.note("it is not privileged: what it was denied is listed, and nothing is proposed from it")
-	for _, d := range e.Of(evidence.Denied, evidence.Capability, evidence.Mount, evidence.Mknod) {
-		if d.Error != "" && !d.Optional {
-			r.note("%s", d.Text())
-		}
+	for _, d := range denials(e) {
+		r.note("%s", d.Text())
 	}
 }
 

@@ -102,8 +102,10 @@ func TestObserved(t *testing.T) {
 		"calls that nothing confines": {pod, events{called("keyctl")}, "a: system calls beyond the runtime's default: keyctl: allowed, since no seccompProfile confines it\nhostUsers: false\n", ""},
 		"calls that are confined": {one(", securityContext: {privileged: true, seccompProfile: {type: RuntimeDefault}}", ""), events{called("keyctl", "999")},
 			"a: system calls beyond the runtime's default: keyctl by \"p\"\nhostUsers: false\n", "syscalls = [\"keyctl\"]\n"},
-		"not privileged": {one("", ""), events{denied(capability("SYS_TIME", "settimeofday")), device("/dev/x", "/dev/x", "r")},
-			"a: it is not privileged: what it was denied is listed, and nothing is proposed from it\na: asks for CAP_SYS_TIME: EPERM (by settimeofday)\n", ""},
+		"not privileged": {one("", ""), events{denied(capability("SYS_TIME", "settimeofday")), device("/dev/x", "/dev/x", "r"), {Type: evidence.Refused, Call: "mount", Program: "x", Error: "EPERM"},
+			{Type: evidence.Denied, Device: "c 10:229", Access: "rw", Error: "EPERM"}, {Type: evidence.Refused, Call: "clone3", Error: "ENOSYS"}, {Type: evidence.Mknod, Path: "x", Error: "EEXIST"}},
+			"a: it is not privileged: what it was denied is listed, and nothing is proposed from it\na: asks for CAP_SYS_TIME: EPERM (by settimeofday)\na: is refused a system call by seccomp: EPERM (x, by mount)\na: opens device \"c 10:229\" (rw): EPERM\n", ""},
+		"what is refused within a privileged container": {pod, events{{Type: evidence.Refused, Call: "mount", Error: "EPERM"}}, "hostUsers: false\n", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := observe(t, tc.text, tc.seen)
@@ -124,7 +126,7 @@ func TestObserved(t *testing.T) {
 // their files.
 func FuzzObserved(f *testing.F) {
 	f.Add("device", "/dev/net/tun", "/dev/net/tun", "rw", "mount", uint64(1))
-	for _, kind := range []string{"device", "opened", "mknod", "capability", "mount", "file", "rlimit", "socket", "namespaces", "cgroup", "calls"} {
+	for _, kind := range []string{"device", "opened", "mknod", "capability", "mount", "file", "rlimit", "socket", "namespaces", "cgroup", "refused", "calls"} {
 		f.Add(kind, "/dev/a\x1b[2J\u202e\"]\n[x]", "/dev/*\\\"\n", "\x00rwm", "clone\"\n", uint64(1)<<40)
 		f.Add(kind, "/proc/sys/net/x\r", "/dev/x", "w", "clone3", uint64(0))
 	}

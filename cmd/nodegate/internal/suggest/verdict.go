@@ -94,8 +94,10 @@ func (a *Ask) isUsedBy(e *evidence.Event) bool {
 	return false
 }
 
-// refusals are how the kernel says that somebody may not.
-var refusals = []string{"EPERM", "EACCES", "EROFS"}
+// denied reports whether the kernel said that somebody may not.
+func denied(e *evidence.Event) bool {
+	return slices.Contains([]string{"EPERM", "EACCES", "EROFS"}, e.Error) || e.Type == evidence.Refused && !e.Foreseen()
+}
 
 // denials are what was denied of what a program went for: not what the kernel itself only
 // tried, nor what it asks next by another capability.
@@ -103,9 +105,9 @@ func denials(c *evidence.Container) []*evidence.Event {
 	if c == nil {
 		return nil
 	}
-	return slices.DeleteFunc(c.Of(evidence.Device, evidence.Denied, evidence.Mknod, evidence.Capability, evidence.Mount, evidence.File, evidence.Socket, evidence.Cgroup, evidence.Namespaces),
+	return slices.DeleteFunc(c.Of(evidence.Device, evidence.Denied, evidence.Mknod, evidence.Capability, evidence.Mount, evidence.File, evidence.Socket, evidence.Cgroup, evidence.Namespaces, evidence.Refused),
 		func(e *evidence.Event) bool {
-			return !slices.Contains(refusals, e.Error) || e.Optional ||
+			return !denied(e) || e.Optional ||
 				e.Type == evidence.Capability && e.Capability == "DAC_READ_SEARCH" && e.Call != "open_by_handle_at"
 		})
 }

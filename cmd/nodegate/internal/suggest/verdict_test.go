@@ -34,6 +34,9 @@ func TestJudge(t *testing.T) {
 			{Type: evidence.Capability, Capability: "SYS_NICE", Over: evidence.OverNode, Error: "EPERM", Optional: true},
 			{Type: evidence.Capability, Capability: "DAC_READ_SEARCH", Over: evidence.OverNode, Error: "EPERM", Call: "openat"},
 			{Type: evidence.Mount, Filesystem: "ext4", Error: "ENODEV"}}, "/dev/fuse: unknown; CAP_SYS_ADMIN: unknown; system call mount: unknown; system call umount2: unknown"},
+		"what seccomp refuses is denied, but for what programs know of": {events{{Type: evidence.Refused, Call: "setns", Program: "x", Error: "EPERM"}, {Type: evidence.Refused, Call: "io_uring_setup", Error: "ENOSYS"},
+			{Type: evidence.Refused, Call: "clone3", Error: "ENOSYS"}, called("mount")},
+			"/dev/fuse: unknown; CAP_SYS_ADMIN: unknown; system call mount: used; system call umount2: unknown; is refused a system call by seccomp: EPERM (x, by setns): denied; is refused a system call by seccomp: ENOSYS (by io_uring_setup): denied"},
 		"a capability over another namespace is not the profile's": {events{{Type: evidence.Capability, Capability: "SYS_ADMIN", Over: evidence.OverOther}},
 			"/dev/fuse: unknown; CAP_SYS_ADMIN: unknown; system call mount: unknown; system call umount2: unknown"},
 	} {
