@@ -119,7 +119,7 @@ func (m *machine) inside(part string) {
 	name, _, _ := strings.Cut(m.Name(), "/")
 	out := &lines{t: m.T}
 	err := m.Stream(m.Context(), out, []string{"NODEGATE_INSIDE=" + part, node.BinDirEnv + "=" + tests, node.RequireEnv + "=1"},
-		tests+"/test", "-test.run=^"+name+"$", "-test.v", "-test.timeout=15m")
+		tests+"/test", "-test.run=^"+name+"$", "-test.v", "-test.timeout=25m")
 	out.flush()
 	if err != nil {
 		m.Errorf("part %q on the machine failed: %v", part, err)

@@ -13,6 +13,7 @@ import (
 // its path, type, mode, owner, and content. What systemd knows of units comes after.
 const listScript = `
 # systemd may answer late on a busy machine, which systemctl takes for a failure.
+export SYSTEMD_BUS_TIMEOUT=3min
 ask() {
 	for try in 1 2 3 4 5; do
 		if said=$(systemctl "$@" --no-legend --plain); then return; fi

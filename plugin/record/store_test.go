@@ -161,8 +161,8 @@ func TestWriteOnAFullDisk(t *testing.T) {
 	must(t, s.Write(want))
 	r := full(t, "abc")
 	r.Adjustment.Env = map[string]string{"x": strings.Repeat("x", 100<<10)}
-	if err := s.Write(r); !errors.Is(err, unix.ENOSPC) {
-		t.Errorf("got %v, want ENOSPC", err)
+	if err := s.Write(r); !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), s.Path("abc")) {
+		t.Errorf("got %v, want ENOSPC and where", err)
 	}
 	if got, err := s.Read("abc"); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)

@@ -30,7 +30,7 @@ func (s *Store) Write(r Record) error {
 		err = s.write(r.ContainerID+suffix, data)
 	}
 	if err != nil {
-		return fmt.Errorf("writing the decision record of container %q: %w", r.ContainerID, err)
+		return fmt.Errorf("writing the decision record %s: %w", s.Path(r.ContainerID), err)
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ package install
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -398,6 +400,17 @@ func TestVersionFromTheHost(t *testing.T) {
 		if got, err := (Tree{h.root}).containerdVersion(t.Context(), layouts[0].programs); err == nil {
 			t.Errorf("a program that everybody can write was run: %v", got)
 		}
+	}
+}
+
+// That containerd was not waited for any longer is what the error says, not how it was ended.
+func TestVersionNotTold(t *testing.T) {
+	h := newHost(t, "2.4.2")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("no answer within 1m0s"))
+	_, err := Tree{h.root}.containerdVersion(ctx, layouts[0].programs)
+	if want := "asking /usr/bin/containerd for its version: no answer within 1m0s: say it by --containerd-version"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
 	}
 }
 
