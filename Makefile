@@ -148,7 +148,7 @@ test-machines: machines build deb ## Run the tests on Debian machines alone (as 
 
 # An hour more: by hand, or nightly.
 .PHONY: test-machines-all
-test-machines-all: test-machines ## Run these, on machines with Debian 12 and with SELinux, and learn from eight programs (as root)
+test-machines-all: test-machines image ## Run these, on machines with Debian 12 and with SELinux, and learn from eight programs (as root)
 	NODEGATE_SYSTEM=bookworm $(NODETEST) ./integration/realnodes $(MACHINEFLAGS) -run '^TestInstall$$/^pods$$'
 	$(NODETEST) ./integration/suites $(MACHINEFLAGS) -run '^TestSELinux$$'
 	NODEGATE_LEARN=all $(NODETEST) ./integration/realnodes $(MACHINEFLAGS) -run '^TestLearn$$'

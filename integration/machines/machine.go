@@ -56,14 +56,14 @@ func Start(ctx context.Context, o Options) (*Machine, error) {
 	return start(ctx, o, i)
 }
 
-// errPanic is a kernel's that stopped.
-var errPanic = errors.New("the kernel panicked")
+// ErrPanic is a kernel's that stopped.
+var ErrPanic = errors.New("the kernel panicked")
 
 // start starts a machine, and once more where its kernel panics: code that a kernel changes
 // as it boots is seldom, but at times, run half changed by an emulator of two processors.
 func start(ctx context.Context, o Options, i image) (*Machine, error) {
 	m, err := startOnce(ctx, o, i)
-	if !errors.Is(err, errPanic) {
+	if !errors.Is(err, ErrPanic) {
 		return m, err
 	}
 	fmt.Fprintf(o.Log, "machines: %s is started once more: %v\n", o.System.Name, err)
@@ -83,8 +83,8 @@ func startOnce(ctx context.Context, o Options, i image) (*Machine, error) {
 	}
 	if err := m.comeUp(ctx); err != nil {
 		console := m.Console()
-		if strings.Contains(console, "Kernel panic - not syncing") {
-			err = fmt.Errorf("%w: %w", errPanic, err)
+		if panicked(console) {
+			err = fmt.Errorf("%w: %w", ErrPanic, err)
 		}
 		return nil, errors.Join(fmt.Errorf("starting a machine: %w; its console:\n%s", err, lastLines(console, 40)), m.Close())
 	}
@@ -157,6 +157,24 @@ func (m *Machine) Restored() bool { return m.restored }
 func (m *Machine) Console() string {
 	content, _ := os.ReadFile(filepath.Join(m.dir, consoleFile)) // none yet: nothing was written
 	return string(content)
+}
+
+func panicked(console string) bool { return strings.Contains(console, "Kernel panic - not syncing") }
+
+// whileAlive is a context that ends where the kernel panics: nothing answers then.
+func (m *Machine) whileAlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		for !panicked(m.Console()) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Second):
+			}
+		}
+		cancel(fmt.Errorf("%w; its console:\n%s", ErrPanic, lastLines(m.Console(), 40)))
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // Reboot has systemd reboot the machine and returns when it is running again. All

@@ -143,6 +143,10 @@ func TestMachine(t *testing.T) {
 		}
 	})
 	t.Run("no port listens here", func(t *testing.T) { noPorts(t, m) })
+	// The last: whoever waits for a kernel that stops is told.
+	if _, err := m.Sh(t.Context(), "echo c >/proc/sysrq-trigger; sleep 999"); !errors.Is(err, ErrPanic) || !strings.Contains(err.Error(), "sysrq triggered crash") {
+		t.Errorf("a panic: %v", err)
+	}
 }
 
 // noPorts sees that no process of the machine has a socket of an internet protocol.
@@ -215,7 +219,7 @@ func TestPanics(t *testing.T) {
 	if err == nil {
 		t.Fatal("a machine without a root is up", m.Close())
 	}
-	if !errors.Is(err, errPanic) || !strings.Contains(err.Error(), "Kernel panic - not syncing: VFS") {
+	if !errors.Is(err, ErrPanic) || !strings.Contains(err.Error(), "Kernel panic - not syncing: VFS") {
 		t.Error(err)
 	}
 	if got := strings.Count(said.String(), "trixie is started once more: "); got != 1 {

@@ -94,6 +94,13 @@ func (m *Machine) post(ctx context.Context, path string, query url.Values, heade
 
 // stream runs a command and copies what it writes; it returns the exit code.
 func (m *Machine) stream(ctx context.Context, c wire.Command, stdin io.Reader, out io.Writer) (int, error) {
+	ctx, cancel := m.whileAlive(ctx)
+	defer cancel()
+	code, err := m.streamAlive(ctx, c, stdin, out)
+	return code, m.why(ctx, err)
+}
+
+func (m *Machine) streamAlive(ctx context.Context, c wire.Command, stdin io.Reader, out io.Writer) (int, error) {
 	text, err := json.Marshal(c)
 	if err != nil {
 		return 0, err

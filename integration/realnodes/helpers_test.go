@@ -7,6 +7,7 @@ package realnodes
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -115,15 +116,28 @@ func (m *machine) nothingLeft() {
 // name of the test.
 func (m *machine) inside(part string) {
 	m.Helper()
+	if err := m.runInside(part); err != nil {
+		m.Error(err)
+	}
+}
+
+// insideTime bounds a part; one that does not end itself then is given up soon after.
+const insideTime = 40 * time.Minute
+
+func (m *machine) runInside(part string) error {
+	m.Helper()
 	m.bring()
 	name, _, _ := strings.Cut(m.Name(), "/")
 	out := &lines{t: m.T}
-	err := m.Stream(m.Context(), out, []string{"NODEGATE_INSIDE=" + part, node.BinDirEnv + "=" + tests, node.RequireEnv + "=1"},
-		tests+"/test", "-test.run=^"+name+"$", "-test.v", "-test.timeout=25m")
-	out.flush()
+	defer out.flush()
+	ctx, cancel := context.WithTimeout(m.Context(), insideTime+limit)
+	defer cancel()
+	err := m.Stream(ctx, out, []string{"NODEGATE_INSIDE=" + part, node.BinDirEnv + "=" + tests, node.RequireEnv + "=1"},
+		tests+"/test", "-test.run=^"+name+"$", "-test.v", "-test.timeout="+insideTime.String())
 	if err != nil {
-		m.Errorf("part %q on the machine failed: %v", part, err)
+		return fmt.Errorf("part %q on the machine failed: %w", part, err)
 	}
+	return nil
 }
 
 // bring puts this program on the machine, once.

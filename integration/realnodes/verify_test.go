@@ -6,74 +6,121 @@ package realnodes
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/nodegate/nodegate/integration/internal/it"
 	"github.com/nodegate/nodegate/integration/node"
 )
 
-// squashes mounts a file system by FUSE and takes it away.
-const squashes = "cd /tmp && mkdir m && mksquashfs /etc/default i -quiet -no-progress >/dev/null && squashfuse i m && ls m >/dev/null && fusermount3 -u m"
-
-// verifyPods records a privileged container to its end, and has nodegate learn run it again
-// under what it proposes: once, or once without each entry of that, which takes minutes.
-func verifyPods(t *testing.T, how string) {
-	l := &lesson{T: t, node: attach(t), pod: "verified"}
+// learnAgain records each program by itself, and has nodegate learn run it again under what
+// it proposes: once (verify), or once without each entry of that (minimize). The program then
+// runs under the policy that is proposed in the end.
+func learnAgain(t *testing.T, how, names string) {
 	before, err := os.ReadFile(nodeConfig)
 	it.Must(t, err)
-	t.Cleanup(func() { l.policy(string(before)) })
-	l.policy("version = 1\n")
-	p := l.recordToEnd("/root/verified.jsonl")
-	cmd := exec.Command("nodegate", "learn", "--from", "/root/verified.jsonl", "--"+how, "--for", "2m", "-o", "json")
+	for _, p := range named(names) {
+		t.Run(p.name, func(t *testing.T) {
+			l := &lesson{T: t, node: attach(t), pod: "again", learnt: []*learnt{{program: p}}}
+			t.Cleanup(func() { l.policy(string(before)) })
+			l.policy("version = 1\n") // what is granted already is not proposed
+			l.again(how, l.learnt[0])
+			l.runAs()
+		})
+	}
+}
+
+// again runs nodegate learn for one program until it has a proposal that was tried.
+func (l *lesson) again(how string, of *learnt) {
+	l.Helper()
+	p := l.recordToEnd(of)
+	defer it.Remove(l.T, p)
+	args := []string{"learn", "--from", saved, "--" + how, "--for", "6m", "-o", "json"}
+	if of.check != "" {
+		args = append(args, "--check", of.check)
+	}
+	began := time.Now()
+	cmd := exec.Command("nodegate", args...)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()
-	t.Logf("nodegate learn --%s:\n%s%s", how, &said, out)
-	it.Must(t, err)
-	var got struct {
-		Verified struct {
-			Works       bool
-			Seen        string
-			NotRecorded string
-			Verdicts    []struct{ What, Result string }
+	l.Logf("nodegate learn --%s after %.0f s:\n%s", how, time.Since(began).Seconds(), &said)
+	it.Must(l.T, err, json.Unmarshal(out, &l.proposal))
+	of.profiles = l.proposal.Pods[0].Containers[0].Profiles
+	l.Logf("proposed: %s", l.proposal.Policy)
+	v := &l.proposal.Verified
+	if !v.Works || v.NotRecorded != "" || v.Cut != "" {
+		l.Fatalf("under the proposal: %+v", v)
+	}
+	for _, entry := range v.Verdicts {
+		l.Logf("%s, %s: %s", of.name, entry.What, entry.Result)
+	}
+	for _, entry := range v.Minimized {
+		l.Logf("%s without %s: %s", of.name, entry.What, entry.Seen)
+		if of.entries++; !entry.Needed {
+			of.needless = append(of.needless, entry.What)
 		}
 	}
-	it.Must(t, json.Unmarshal(out, &got))
-	if v := &got.Verified; !v.Works || v.Seen != "ended with status 0" || v.NotRecorded != "" {
-		t.Errorf("under the proposal: %+v", v)
+	if how == "minimize" && of.entries == 0 {
+		l.Errorf("no entry was taken away of\n%s", out)
 	}
-	used := map[string]bool{}
-	for _, v := range got.Verified.Verdicts {
-		used[v.What] = v.Result == "allowed, used"
+	if of.name == "squashfuse" {
+		l.used("/dev/fuse", "CAP_SYS_ADMIN", "system call mount", "system call umount2")
 	}
-	for _, what := range []string{"/dev/fuse", "CAP_SYS_ADMIN", "system call mount", "system call umount2"} {
-		if !used[what] {
-			t.Errorf("%s is not used under the proposal: %+v", what, got.Verified.Verdicts)
-		}
-	}
-	it.Remove(t, p)
 }
 
-// recordToEnd saves what is recorded of a privileged container until it ends.
-func (l *lesson) recordToEnd(file string) *node.Pod {
+// used sees that a run under the proposal used all of these.
+func (l *lesson) used(all ...string) {
 	l.Helper()
-	l.said = &safeBuffer{}
-	record := exec.Command("nodegate", "learn", "--pod", "ci/"+l.pod, "--for", "30m", "--save", file)
-	record.Stdout, record.Stderr = l.said, l.said
-	it.Must(l.T, record.Start())
-	ended := make(chan error, 1)
-	go func() { ended <- record.Wait() }()
-	l.Cleanup(func() { _ = record.Process.Kill() }) // it has ended, unless the test failed
-	l.says("waiting for pod")
+	seen := fmt.Sprintf("%+v", l.proposal.Verified.Verdicts)
+	for _, what := range all {
+		if !strings.Contains(seen, "What:"+what+" Result:allowed, used}") {
+			l.Errorf("%s is not used under the proposal: %s", what, seen)
+		}
+	}
+}
+
+// recordToEnd saves what is recorded of a pod with the program as its container, until that
+// ends, or until its check succeeds. The runtime keeps the pod, which can be copied.
+func (l *lesson) recordToEnd(of *learnt) *node.Pod {
+	l.Helper()
+	config := node.ContainerConfig{Name: of.name, Image: node.ImageName(of.image), Command: of.command, Privileged: true}
+	if of.command == nil {
+		script := of.script
+		if of.volume != "" { // what the run before left there would save this one its work
+			script = "rm -rf " + of.volume + "/*; " + script
+			config.Mounts = l.volume(of)
+		}
+		config.Command = []string{"sh", "-c", script}
+	}
+	stop := l.recording("--pod", "ci/"+l.pod)
 	p := it.RunPod(l.T, l.node, node.PodConfig{Name: l.pod, Namespace: "ci", Privileged: true})
 	l.says("recording pod")
-	c := it.RunContainer(l.T, p, node.ContainerConfig{Name: "squash", Image: node.ImageName("tools"), Command: []string{"sh", "-c", squashes}, Privileged: true})
-	code, err := c.Wait(l.Context())
-	it.Must(l.T, err, record.Process.Signal(os.Interrupt), <-ended)
-	if code != 0 {
-		l.Fatalf("privileged: exit code %d", code)
+	c := it.RunContainer(l.T, p, config)
+	began := time.Now()
+	if of.check != "" {
+		l.succeeds(c, of.check)
+	} else if code, err := c.Wait(l.Context()); err != nil || code != 0 {
+		l.Fatalf("privileged: exit code %d, %v", code, err)
 	}
+	stop()
+	of.privileged = time.Since(began)
+	_, err := l.node.CRI().StopContainer(l.Context(), it.StopRequest(c))
+	it.Must(l.T, err)
 	return p
+}
+
+// succeeds waits until a check does in a container.
+func (l *lesson) succeeds(c *node.Container, check string) {
+	l.Helper()
+	for until := time.Now().Add(limit); time.Now().Before(until); time.Sleep(time.Second) {
+		if r, err := c.Exec(l.Context(), "sh", "-c", check); err == nil && r.Code == 0 {
+			return
+		}
+	}
+	l.Fatalf("%q does not succeed", check)
 }
