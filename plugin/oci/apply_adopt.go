@@ -60,24 +60,15 @@ func applyAdoptDevices(spec *node, a *change.Adjustment) error {
 }
 
 func userOf(spec *node) (user specs.User, err error) {
-	n, err := spec.lookup("process", "user")
-	if n != nil && err == nil {
-		err = n.decode(&user)
-	}
+	err = spec.read(&user, "process", "user")
 	return user, err
 }
 
 // hasUserNamespace reports whether the container is in a user namespace.
 func hasUserNamespace(spec *node) (bool, error) {
-	list, err := spec.lookup("linux", "namespaces")
-	if list == nil || err != nil {
-		return false, err
-	}
 	var namespaces []specs.LinuxNamespace
-	if err := list.decode(&namespaces); err != nil {
-		return false, err
-	}
-	return slices.ContainsFunc(namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.UserNamespace }), nil
+	err := spec.read(&namespaces, "linux", "namespaces")
+	return slices.ContainsFunc(namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.UserNamespace }), err
 }
 
 // applyShadowNodes takes the devices out of the spec that shadow nodes stand
@@ -112,14 +103,8 @@ func checkShadowNodes(spec *node, a *change.Adjustment) error {
 		return nil
 	}
 	var mounts []specs.Mount
-	list, err := spec.member("mounts")
-	if err != nil {
+	if err := spec.read(&mounts, "mounts"); err != nil {
 		return err
-	}
-	if list != nil {
-		if err := list.decode(&mounts); err != nil {
-			return err
-		}
 	}
 	for _, shadow := range a.ShadowNodes {
 		if !slices.ContainsFunc(mounts, func(m specs.Mount) bool {

@@ -18,11 +18,7 @@ func applyDevices(spec *node, a *change.Adjustment) error {
 	if len(a.Devices) == 0 {
 		return nil
 	}
-	linux, err := spec.ensure("linux", "{}")
-	if err != nil {
-		return err
-	}
-	list, err := linux.ensure("devices", "[]")
+	list, err := spec.ensureBelow("[]", "linux", "devices")
 	if err != nil {
 		return err
 	}
@@ -107,27 +103,16 @@ func applyDeviceRules(spec *node, a *change.Adjustment) error {
 	if len(rules) == 0 {
 		return nil
 	}
-	linux, err := spec.ensure("linux", "{}")
+	list, err := spec.ensureBelow("[]", "linux", "resources", "devices")
 	if err != nil {
 		return err
 	}
-	resources, err := linux.ensure("resources", "{}")
+	have, err := elements[specs.LinuxDeviceCgroup](list)
 	if err != nil {
-		return err
-	}
-	list, err := resources.ensure("devices", "[]")
-	if err != nil {
-		return err
-	}
-	var have []specs.LinuxDeviceCgroup
-	if err := list.decode(&have); err != nil {
 		return err
 	}
 	if n := len(have) - len(rules); n >= 0 && reflect.DeepEqual(have[n:], rules) {
 		return nil
-	}
-	if err := list.open('['); err != nil {
-		return err
 	}
 	for _, r := range rules {
 		list.add(len(list.kids), encode(r))

@@ -54,12 +54,8 @@ func applyLive(spec *node, a *change.Adjustment) error {
 
 // mayNotMount refuses CAP_SYS_ADMIN, which unmounts and remounts.
 func mayNotMount(spec *node) error {
-	sets, err := spec.lookup("process", "capabilities")
-	if sets == nil || err != nil {
-		return err
-	}
 	var have specs.LinuxCapabilities
-	if err := sets.decode(&have); err != nil {
+	if err := spec.read(&have, "process", "capabilities"); err != nil {
 		return err
 	}
 	for _, set := range [][]string{have.Bounding, have.Effective, have.Permitted, have.Inheritable, have.Ambient} {
@@ -129,14 +125,10 @@ func closeRoot(b *bundle, a *change.Adjustment) error {
 // rootPath is where the spec says that the container's root is, relative to the bundle
 // or absolute.
 func (b *bundle) rootPath() (string, error) {
-	n, err := b.spec.lookup("root", "path")
-	if err != nil {
-		return "", err
-	}
-	if n == nil {
-		return "", errors.New("the spec names no root")
-	}
 	var at string
-	err = n.decode(&at)
+	err := b.spec.read(&at, "root", "path")
+	if err == nil && at == "" {
+		err = errors.New("the spec names no root")
+	}
 	return at, err
 }

@@ -19,11 +19,8 @@ func applyUnmounts(spec *node, a *change.Adjustment) error {
 	if list == nil || err != nil || len(a.Unmounts) == 0 {
 		return err
 	}
-	var have []specs.Mount
-	if err := list.decode(&have); err != nil {
-		return err
-	}
-	if err := list.open('['); err != nil {
+	have, err := elements[specs.Mount](list)
+	if err != nil {
 		return err
 	}
 	for i := len(have) - 1; i >= 0; i-- {
@@ -54,11 +51,8 @@ func applyMounts(spec *node, a *change.Adjustment) error {
 // addMount puts a mount before those that lie below it, which it would hide,
 // and after those that it lies below; all others keep their order.
 func addMount(list *node, want *specs.Mount) error {
-	var have []specs.Mount
-	if err := list.decode(&have); err != nil {
-		return err
-	}
-	if err := list.open('['); err != nil {
+	have, err := elements[specs.Mount](list)
+	if err != nil {
 		return err
 	}
 	target, same, at := absolute(want.Destination), 0, len(have)

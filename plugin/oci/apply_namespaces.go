@@ -17,11 +17,7 @@ func applyNamespaces(spec *node, a *change.Adjustment) error {
 	if len(a.Namespaces) == 0 {
 		return nil
 	}
-	linux, err := spec.ensure("linux", "{}")
-	if err != nil {
-		return err
-	}
-	list, err := linux.ensure("namespaces", "[]")
+	list, err := spec.ensureBelow("[]", "linux", "namespaces")
 	if err != nil {
 		return err
 	}
@@ -34,14 +30,8 @@ func applyNamespaces(spec *node, a *change.Adjustment) error {
 }
 
 func addNamespace(list *node, want specs.LinuxNamespace) error {
-	var have []specs.LinuxNamespace
-	if err := list.decode(&have); err != nil {
-		return err
-	}
-	if slices.Contains(have, want) {
-		return nil
-	}
-	if err := list.open('['); err != nil {
+	have, err := elements[specs.LinuxNamespace](list)
+	if err != nil || slices.Contains(have, want) {
 		return err
 	}
 	at := slices.IndexFunc(have, func(n specs.LinuxNamespace) bool { return n.Type == want.Type })

@@ -25,7 +25,7 @@ func applyEnv(spec *node, a *change.Adjustment) error {
 	if err != nil {
 		return err
 	}
-	have, err := env.texts()
+	have, err := elements[string](env)
 	if err != nil {
 		return err
 	}
@@ -102,17 +102,9 @@ func changeCapabilities(process *node, change change.Capabilities) error {
 }
 
 func runsAsRoot(process *node) (bool, error) {
-	user, err := process.member("user")
-	if user == nil || err != nil {
-		return true, err
-	}
-	uid, err := user.member("uid")
-	if uid == nil || err != nil {
-		return true, err
-	}
-	var number uint32
-	err = uid.decode(&number)
-	return number == 0, err
+	var uid uint32
+	err := process.read(&uid, "user", "uid")
+	return uid == 0, err
 }
 
 func changeSet(sets *node, name string, add, drop []string) error {
@@ -127,7 +119,7 @@ func changeSet(sets *node, name string, add, drop []string) error {
 		}
 		set = sets.set(name, []byte("[]"))
 	}
-	have, err := set.texts()
+	have, err := elements[string](set)
 	if err != nil {
 		return err
 	}
@@ -143,14 +135,4 @@ func changeSet(sets *node, name string, add, drop []string) error {
 		}
 	}
 	return nil
-}
-
-// texts returns the strings of an array, which is opened.
-func (n *node) texts() ([]string, error) {
-	if err := n.open('['); err != nil {
-		return nil, err
-	}
-	out := make([]string, 0, len(n.kids))
-	err := n.decode(&out)
-	return out, err
 }

@@ -22,11 +22,8 @@ func applyRlimits(spec *node, a *change.Adjustment) error {
 	if err != nil {
 		return err
 	}
-	var have []specs.POSIXRlimit
-	if err := list.decode(&have); err != nil {
-		return err
-	}
-	if err := list.open('['); err != nil {
+	have, err := elements[specs.POSIXRlimit](list)
+	if err != nil {
 		return err
 	}
 	for _, want := range a.Rlimits {

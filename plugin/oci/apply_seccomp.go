@@ -41,10 +41,7 @@ func applySeccomp(spec *node, a *change.Adjustment) error {
 	case merged == nil:
 		return nil // unconfined, and nothing is denied
 	case current == nil:
-		linux, err := spec.ensure("linux", "{}")
-		if err == nil {
-			_, err = linux.ensure("seccomp", string(encode(merged)))
-		}
+		_, err := spec.ensureBelow(string(encode(merged)), "linux", "seccomp")
 		return err
 	case sameRules(current.Syscalls, merged.Syscalls):
 		return nil

@@ -18,11 +18,7 @@ func applySysctls(spec *node, a *change.Adjustment) error {
 	if len(a.Sysctls) == 0 {
 		return nil
 	}
-	linux, err := spec.ensure("linux", "{}")
-	if err != nil {
-		return err
-	}
-	sysctls, err := linux.ensure("sysctl", "{}")
+	sysctls, err := spec.ensureBelow("{}", "linux", "sysctl")
 	if err != nil {
 		return err
 	}

@@ -35,12 +35,8 @@ func clampPing(sandbox *node) error {
 	if within, err := hasUserNamespace(sandbox); !within || err != nil {
 		return err
 	}
-	maps, err := sandbox.lookup("linux", "gidMappings")
-	if maps == nil || err != nil {
-		return err
-	}
 	var gids []specs.LinuxIDMapping
-	if err := maps.decode(&gids); err != nil {
+	if err := sandbox.read(&gids, "linux", "gidMappings"); err != nil {
 		return err
 	}
 	var value string

@@ -78,6 +78,17 @@ func (n *node) ensure(name, text string) (*node, error) {
 	return n.set(name, []byte(text)), nil
 }
 
+// ensureBelow is ensure for a member further down: what leads to it is made of objects.
+func (n *node) ensureBelow(text string, names ...string) (_ *node, err error) {
+	last := len(names) - 1
+	for _, name := range names[:last] {
+		if n, err = n.ensure(name, "{}"); err != nil {
+			return nil, err
+		}
+	}
+	return n.ensure(names[last], text)
+}
+
 // set gives an opened object a member, in the place of one with the same name.
 func (n *node) set(name string, text []byte) *node {
 	for i := range n.kids {

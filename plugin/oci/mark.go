@@ -43,10 +43,7 @@ func findMark(spec, annotations *node) (string, error) {
 		return managerKey, nil
 	}
 	cgroups := ""
-	linux, err := spec.lookup("linux", "cgroupsPath")
-	if linux != nil && err == nil {
-		err = linux.decode(&cgroups)
-	}
+	err := spec.read(&cgroups, "linux", "cgroupsPath")
 	for part := range strings.FieldsFuncSeq(cgroups, func(r rune) bool { return r == '/' || r == ':' }) {
 		if strings.HasPrefix(part, kubepods) {
 			return kubepods, err

@@ -173,3 +173,20 @@ func (n *node) decode(into any) error {
 	}
 	return nil
 }
+
+// read decodes what lookup finds. Without it the Go value stays as it is.
+func (n *node) read(into any, names ...string) error {
+	found, err := n.lookup(names...)
+	if found == nil || err != nil {
+		return err
+	}
+	return found.decode(into)
+}
+
+// elements decodes an array, which is open then.
+func elements[T any](list *node) (all []T, err error) {
+	if err := list.decode(&all); err != nil {
+		return nil, err
+	}
+	return all, list.open('[')
+}

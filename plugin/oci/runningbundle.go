@@ -70,11 +70,7 @@ func bundleInState(file, id string) (string, error) {
 		at   []string
 		into any
 	}{{[]string{"id"}, &own}, {[]string{"bundle"}, &bundle}, {[]string{"config", "labels"}, &labels}} {
-		value, err := state.lookup(m.at...)
-		if value != nil && err == nil {
-			err = value.decode(m.into)
-		}
-		if err != nil {
+		if err := state.read(m.into, m.at...); err != nil {
 			return "", err
 		}
 	}

@@ -50,15 +50,9 @@ func hostOwner(spec *node, shadow *change.ShadowNode) (uid, gid uint32, err erro
 }
 
 func hostID(spec *node, name string, id uint32) (uint32, error) {
-	list, err := spec.lookup("linux", name)
-	if err != nil {
-		return 0, err
-	}
 	var maps []specs.LinuxIDMapping
-	if list != nil {
-		if err := list.decode(&maps); err != nil {
-			return 0, err
-		}
+	if err := spec.read(&maps, "linux", name); err != nil {
+		return 0, err
 	}
 	if within, err := hasUserNamespace(spec); err != nil || !within && len(maps) == 0 {
 		return id, err
