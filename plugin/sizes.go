@@ -172,7 +172,7 @@ func largeContainer(r *policy.Request, bytes, whole, total int) *policy.Refusal 
 }
 
 func tooLarge(pod, format string, args ...any) *policy.Refusal {
-	return &policy.Refusal{Code: policy.TooLarge, Subject: pod, Text: fmt.Sprintf("nodegate: "+format, args...)}
+	return &policy.Refusal{Cause: policy.Cause{Code: policy.TooLarge, Subject: pod, Text: fmt.Sprintf("nodegate: "+format, args...)}}
 }
 
 // kib rounds up, so that what is above a limit reads so.

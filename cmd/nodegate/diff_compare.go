@@ -21,7 +21,7 @@ type differ struct {
 // judgement is what a policy comes to for one container.
 type judgement struct {
 	changes []changeLine
-	refusal *refusalReport // nil if it may run
+	refusal *policy.Refusal // nil if it may run
 }
 
 // changeLine is a change as people see it: which channel delivers it is no difference.
@@ -74,9 +74,7 @@ func (e *explainer) judge(p *manifest.Pod, classes map[string]string) ([]judgeme
 		var refusal *policy.Refusal
 		switch {
 		case errors.As(err, &refusal):
-			var said containerReport
-			_ = said.refused(err) // a refusal
-			out[i].refusal = said.Refusal
+			out[i].refusal = refusal
 			continue
 		case err != nil:
 			return nil, &manifest.Problem{Place: p.Place, Text: fmt.Sprintf("container %q: %s", c.Name, err)}

@@ -53,17 +53,17 @@ const (
 
 // containerDelta is a container that changes.
 type containerDelta struct {
-	Source    manifest.Place `json:"source"`
-	Kind      string         `json:"kind"`
-	Path      string         `json:"path,omitempty"` // of the pod's template in the object
-	Namespace string         `json:"namespace"`
-	Pod       string         `json:"pod"`
-	Container string         `json:"container"`
-	Type      string         `json:"type"`
-	Result    delta          `json:"result"`
-	Refusal   *refusalReport `json:"refusal,omitempty"` // the new one, or that which is no more
-	Gains     []changeLine   `json:"gains,omitempty"`
-	Loses     []changeLine   `json:"loses,omitempty"`
+	Source    manifest.Place  `json:"source"`
+	Kind      string          `json:"kind"`
+	Path      string          `json:"path,omitempty"` // of the pod's template in the object
+	Namespace string          `json:"namespace"`
+	Pod       string          `json:"pod"`
+	Container string          `json:"container"`
+	Type      string          `json:"type"`
+	Result    delta           `json:"result"`
+	Refusal   *policy.Refusal `json:"refusal,omitempty"` // the new one, or that which is no more
+	Gains     []changeLine    `json:"gains,omitempty"`
+	Loses     []changeLine    `json:"loses,omitempty"`
 }
 
 func (d *differ) newReport(paths []string) *diffReport {
@@ -176,7 +176,7 @@ func (c *containerDelta) effect() string {
 	var out strings.Builder
 	title := map[delta]string{isRefused: "newly refused", isAllowed: "no longer refused, as it was"}[c.Result]
 	if c.Refusal != nil {
-		for i, line := range c.Refusal.lines() {
+		for i, line := range c.Refusal.Lines() {
 			if i == 0 {
 				line = title + ": " + line
 			}

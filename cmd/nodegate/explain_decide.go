@@ -114,10 +114,7 @@ func (c *containerReport) refused(err error) error {
 	if !errors.As(err, &refusal) {
 		return err
 	}
-	c.Result, c.Refusal = refused, &refusalReport{Code: refusal.Code, Subject: refusal.Subject, Text: refusal.Text, Remedy: refusal.Remedy}
-	for _, also := range refusal.Also {
-		c.Refusal.Also = append(c.Refusal.Also, refusalReport{Code: also.Code, Subject: also.Subject, Text: also.Text, Remedy: also.Remedy})
-	}
+	c.Result, c.Refusal = refused, refusal
 	return nil
 }
 

@@ -19,7 +19,7 @@ func (r *explainReport) writeDiff(w io.Writer) error {
 			c := &p.Containers[j]
 			fmt.Fprintf(&out, "# %s %s/%s, container %q: %s\n", p.Kind, p.Namespace, p.Pod, c.Name, c.Result)
 			if c.Refusal != nil {
-				for _, line := range c.Refusal.lines() {
+				for _, line := range c.Refusal.Lines() {
 					fmt.Fprintf(&out, "# %s\n", line)
 				}
 			}

@@ -53,36 +53,19 @@ const (
 )
 
 type containerReport struct {
-	Name     string         `json:"name"`
-	Type     string         `json:"type,omitempty"` // container, init, sidecar, ephemeral
-	ID       string         `json:"id,omitempty"`
-	Result   result         `json:"result"`
-	Profiles []string       `json:"profiles,omitempty"`
-	Refusal  *refusalReport `json:"refusal,omitempty"`
-	Grants   []grantReport  `json:"grants,omitempty"`
-	Changes  []changeReport `json:"changes,omitempty"`
-	Reasons  []string       `json:"reasons,omitempty"`
-	Warnings []string       `json:"warnings,omitempty"`
-	Live     *liveReport    `json:"live,omitempty"`
+	Name     string          `json:"name"`
+	Type     string          `json:"type,omitempty"` // container, init, sidecar, ephemeral
+	ID       string          `json:"id,omitempty"`
+	Result   result          `json:"result"`
+	Profiles []string        `json:"profiles,omitempty"`
+	Refusal  *policy.Refusal `json:"refusal,omitempty"`
+	Grants   []grantReport   `json:"grants,omitempty"`
+	Changes  []changeReport  `json:"changes,omitempty"`
+	Reasons  []string        `json:"reasons,omitempty"`
+	Warnings []string        `json:"warnings,omitempty"`
+	Live     *liveReport     `json:"live,omitempty"`
 
 	diff []byte
-}
-
-type refusalReport struct {
-	Code    policy.Code     `json:"code"`
-	Subject string          `json:"subject,omitempty"`
-	Text    string          `json:"text"`
-	Remedy  string          `json:"remedy,omitempty"` // the end of the text
-	Also    []refusalReport `json:"also,omitempty"`   // further reasons
-}
-
-// lines are the reasons, each with its code.
-func (r *refusalReport) lines() []string {
-	lines := []string{fmt.Sprintf("%s [%s]", r.Text, r.Code)}
-	for _, also := range r.Also {
-		lines = append(lines, fmt.Sprintf("and %s [%s]", also.Text, also.Code))
-	}
-	return lines
 }
 
 type grantReport struct {

@@ -83,7 +83,7 @@ func (c *containerReport) table(w *bytes.Buffer) {
 	}
 	fmt.Fprintln(w, title)
 	if c.Refusal != nil {
-		for _, line := range c.Refusal.lines() {
+		for _, line := range c.Refusal.Lines() {
 			fmt.Fprintf(w, "  %s\n", line)
 		}
 	}

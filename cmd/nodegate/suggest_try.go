@@ -118,7 +118,7 @@ func (f *manifestFile) try(e *explainer, pods []*suggested, refusedPods map[*man
 		} else if !readable {
 			p.byHand = notAsMeant
 		}
-		var wrong refusalReport
+		var wrong policy.Refusal
 		if p.byHand == "" {
 			var err error
 			if wrong, err = p.try(e, &again.Pods[p.index]); err != nil {
@@ -161,7 +161,7 @@ func (s *suggestion) explainer() (*explainer, error) {
 }
 
 // try notes what explain says of the edited pod, and returns a refusal.
-func (p *suggested) try(e *explainer, edited *manifest.Pod) (wrong refusalReport, err error) {
+func (p *suggested) try(e *explainer, edited *manifest.Pod) (wrong policy.Refusal, err error) {
 	p.warnings = nil
 	report, err := e.pod(edited, p.file.read.RuntimeClasses)
 	if err != nil {
@@ -176,12 +176,12 @@ func (p *suggested) try(e *explainer, edited *manifest.Pod) (wrong refusalReport
 		given := c.changes()
 		for j := range promised.Asks {
 			if a := &promised.Asks[j]; len(promised.Blocked) == 0 && a.By != "" && !strings.Contains(given, a.Given()) {
-				return refusalReport{Text: fmt.Sprintf("container %q would not get %s", c.Name, a.What)}, nil
+				return policy.Refusal{Cause: policy.Cause{Text: fmt.Sprintf("container %q would not get %s", c.Name, a.What)}}, nil
 			}
 		}
 		for _, name := range promised.Profiles() {
 			if len(promised.Blocked) == 0 && !slices.Contains(c.Profiles, name) {
-				return refusalReport{Text: fmt.Sprintf("container %q would not get profile %q", c.Name, name)}, nil
+				return policy.Refusal{Cause: policy.Cause{Text: fmt.Sprintf("container %q would not get profile %q", c.Name, name)}}, nil
 			}
 		}
 		if now := &edited.Containers[i]; now.Privileged && len(promised.Blocked) == 0 {

@@ -62,23 +62,23 @@ type Reason struct {
 }
 
 // Refusal is the answer that a container must not run, with every reason that is
-// known. It is for the pod's author, and reaches the pod's events.
+// known. It is for the pod's author, and reaches the pod's events. The first reason's
+// text says who is refused as well; those of Also do not.
 type Refusal struct {
-	Code    Code    // of the first reason
-	Subject string  // what the first reason is about: a profile, a device, an annotation; may be ""
-	Text    string  // the first reason, a sentence with who is refused, which ends with the remedy
-	Remedy  string  // what to do about the first reason; "" where the sentence has none
-	Also    []Cause // further reasons
+	Cause
+	Also []Cause `json:"also,omitempty"` // further reasons
 
 	what    string     // the first reason without who is refused
 	rest    Selection  // what Select found beside the reasons
 	partial Adjustment // what Decide found beside them
 }
 
-// Cause is one reason of a refusal, without who is refused.
+// Cause is one reason of a refusal.
 type Cause struct {
-	Code                  Code
-	Subject, Text, Remedy string
+	Code    Code   `json:"code"`
+	Subject string `json:"subject,omitempty"` // what it is about: a profile, a device, an annotation
+	Text    string `json:"text"`              // a sentence that ends with the remedy
+	Remedy  string `json:"remedy,omitempty"`  // what to do about it; "" where the sentence has none
 }
 
 // maxSentence bounds what a refusal says, in bytes: a Kubernetes event holds 1,024,
@@ -98,6 +98,15 @@ func (r *Refusal) sentence(first string) string {
 		text += next
 	}
 	return text
+}
+
+// Lines are the reasons, each with its code.
+func (r *Refusal) Lines() []string {
+	lines := []string{fmt.Sprintf("%s [%s]", r.Text, r.Code)}
+	for _, also := range r.Also {
+		lines = append(lines, fmt.Sprintf("and %s [%s]", also.Text, also.Code))
+	}
+	return lines
 }
 
 // Reasons returns what Error does without who is refused, for readers who know.
@@ -124,8 +133,8 @@ func ByProfiles(names []string) string {
 // that it is about; "" if it is about none.
 func (r *Request) Refuse(code Code, subject, format string, args ...any) *Refusal {
 	what := fmt.Sprintf(format, args...)
-	return &Refusal{Code: code, Subject: subject, what: what,
-		Text: fmt.Sprintf("nodegate: container %q of pod %s/%s %s", r.Container, r.Namespace, r.Pod, what)}
+	text := fmt.Sprintf("nodegate: container %q of pod %s/%s %s", r.Container, r.Namespace, r.Pod, what)
+	return &Refusal{Cause: Cause{Code: code, Subject: subject, Text: text}, what: what}
 }
 
 // Advise adds what to do about it, at the end of the sentence.
