@@ -31,127 +31,59 @@ var besideLint = []lint.Kind{
 		Why: "it is refused"},
 }
 
-type sarifLog struct {
-	Schema  string     `json:"$schema"`
-	Version string     `json:"version"`
-	Runs    []sarifRun `json:"runs"`
-}
+// object is an object of JSON.
+type object map[string]any
 
-type sarifRun struct {
-	Tool        sarifTool         `json:"tool"`
-	Invocations []sarifInvocation `json:"invocations"`
-	Results     []sarifResult     `json:"results"`
-}
-
-type sarifTool struct {
-	Driver struct {
-		Name    string      `json:"name"`
-		Version string      `json:"version"`
-		Rules   []sarifRule `json:"rules"`
-	} `json:"driver"`
-}
-
-type sarifText struct {
-	Text string `json:"text"`
-}
-
-type sarifRule struct {
-	ID      string       `json:"id"`
-	Short   sarifText    `json:"shortDescription"`
-	Full    sarifText    `json:"fullDescription"`
-	Help    sarifText    `json:"help"`
-	Default sarifSetting `json:"defaultConfiguration"`
-}
-
-type sarifSetting struct {
-	Level string `json:"level"`
-}
-
-// sarifInvocation says whether everything was read, and what was not.
-type sarifInvocation struct {
-	Successful    bool          `json:"executionSuccessful"`
-	Notifications []sarifNotice `json:"toolExecutionNotifications,omitempty"`
-}
-
-type sarifNotice struct {
-	Level   string    `json:"level"`
-	Message sarifText `json:"message"`
-}
-
-type sarifResult struct {
-	RuleID       string             `json:"ruleId"`
-	Level        string             `json:"level"`
-	Message      sarifText          `json:"message"`
-	Locations    []sarifLocation    `json:"locations"`
-	Suppressions []sarifSuppression `json:"suppressions,omitempty"`
-}
-
-type sarifLocation struct {
-	Physical struct {
-		Artifact struct {
-			URI string `json:"uri"`
-		} `json:"artifactLocation"`
-		Region struct {
-			StartLine int `json:"startLine"`
-		} `json:"region"`
-	} `json:"physicalLocation"`
-}
-
-type sarifSuppression struct {
-	Kind          string `json:"kind"`
-	Justification string `json:"justification"`
-}
+func message(text string) object { return object{"text": text} }
 
 // writeSARIF writes the findings, those that a comment accepts as suppressed. unreadable
 // is why not all pods could be read, or nil.
 func writeSARIF(w io.Writer, policies []checked, unreadable error) error {
-	run := sarifRun{Results: []sarifResult{}, Invocations: []sarifInvocation{{Successful: true}}}
-	run.Tool.Driver.Name, run.Tool.Driver.Version = "nodegate", version
+	rules, results, unread := []object{}, []object{}, []object{}
+	notRead := func(text string) { unread = append(unread, object{"level": "error", "message": message(text)}) }
 	for _, k := range slices.Concat(besideLint, lint.All) {
-		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, ruleOf(k))
-	}
-	notRead := func(text string) {
-		in := &run.Invocations[0]
-		in.Successful = false
-		in.Notifications = append(in.Notifications, sarifNotice{"error", sarifText{text}})
+		rules = append(rules, ruleOf(k))
 	}
 	for _, p := range policies {
 		if p.Failed != "" {
 			notRead(p.Failed)
 		}
 		for i := range p.Findings {
-			run.Results = append(run.Results, resultOf(&p.Findings[i]))
+			results = append(results, resultOf(&p.Findings[i]))
 		}
 	}
 	if unreadable != nil {
 		notRead(unreadable.Error())
 	}
-	return writeJSON(w, sarifLog{sarifSchema, "2.1.0", []sarifRun{run}})
+	run := object{"results": results,
+		"tool":        object{"driver": object{"name": "nodegate", "version": version, "rules": rules}},
+		"invocations": []object{{"executionSuccessful": len(unread) == 0, "toolExecutionNotifications": unread}}}
+	return writeJSON(w, object{"$schema": sarifSchema, "version": "2.1.0", "runs": []object{run}})
 }
 
-func ruleOf(k lint.Kind) sarifRule {
+func ruleOf(k lint.Kind) object {
 	title := strings.ReplaceAll(k.Title, "`", "") // Markdown, which plain text is not
-	return sarifRule{k.Code, sarifText{title}, sarifText{title + ": " + k.Why}, sarifText{k.Why}, sarifSetting{levelOf(k.Severity)}}
+	return object{"id": k.Code, "shortDescription": message(title), "fullDescription": message(title + ": " + k.Why),
+		"help": message(k.Why), "defaultConfiguration": object{"level": levelOf(k.Severity)}}
 }
 
-func resultOf(f *lint.Finding) sarifResult {
+func resultOf(f *lint.Finding) object {
 	text := f.What
 	for _, part := range []string{f.Why, f.Write} {
 		if part != "" {
 			text += ": " + part
 		}
 	}
-	r := sarifResult{RuleID: f.Code, Level: levelOf(f.Severity), Message: sarifText{text}, Locations: make([]sarifLocation, 1)}
 	at := url.URL{Path: filepath.ToSlash(filepath.Clean(f.File))}
 	if filepath.IsAbs(f.File) {
 		at.Scheme = "file"
 	}
-	r.Locations[0].Physical.Artifact.URI = at.String()
-	r.Locations[0].Physical.Region.StartLine = max(f.Line, 1)
+	place := object{"artifactLocation": object{"uri": at.String()}, "region": object{"startLine": max(f.Line, 1)}}
+	out := object{"ruleId": f.Code, "level": levelOf(f.Severity), "message": message(text), "locations": []object{{"physicalLocation": place}}}
 	if f.Accepted != "" {
-		r.Suppressions = []sarifSuppression{{"inSource", f.Accepted}}
+		out["suppressions"] = []object{{"kind": "inSource", "justification": f.Accepted}}
 	}
-	return r
+	return out
 }
 
 func levelOf(s lint.Severity) string {
