@@ -83,7 +83,7 @@ func (p *Plugin) connect(ctx context.Context, to Endpoint) error {
 	if err := p.node.Records.LabelLike(path.Dir(to.Socket)); err != nil {
 		log.G(ctx).WithError(err).Warn("a policy of SELinux may keep nodegate-runc from reading decision records: it refuses its containers then")
 	}
-	c := &connection{Plugin: p, pid: peer(conn)}
+	c := &connection{Plugin: p, pid: Peer(conn)}
 	return c.serve(ctx, stub.WithPluginName(Name), stub.WithPluginIdx(to.Index), stub.WithConnection(conn))
 }
 

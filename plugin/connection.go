@@ -93,38 +93,17 @@ func (c *connection) serve(ctx context.Context, opts ...stub.Option) error {
 	case <-c.again: // has been heeded with this registration
 	default:
 	}
-	closed := make(chan struct{}, 1)
-	opts = append(opts, stub.WithLogger(stubLogger{}), stub.WithOnClose(func() {
-		select {
-		case closed <- struct{}{}:
-		default: // the stub reports a close more than once
-		}
-	}), stub.WithTTRPCOptions(nil, []ttrpc.ServerOpt{ttrpc.WithUnaryServerInterceptor(c.receive)}))
+	opts = append(opts, stub.WithTTRPCOptions(nil, []ttrpc.ServerOpt{ttrpc.WithUnaryServerInterceptor(c.receive)}))
 	// A runtime with NRI 0.12.4 or later then fails a request that the plugin
 	// does not answer, in the place of going on without it.
 	if !c.policy.Load().Audit() {
 		opts = append(opts, stub.WithFailurePolicy(&api.FailurePolicy{FailRequest: true}))
 	}
-	s, err := stub.New(c, opts...)
+	s, closed, err := register(ctx, c, &c.stub, opts...)
 	if err != nil {
-		return fmt.Errorf("preparing the plugin: %w", err)
+		return err
 	}
-	c.stub.Store(&s)
 
-	// If the runtime goes away between registration and configuration, the
-	// stub waits forever and cannot be stopped. It is left behind then.
-	start := make(chan error, 1)
-	go func() { start <- s.Start(context.WithoutCancel(ctx)) }()
-	select {
-	case err = <-start:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(registerTimeout):
-		err = errors.New("no answer from the runtime")
-	}
-	if err != nil {
-		return fmt.Errorf("registering with NRI: %w", err)
-	}
 	select {
 	case <-closed:
 		if c.listing.Load() {
@@ -141,9 +120,40 @@ func (c *connection) serve(ctx context.Context, opts ...stub.Option) error {
 }
 
 // stop ends the connection once the request that is under way has been answered.
-func (c *connection) stop(s stub.Stub) {
-	c.busy.Lock()
-	defer c.busy.Unlock()
+func (p *Plugin) stop(s stub.Stub) {
+	p.busy.Lock()
+	defer p.busy.Unlock()
 	time.Sleep(flushTime)
 	s.Stop()
+}
+
+// register registers handlers, those that NRI's stub finds among methods, and keeps the stub
+// where they find it. closed gets a value when the connection ends.
+func register(ctx context.Context, handlers any, keep *atomic.Pointer[stub.Stub], opts ...stub.Option) (s stub.Stub, closed <-chan struct{}, err error) {
+	ended := make(chan struct{}, 1)
+	s, err = stub.New(handlers, append(opts, stub.WithLogger(stubLogger{}), stub.WithOnClose(func() {
+		select {
+		case ended <- struct{}{}:
+		default: // the stub reports a close more than once
+		}
+	}))...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("preparing the plugin: %w", err)
+	}
+	keep.Store(&s)
+	// If the runtime goes away between registration and configuration, the
+	// stub waits forever and cannot be stopped. It is left behind then.
+	start := make(chan error, 1)
+	go func() { start <- s.Start(context.WithoutCancel(ctx)) }()
+	select {
+	case err = <-start:
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	case <-time.After(registerTimeout):
+		err = errors.New("no answer from the runtime")
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("registering with NRI: %w", err)
+	}
+	return s, ended, nil
 }

@@ -69,8 +69,8 @@ func (p *Plugin) saw(handler string, wrapped bool) {
 	}
 }
 
-// peer returns the process at the other end, 0 if this process does not see it.
-func peer(conn net.Conn) (pid int) {
+// Peer returns the process at the other end of a Unix socket, 0 if this process does not see it.
+func Peer(conn net.Conn) (pid int) {
 	u, ok := conn.(*net.UnixConn)
 	if !ok {
 		return 0

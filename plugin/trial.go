@@ -5,13 +5,11 @@ package plugin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/nri/pkg/stub"
@@ -41,39 +39,19 @@ func (p *Plugin) RunTrial(ctx context.Context, to Endpoint, of Trial, ready func
 		return fmt.Errorf("connecting to NRI: %w%s", err, absent(err))
 	}
 	defer func() { _ = conn.Close() }() // the stub closes it as well
-	t := &trial{plugin: p, of: of, pid: peer(conn), ready: ready}
-	closed := make(chan struct{}, 1)
-	s, err := stub.New(t, stub.WithPluginName(TrialName), stub.WithPluginIdx(to.Index), stub.WithConnection(conn),
-		stub.WithLogger(stubLogger{}), stub.WithOnClose(func() {
-			select {
-			case closed <- struct{}{}:
-			default: // the stub reports a close more than once
-			}
-		}))
-	if err != nil {
-		return fmt.Errorf("preparing the trial: %w", err)
-	}
-	t.stub.Store(&s)
-	start := make(chan error, 1)
-	go func() { start <- s.Start(context.WithoutCancel(ctx)) }()
-	select {
-	case err = <-start:
-	case <-ctx.Done():
+	t := &trial{plugin: p, of: of, pid: Peer(conn), ready: ready}
+	s, closed, err := register(ctx, t, &t.stub, stub.WithPluginName(TrialName), stub.WithPluginIdx(to.Index), stub.WithConnection(conn))
+	switch {
+	case ctx.Err() != nil && err != nil:
 		return nil
-	case <-time.After(registerTimeout):
-		err = errors.New("no answer from the runtime")
-	}
-	if err != nil {
-		return fmt.Errorf("registering the trial with NRI: %w", err)
+	case err != nil:
+		return fmt.Errorf("the trial: %w", err)
 	}
 	select {
 	case <-closed:
 		return fmt.Errorf("the trial ends: %w", errClosed)
 	case <-ctx.Done():
-		p.busy.Lock()
-		defer p.busy.Unlock()
-		time.Sleep(flushTime)
-		s.Stop()
+		p.stop(s)
 		return nil
 	}
 }

@@ -44,7 +44,7 @@ func crioAt(t *testing.T, files map[string]string, version string) Told[Containe
 	}
 	t.Cleanup(func() { _ = h.Close() })
 	g := &gatherer{view: view{root: root, host: h}}
-	return toldOr(g.crio("/proc/self", containerd.CommandLine{}, version))
+	return toldOr(g.crio(containerd.CommandLine{}, version))
 }
 
 func TestCRIOsFiles(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/nodegate/nodegate/config"
 	"github.com/nodegate/nodegate/plugin/host"
@@ -30,6 +31,9 @@ type gatherer struct {
 	node   *host.Host     // the node's files
 	view   view           // as containerd sees them
 	pid    int            // of containerd, 0 if it cannot be told
+	// started is when it made its socket, which it does at each start; zero if that is not
+	// seen.
+	started time.Time
 }
 
 // Gather gathers the facts. Only what keeps it from looking at all is an error.

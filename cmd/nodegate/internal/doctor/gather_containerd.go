@@ -70,7 +70,7 @@ func (g *gatherer) containerd(ctx context.Context, r Told[Runtime]) Told[Contain
 	if root := line.Option("root", ""); root != "" {
 		c.Root = root
 	}
-	c.Started = started(proc)
+	c.Started = g.started
 	c.Changed = g.changed(append(imports, file))
 	return told(c)
 }
@@ -227,38 +227,4 @@ func (g *gatherer) list(dir, pattern string) (names []string) {
 		}
 	}
 	return names
-}
-
-// clockTicks is USER_HZ, 100 on every architecture that Go runs on.
-const clockTicks = 100
-
-// started returns when a process started, or zero; see proc(5).
-func started(proc string) (zero time.Time) {
-	stat, err := os.ReadFile(proc + "/stat")
-	if err != nil {
-		return zero
-	}
-	// After its name, which may hold anything, in parentheses.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 20 {
-		return zero
-	}
-	ticks, err := strconv.ParseInt(fields[19], 10, 64)
-	if err != nil {
-		return zero
-	}
-	system, err := os.ReadFile("/proc/stat")
-	if err != nil {
-		return zero
-	}
-	for line := range strings.Lines(string(system)) {
-		if text, ok := strings.CutPrefix(line, "btime "); ok {
-			boot, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
-			if err != nil {
-				return zero
-			}
-			return time.Unix(boot, 0).Add(time.Duration(ticks) * time.Second / clockTicks)
-		}
-	}
-	return zero
 }

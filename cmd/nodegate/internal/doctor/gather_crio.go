@@ -16,6 +16,7 @@ import (
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/containerd"
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/crio"
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/tomledit"
 	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/runtimes"
 )
@@ -41,7 +42,7 @@ func (g *gatherer) configured(ctx context.Context, r Told[Runtime]) Told[Contain
 	called := path.Base(line.Name)
 	switch {
 	case program == "crio" || called == "crio":
-		return toldOr(g.crio(proc, line, r.Value.Version))
+		return toldOr(g.crio(line, r.Value.Version))
 	case program != "containerd" && called != "containerd":
 		return unknown[Containerd](fmt.Sprintf("%s is neither containerd nor CRI-O: how it is configured is not known", exe))
 	}
@@ -49,7 +50,7 @@ func (g *gatherer) configured(ctx context.Context, r Told[Runtime]) Told[Contain
 }
 
 // crio reads CRI-O's files.
-func (g *gatherer) crio(proc string, line containerd.CommandLine, version string) (c Containerd, err error) {
+func (g *gatherer) crio(line containerd.CommandLine, version string) (c Containerd, err error) {
 	config, folder := line.Option("config", "c"), line.Option("config-dir", "d")
 	if config == "" {
 		config = crio.DefaultConfig
@@ -71,20 +72,20 @@ func (g *gatherer) crio(proc string, line containerd.CommandLine, version string
 	if err != nil {
 		return c, err
 	}
-	c = Containerd{DropIns: folder, Config: config, Started: started(proc), Changed: g.changed(s.Files), Handlers: map[string]Handler{}, NRI: crioNRI(s)}
+	c = Containerd{DropIns: folder, Config: config, Started: g.started, Changed: g.changed(s.Files), Handlers: map[string]Handler{}, NRI: crioNRI(s)}
 	if known := runtimes.Of(runtimes.CRIO, version, ""); !known.Has(change.Validates) {
 		c.NRI.Validator = nil
 	}
 	c.Default = s.Default()
-	c.Root, _ = crio.Lookup[string](s.Doc, []string{"crio", "root"})
-	all, _ := crio.Lookup[map[string]any](s.Doc, crio.Runtimes)
-	manager, _ := crio.Lookup[string](s.Doc, []string{"crio", "runtime", "cgroup_manager"})
+	c.Root, _ = tomledit.Get[string](s.Doc, []string{"crio", "root"})
+	all, _ := tomledit.Get[map[string]any](s.Doc, crio.Runtimes)
+	manager, _ := tomledit.Get[string](s.Doc, []string{"crio", "runtime", "cgroup_manager"})
 	if c.Default == crio.BuiltIn {
 		c.Handlers[crio.BuiltIn] = Handler{BinaryName: crio.BuiltIn, SystemdCgroup: manager != "cgroupfs"}
 	}
 	for name := range all {
 		h := Handler{BinaryName: name, SystemdCgroup: manager != "cgroupfs"}
-		if program, _ := crio.Lookup[string](all, []string{name, "runtime_path"}); program != "" {
+		if program, _ := tomledit.Get[string](all, []string{name, "runtime_path"}); program != "" {
 			h.BinaryName = program
 		}
 		c.Handlers[name] = h
@@ -94,7 +95,7 @@ func (g *gatherer) crio(proc string, line containerd.CommandLine, version string
 
 // crioNRI reads NRI's settings, with CRI-O's defaults.
 func crioNRI(s *crio.Settings) NRISettings {
-	nri, _ := crio.Lookup[map[string]any](s.Doc, crio.NRI)
+	nri, _ := tomledit.Get[map[string]any](s.Doc, crio.NRI)
 	n := NRISettings{Socket: "/var/run/nri/nri.sock", Registration: "5s", Request: "2s"}
 	n.Disabled = nri["enable_nri"] == false
 	n.NoConnections = nri["nri_disable_connections"] == true
@@ -103,7 +104,7 @@ func crioNRI(s *crio.Settings) NRISettings {
 			*into = text
 		}
 	}
-	table, _ := crio.Lookup[map[string]any](s.Doc, crio.Validator)
+	table, _ := tomledit.Get[map[string]any](s.Doc, crio.Validator)
 	n.Validator = validatorOf(table, "nri_enable_default_validator", crioTerms.keys)
 	return n
 }

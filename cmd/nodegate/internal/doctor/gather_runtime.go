@@ -5,15 +5,14 @@ package doctor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/cri"
+	"github.com/nodegate/nodegate/plugin"
 	"github.com/nodegate/nodegate/plugin/change"
 	"github.com/nodegate/nodegate/plugin/runtimes"
 )
@@ -36,31 +35,24 @@ func (g *gatherer) runtime(ctx context.Context) Told[Runtime] {
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, runtimeLimit)
 	defer cancel()
-	if g.pid, err = peer(ctx, strings.TrimPrefix(endpoint, "unix://")); err != nil {
+	if err := g.listens(ctx, strings.TrimPrefix(endpoint, "unix://")); err != nil {
 		return unknown[Runtime](why(err))
 	}
 	return toldOr(ask(ctx, endpoint, client))
 }
 
-// peer returns the id of the process that listens at a socket, as this process
-// numbers it: 0 if it does not see it.
-func peer(ctx context.Context, socket string) (int, error) {
+// listens notes which process listens at the runtime's socket, and since when.
+func (g *gatherer) listens(ctx context.Context, socket string) error {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	defer func() { _ = conn.Close() }()
-	raw, err := conn.(*net.UnixConn).SyscallConn()
-	if err != nil {
-		return 0, err
+	defer func() { _ = conn.Close() }() // nothing was written
+	g.pid = plugin.Peer(conn)
+	if info, err := os.Stat(socket); err == nil {
+		g.started = info.ModTime()
 	}
-	var cred *unix.Ucred
-	if ctl := raw.Control(func(fd uintptr) {
-		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); ctl != nil || err != nil {
-		return 0, errors.Join(ctl, err)
-	}
-	return int(cred.Pid), nil
+	return nil
 }
 
 func ask(ctx context.Context, endpoint string, client *cri.Client) (r Runtime, err error) {
