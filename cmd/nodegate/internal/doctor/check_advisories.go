@@ -22,7 +22,7 @@ func checkAdvisories(f *Facts) []Finding {
 }
 
 func advise(f *Facts, of, version string) Finding {
-	out := Finding{Check: "advisories", Subject: of, Status: OK, Found: version + ": none of the list of " + advisoriesAsOf}
+	out := Finding{Subject: of, Status: OK, Found: version + ": none of the list of " + advisoriesAsOf}
 	v, ok := parseRelease(version)
 	if !ok {
 		out.Status, out.Found = Unknown, fmt.Sprintf("unknown: a version %q", version)

@@ -29,16 +29,15 @@ func (g *gatherer) openFiles() Told[uint64] {
 // checkOpenFiles says where a profile for container engines meets a limit that podman wants
 // above the runtime's. Profiles that set limits are taken to know better.
 func checkOpenFiles(f *Facts) []Finding {
-	const check = "open-files"
 	switch limit := f.OpenFiles; {
 	case !f.Policy.Changes(change.KindProc) || f.Policy.Changes(change.KindRlimits):
 		return nil
 	case !limit.OK():
-		return cannotTell(check, limit.Unknown)
+		return cannotTell(limit.Unknown)
 	case limit.Value < podmanOpenFiles:
-		return one(check, Warning, fmt.Sprintf("containers get at most %d, and podman wants %d: podman run answers EPERM in them", limit.Value, podmanOpenFiles),
+		return one(Warning, fmt.Sprintf("containers get at most %d, and podman wants %d: podman run answers EPERM in them", limit.Value, podmanOpenFiles),
 			fmt.Sprintf(`grant a profile with rlimits = { nofile = "%d" } beside it (docs/nested.md)`, podmanOpenFiles))
 	default:
-		return one(check, OK, fmt.Sprintf("containers get at most %d", limit.Value), "")
+		return one(OK, fmt.Sprintf("containers get at most %d", limit.Value), "")
 	}
 }

@@ -13,62 +13,58 @@ import (
 )
 
 func checkKernel(f *Facts) []Finding {
-	const check = "kernel"
 	var major, minor int
 	if _, err := fmt.Sscanf(f.Kernel.Release, "%d.%d", &major, &minor); err != nil {
-		return cannotTell(check, fmt.Sprintf("a release %q", f.Kernel.Release))
+		return cannotTell(fmt.Sprintf("a release %q", f.Kernel.Release))
 	}
 	switch found := "Linux " + f.Kernel.Release; {
 	case major < 5 || major == 5 && minor < 6:
-		return one(check, Problem, found+" has no openat2(2): the agent looks up no device", "use Linux 5.6 or later; 6.3 for user namespaces with all volumes")
+		return one(Problem, found+" has no openat2(2): the agent looks up no device", "use Linux 5.6 or later; 6.3 for user namespaces with all volumes")
 	case major == 5 && minor < 19:
-		return one(check, Warning, found+": no id-mapped overlayfs, so pods with a user namespace start slowly or not at all", "use Linux 6.3 or later")
+		return one(Warning, found+": no id-mapped overlayfs, so pods with a user namespace start slowly or not at all", "use Linux 6.3 or later")
 	default:
-		return one(check, OK, found, "")
+		return one(OK, found, "")
 	}
 }
 
 func checkCgroup(f *Facts) []Finding {
-	const check = "cgroup"
 	v := f.Cgroup.Version
 	switch {
 	case !v.OK:
-		return cannotTell(check, "/sys/fs/cgroup is mounted in neither way that containers get")
+		return cannotTell("/sys/fs/cgroup is mounted in neither way that containers get")
 	case v.Value == policy.CgroupV1 && f.Policy.Changes(change.KindCgroup):
-		return one(check, Warning, "v1, where a writable cgroup is systemd's named hierarchy alone", "boot with systemd.unified_cgroup_hierarchy=1")
+		return one(Warning, "v1, where a writable cgroup is systemd's named hierarchy alone", "boot with systemd.unified_cgroup_hierarchy=1")
 	case v.Value == policy.CgroupV1:
-		return one(check, OK, "v1", "")
+		return one(OK, "v1", "")
 	case !f.Cgroup.NSDelegate.OK():
-		return cannotTell(check, f.Cgroup.NSDelegate.Unknown)
+		return cannotTell(f.Cgroup.NSDelegate.Unknown)
 	case !f.Cgroup.NSDelegate.Value:
-		return one(check, Warning, "v2 without nsdelegate: a writable cgroup is refused in pods without a user namespace",
+		return one(Warning, "v2 without nsdelegate: a writable cgroup is refused in pods without a user namespace",
 			"mount -o remount,nsdelegate /sys/fs/cgroup in the node's own cgroup namespace; systemd does so at boot")
 	}
-	return one(check, OK, "v2 with nsdelegate", "")
+	return one(OK, "v2 with nsdelegate", "")
 }
 
 func checkUserNamespaces(f *Facts) []Finding {
-	const check = "user-namespaces"
 	switch {
 	case !f.Kernel.UserNamespaces.OK():
-		return cannotTell(check, f.Kernel.UserNamespaces.Unknown)
+		return cannotTell(f.Kernel.UserNamespaces.Unknown)
 	case !f.Kernel.UserNamespaces.Value:
-		return one(check, Problem, "the kernel makes none", "raise /proc/sys/user/max_user_namespaces")
+		return one(Problem, "the kernel makes none", "raise /proc/sys/user/max_user_namespaces")
 	case !f.Runtime.OK():
-		return one(check, OK, "the kernel makes them; the runtime is not known", "")
+		return one(OK, "the kernel makes them; the runtime is not known", "")
 	case len(f.Runtime.Value.UserNamespaces) == 0:
-		return one(check, Warning, "the kernel makes them, and this "+f.terms().name+" does not: no pod can have hostUsers: false", "use containerd 2.0 or later, or CRI-O, with runc 1.2 or later or crun")
+		return one(Warning, "the kernel makes them, and this "+f.terms().name+" does not: no pod can have hostUsers: false", "use containerd 2.0 or later, or CRI-O, with runc 1.2 or later or crun")
 	}
-	return one(check, OK, "the kernel makes them, and so does "+f.terms().name, "")
+	return one(OK, "the kernel makes them, and so does "+f.terms().name, "")
 }
 
 func checkMknod(f *Facts) []Finding {
-	const check = "mknod"
-	shadow := Finding{Check: check, Subject: "shadow_dir", Status: OK, Found: "device nodes can be made and opened"}
+	shadow := Finding{Subject: "shadow_dir", Status: OK, Found: "device nodes can be made and opened"}
 	var typed *host.ShadowDirError
 	switch err := f.Shadows.Value; {
 	case f.Shadows.Unknown != "":
-		shadow = cannotTell(check, f.Shadows.Unknown)[0]
+		shadow = cannotTell(f.Shadows.Unknown)[0]
 		shadow.Subject = "shadow_dir"
 	case errors.As(err, &typed):
 		shadow.Status, shadow.Remedy = Problem, typed.Remedy
@@ -82,18 +78,17 @@ func checkMknod(f *Facts) []Finding {
 
 // checkConfined is about a node that is a container itself.
 func checkConfined(f *Facts) []Finding {
-	const check = "confinement"
 	if !f.Confined.OK() {
-		return cannotTell(check, f.Confined.Unknown)
+		return cannotTell(f.Confined.Unknown)
 	}
 	switch e := f.Confined.Value; {
 	case e == nil:
-		return one(check, OK, "none: the node can make and open what the policy grants", "")
+		return one(OK, "none: the node can make and open what the policy grants", "")
 	case !e.AgentAlone.OK:
-		return one(check, Warning, e.Error(), e.Remedy())
+		return one(Warning, e.Error(), e.Remedy())
 	case e.AgentAlone.Value:
-		return one(check, OK, e.Error()+"; that is its own container's, and binds no other", "")
+		return one(OK, e.Error()+"; that is its own container's, and binds no other", "")
 	default:
-		return one(check, Problem, e.Error(), e.Remedy())
+		return one(Problem, e.Error(), e.Remedy())
 	}
 }

@@ -13,38 +13,36 @@ import (
 )
 
 func checkNRI(f *Facts) []Finding {
-	const check = "nri"
 	s, t := f.Containerd.Value.NRI, f.terms()
 	switch {
 	case !f.Containerd.OK() && f.NRI.Value.Listening:
-		return one(check, OK, "on: its socket is there", "")
+		return one(OK, "on: its socket is there", "")
 	case !f.Containerd.OK():
-		return cannotTell(check, f.Containerd.Unknown)
+		return cannotTell(f.Containerd.Unknown)
 	case s.Disabled:
-		return one(check, Problem, "off: no agent can connect", fmt.Sprintf(
+		return one(Problem, "off: no agent can connect", fmt.Sprintf(
 			"write %s under %s in %s and restart %s, or run nodegate install", t.on, t.nri, where(f), t.unit))
 	case s.NoConnections:
-		return one(check, Problem, "on, but only for plugins that "+t.name+" starts itself: no agent can connect", fmt.Sprintf(
+		return one(Problem, "on, but only for plugins that "+t.name+" starts itself: no agent can connect", fmt.Sprintf(
 			"write %s under %s in %s and restart %s", t.connect, t.nri, where(f), t.unit))
 	}
-	return one(check, OK, "on", "")
+	return one(OK, "on", "")
 }
 
 func checkSocket(f *Facts) []Finding {
-	const check = "nri-socket"
 	theirs := f.Containerd.Value.NRI.Socket
 	switch {
 	case f.Containerd.OK() && !f.Policy.InContainer && shortPath(theirs) != shortPath(f.Policy.Socket):
-		return one(check, Problem, fmt.Sprintf("%s's is %s, and the agent connects to %s", f.terms().name, theirs, f.Policy.Socket),
+		return one(Problem, fmt.Sprintf("%s's is %s, and the agent connects to %s", f.terms().name, theirs, f.Policy.Socket),
 			fmt.Sprintf("write socket = %q under [nri] in %s and start the agent again", theirs, f.Policy.Path))
 	case !f.NRI.OK():
-		return cannotTell(check, f.NRI.Unknown)
+		return cannotTell(f.NRI.Unknown)
 	case f.NRI.Value.Listening:
-		return one(check, OK, fmt.Sprintf("%s, connections: %d", f.NRI.Value.Path, f.NRI.Value.Plugins), "")
+		return one(OK, fmt.Sprintf("%s, connections: %d", f.NRI.Value.Path, f.NRI.Value.Plugins), "")
 	case f.Containerd.OK() && f.Containerd.Value.NRI.Disabled:
-		return one(check, Problem, f.NRI.Value.Path+": nothing listens there, as NRI is off", "switch NRI on, see nri")
+		return one(Problem, f.NRI.Value.Path+": nothing listens there, as NRI is off", "switch NRI on, see nri")
 	}
-	return one(check, Problem, f.NRI.Value.Path+": nothing listens there", "restart "+f.terms().unit)
+	return one(Problem, f.NRI.Value.Path+": nothing listens there", "restart "+f.terms().unit)
 }
 
 // The limits that containerd has by default.
@@ -54,9 +52,8 @@ const (
 )
 
 func checkTimeouts(f *Facts) []Finding {
-	const check = "nri-timeouts"
 	if !f.Containerd.OK() {
-		return cannotTell(check, f.Containerd.Unknown)
+		return cannotTell(f.Containerd.Unknown)
 	}
 	s, t := f.Containerd.Value.NRI, f.terms()
 	found := fmt.Sprintf("registration %s, request %s", s.Registration, s.Request)
@@ -71,35 +68,33 @@ func checkTimeouts(f *Facts) []Finding {
 		}
 	}
 	if len(low) > 0 {
-		return one(check, Warning, found+": an agent that takes longer is left out, and the container runs without its adjustment",
+		return one(Warning, found+": an agent that takes longer is left out, and the container runs without its adjustment",
 			fmt.Sprintf("write %s under %s in %s and restart %s", strings.Join(low, " and "), t.nri, where(f), t.unit))
 	}
-	return one(check, OK, found, "")
+	return one(OK, found, "")
 }
 
 // checkValidator is about what binds a container to the agent.
 func checkValidator(f *Facts) []Finding {
-	const check = "validator"
 	v := f.Containerd.Value.NRI.Validator
 	byDefault := slices.Contains(f.Policy.Handlers, "") && isWrapped(f, "")
 	switch {
 	case !f.Containerd.OK():
-		return cannotTell(check, f.Containerd.Unknown)
+		return cannotTell(f.Containerd.Unknown)
 	case v != nil && v.Enabled:
 		return validates(f, v)
 	case byDefault:
-		return one(check, OK, "off; the wrapper, as the default runtime, refuses what the agent has not seen", "")
+		return one(OK, "off; the wrapper, as the default runtime, refuses what the agent has not seen", "")
 	case v == nil:
-		return one(check, Warning, "this runtime has none: nothing keeps a container from running while the agent is away",
+		return one(Warning, "this runtime has none: nothing keeps a container from running while the agent is away",
 			"use containerd 2.2 or CRI-O 1.34 or later, or the wrapper as the default runtime (docs/wrapper.md)")
 	}
-	return one(check, Warning, "off: a pod cannot require the agent, and runs unadjusted while that is away", fmt.Sprintf(
+	return one(Warning, "off: a pod cannot require the agent, and runs unadjusted while that is away", fmt.Sprintf(
 		"write %s under %s in %s and restart %s, or run nodegate install", f.terms().enable, f.terms().validator, where(f), f.terms().unit))
 }
 
 // validates looks at what a validator that is on refuses.
 func validates(f *Facts, v *Validator) []Finding {
-	const check = "validator"
 	var hit []string
 	for _, key := range v.Rejects {
 		if strings.HasSuffix(key, "_seccomp_adjustment") && f.Policy.Changes(change.KindSeccomp) ||
@@ -108,33 +103,32 @@ func validates(f *Facts, v *Validator) []Finding {
 		}
 	}
 	if t := f.terms(); len(hit) > 0 {
-		return one(check, Problem, fmt.Sprintf("on, with %s: containers that the policy changes so are refused", list(hit)),
+		return one(Problem, fmt.Sprintf("on, with %s: containers that the policy changes so are refused", list(hit)),
 			fmt.Sprintf("write %s%s = false under %s in %s and restart %s", t.keys, strings.Join(hit, " = false and "+t.keys), t.validator, where(f), t.unit))
 	}
 	found := "on"
 	if len(v.Rejects) > 0 {
 		found += fmt.Sprintf(", with %s, which the policy does not need", list(v.Rejects))
 	}
-	return one(check, OK, found, "")
+	return one(OK, found, "")
 }
 
 func checkRequired(f *Facts) []Finding {
-	const check = "required-plugins"
 	v, t := f.Containerd.Value.NRI.Validator, f.terms()
 	switch {
 	case !f.Containerd.OK():
-		return cannotTell(check, f.Containerd.Unknown)
+		return cannotTell(f.Containerd.Unknown)
 	case v != nil && v.Enabled && len(v.Required) == 0 && v.Tolerate != "":
-		return one(check, Warning, fmt.Sprintf("none for all pods, and a pod with the annotation %q: true starts unadjusted while the agent is away, whatever it requires", v.Tolerate),
+		return one(Warning, fmt.Sprintf("none for all pods, and a pod with the annotation %q: true starts unadjusted while the agent is away, whatever it requires", v.Tolerate),
 			fmt.Sprintf("take %stolerate_missing_plugins_annotation out of %s in %s and restart %s", t.keys, t.validator, where(f), t.unit))
 	case v == nil || !v.Enabled || len(v.Required) == 0:
-		return one(check, OK, "none for all pods; a pod says so by its annotation", "")
+		return one(OK, "none for all pods; a pod says so by its annotation", "")
 	}
 	found := fmt.Sprintf("%s, for all pods", list(v.Required))
 	remedy := fmt.Sprintf("write %srequired_plugins = [] under %s in %s, "+
 		"restart %s, and require the agent by annotation (docs/security.md)", t.keys, t.validator, where(f), t.unit)
 	if v.Tolerate != "" {
-		return one(check, Warning, fmt.Sprintf("%s without annotation %q: static pods without it do not start while a plugin is away", found, v.Tolerate), remedy)
+		return one(Warning, fmt.Sprintf("%s without annotation %q: static pods without it do not start while a plugin is away", found, v.Tolerate), remedy)
 	}
-	return one(check, Problem, found+": static pods, and the pod of an agent that runs as a DaemonSet, cannot start while a plugin is away", remedy)
+	return one(Problem, found+": static pods, and the pod of an agent that runs as a DaemonSet, cannot start while a plugin is away", remedy)
 }

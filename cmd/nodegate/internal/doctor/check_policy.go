@@ -13,20 +13,19 @@ import (
 )
 
 func checkPolicy(f *Facts) []Finding {
-	const check = "policy"
 	p := f.Policy
 	found := fmt.Sprintf("%s (%s), grants: %d", p.Path, p.Hash, p.Grants)
 	switch {
 	case p.Err != nil:
-		return one(check, Problem, p.Err.Error(), "mend it: an agent does not start with it, and one that runs keeps the former")
+		return one(Problem, p.Err.Error(), "mend it: an agent does not start with it, and one that runs keeps the former")
 	case p.Audit:
-		return one(check, Warning, found+"; mode is audit: nothing is changed and nothing refused", `write mode = "enforce" when it is tried out`)
+		return one(Warning, found+"; mode is audit: nothing is changed and nothing refused", `write mode = "enforce" when it is tried out`)
 	case p.Grants == 0:
-		return one(check, Warning, found+": no pod gets anything", "write a [[grants]]: docs/policy.md")
+		return one(Warning, found+": no pod gets anything", "write a [[grants]]: docs/policy.md")
 	case p.Warnings > 0:
-		return one(check, Warning, fmt.Sprintf("%s, warnings: %d", found, p.Warnings), fmt.Sprintf("nodegate check --config %s says which", p.Path))
+		return one(Warning, fmt.Sprintf("%s, warnings: %d", found, p.Warnings), fmt.Sprintf("nodegate check --config %s says which", p.Path))
 	}
-	return one(check, OK, found, "")
+	return one(OK, found, "")
 }
 
 func checkDevices(f *Facts) (out []Finding) {
@@ -40,7 +39,7 @@ func checkDevices(f *Facts) (out []Finding) {
 func (d *Device) name() string { return cmp.Or(d.Selector.Path, d.Selector.String()) }
 
 func checkDevice(d Device) Finding {
-	one := Finding{Check: "device", Subject: d.name(), Status: OK}
+	one := Finding{Subject: d.name(), Status: OK}
 	asks := fmt.Sprintf("containers that get %s are refused", list(d.Profiles))
 	switch {
 	case d.Lookup.Err != nil:
@@ -91,7 +90,7 @@ func checkAppArmor(f *Facts) (out []Finding) {
 }
 
 func checkAppArmorOf(a AppArmor) Finding {
-	one := Finding{Check: "apparmor", Subject: a.Profile, Status: OK}
+	one := Finding{Subject: a.Profile, Status: OK}
 	node := a.Node.Value
 	switch {
 	case !a.Node.OK:
@@ -115,19 +114,18 @@ func checkAppArmorOf(a AppArmor) Finding {
 }
 
 func checkAgent(f *Facts) []Finding {
-	const check = "agent"
 	a := f.Agent.Value
 	const start = "start it (systemctl start nodegate) and see its log (journalctl -u nodegate)"
 	switch {
 	case !f.Agent.OK():
-		return cannotTell(check, f.Agent.Unknown)
+		return cannotTell(f.Agent.Unknown)
 	case a.Err != nil:
-		return one(check, Problem, fmt.Sprintf("%s: containers are created without their adjustment", a.Err), start)
+		return one(Problem, fmt.Sprintf("%s: containers are created without their adjustment", a.Err), start)
 	case !a.Ready:
-		return one(check, Problem, fmt.Sprintf("runs, and is not ready: %s", a.Says), "see its log (journalctl -u nodegate)")
+		return one(Problem, fmt.Sprintf("runs, and is not ready: %s", a.Says), "see its log (journalctl -u nodegate)")
 	}
 	if a.Says != "" {
-		return one(check, Warning, "ready, and says: "+a.Says, "see its log (journalctl -u nodegate)")
+		return one(Warning, "ready, and says: "+a.Says, "see its log (journalctl -u nodegate)")
 	}
-	return one(check, OK, "ready at "+a.Listen, "")
+	return one(OK, "ready at "+a.Listen, "")
 }

@@ -61,13 +61,12 @@ func wrapping(f *Facts) *plugin.Handlers {
 }
 
 func checkResources(f *Facts) (out []Finding) {
-	const check = "resource"
 	r := f.Resources.Value
 	if !f.Resources.OK() {
-		return cannotTell(check, f.Resources.Unknown)
+		return cannotTell(f.Resources.Unknown)
 	}
 	for _, o := range r.Offers {
-		one := Finding{Check: check, Subject: policy.ResourceDomain + o.Profile, Status: OK, Found: fmt.Sprintf("units: %d", len(o.Units))}
+		one := Finding{Subject: policy.ResourceDomain + o.Profile, Status: OK, Found: fmt.Sprintf("units: %d", len(o.Units))}
 		switch {
 		case r.Dir == "":
 			one.Status, one.Found = Problem, `the kubelet is not told: kubelet.plugin_dir is ""`

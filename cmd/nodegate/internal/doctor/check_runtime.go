@@ -13,25 +13,24 @@ import (
 )
 
 func checkRuntime(f *Facts) []Finding {
-	const check = "runtime"
 	r := f.Runtime.Value
 	switch {
 	case f.Runtime.Unknown == needsRoot:
-		return cannotTell(check, needsRoot)
+		return cannotTell(needsRoot)
 	case !f.Runtime.OK():
-		return one(check, Problem, f.Runtime.Unknown, "start containerd, or name its socket by --runtime-endpoint")
+		return one(Problem, f.Runtime.Unknown, "start containerd, or name its socket by --runtime-endpoint")
 	}
 	found := fmt.Sprintf("%s at %s", r.NRI, r.Endpoint)
 	switch {
 	case !r.Known:
-		return one(check, Warning, found+": nothing is known of its NRI, so it is taken for the oldest",
+		return one(Warning, found+": nothing is known of its NRI, so it is taken for the oldest",
 			"nodegate is made for containerd and CRI-O: use containerd 2.3 or CRI-O 1.36 or later")
 	case r.DeliversAll:
-		return one(check, OK, found, "")
+		return one(OK, found, "")
 	case runsWrapper(f):
-		return one(check, OK, found+": what it cannot carry goes to the wrapper", "")
+		return one(OK, found+": what it cannot carry goes to the wrapper", "")
 	}
-	return one(check, Warning, found+", which cannot carry all: see docs/support-matrix.md",
+	return one(Warning, found+", which cannot carry all: see docs/support-matrix.md",
 		"use containerd 2.3 or later, or set up the wrapper (docs/wrapper.md)")
 }
 
@@ -59,10 +58,9 @@ func isWrapped(f *Facts, name string) bool {
 const restartGrace = 2 * time.Second
 
 func checkConfiguration(f *Facts) []Finding {
-	const check = "configuration"
 	c := f.Containerd.Value
 	if !f.Containerd.OK() {
-		return cannotTell(check, f.Containerd.Unknown)
+		return cannotTell(f.Containerd.Unknown)
 	}
 	found, unit := fmt.Sprintf("version %d, %s", c.Version, c.Config), f.terms().unit
 	if c.DropIns != "" {
@@ -70,12 +68,12 @@ func checkConfiguration(f *Facts) []Finding {
 	}
 	switch {
 	case f.Runtime.Value.Handlers != nil && !maps.Equal(f.Runtime.Value.Handlers, c.Handlers):
-		return one(check, Warning, found+": the running "+unit+" has other runtime handlers than its files", "restart "+unit)
+		return one(Warning, found+": the running "+unit+" has other runtime handlers than its files", "restart "+unit)
 	case !c.Started.IsZero() && c.Changed.After(c.Started.Add(restartGrace)):
-		return one(check, Warning, fmt.Sprintf("%s: changed at %s, after %s started: what follows is what its files say today",
+		return one(Warning, fmt.Sprintf("%s: changed at %s, after %s started: what follows is what its files say today",
 			found, c.Changed.Format(time.DateTime), unit), "restart "+unit)
 	}
-	return one(check, OK, found, "")
+	return one(OK, found, "")
 }
 
 // where names the file to edit in a remedy.
@@ -90,24 +88,23 @@ func where(f *Facts) string {
 }
 
 func checkOCIRuntime(f *Facts) []Finding {
-	const check = "oci-runtime"
 	r := f.OCIRuntime.Value
 	if !f.OCIRuntime.OK() {
-		return cannotTell(check, f.OCIRuntime.Unknown)
+		return cannotTell(f.OCIRuntime.Unknown)
 	}
 	found := fmt.Sprintf("%s at %s", r.Version, r.Path)
 	if !r.Features.OK() {
-		return one(check, Unknown, found+"; its features are unknown: "+r.Features.Unknown, "use runc 1.1 or later")
+		return one(Unknown, found+"; its features are unknown: "+r.Features.Unknown, "use runc 1.1 or later")
 	}
 	switch has := r.Features.Value; {
 	case !has.Seccomp && f.Policy.Changes(change.KindSeccomp):
-		return one(check, Problem, found+", built without seccomp, which the policy changes", "use a runc that is built with seccomp")
+		return one(Problem, found+", built without seccomp, which the policy changes", "use a runc that is built with seccomp")
 	case !has.Seccomp:
-		return one(check, Warning, found+", built without seccomp: containers have no filter", "use a runc that is built with seccomp")
+		return one(Warning, found+", built without seccomp: containers have no filter", "use a runc that is built with seccomp")
 	case !has.IDMap:
-		return one(check, Warning, found+", without id-mapped mounts: pods with a user namespace and volumes do not start", "use runc 1.2 or later")
+		return one(Warning, found+", without id-mapped mounts: pods with a user namespace and volumes do not start", "use runc 1.2 or later")
 	}
-	return one(check, OK, found+", with seccomp and id-mapped mounts", "")
+	return one(OK, found+", with seccomp and id-mapped mounts", "")
 }
 
 // list joins words for a sentence.

@@ -63,12 +63,11 @@ func crowded(pods []cri.PodSize) (most string) {
 // checkSizes names the pods that can keep an agent from registering: all that are larger
 // than it lets be created, or, while it cannot register, than each has room for.
 func checkSizes(f *Facts) []Finding {
-	const check = "pod-sizes"
 	if !f.Sizes.OK() {
-		return cannotTell(check, f.Sizes.Unknown)
+		return cannotTell(f.Sizes.Unknown)
 	}
 	if f.Sizes.Value.NotText {
-		return one(check, Problem, "a label or an annotation of a pod is not UTF-8, and the runtime can list no pods to an agent that registers",
+		return one(Problem, "a label or an annotation of a pod is not UTF-8, and the runtime can list no pods to an agent that registers",
 			"restart the runtime, which replaces such bytes (docs/troubleshooting.md)")
 	}
 	out := f.Agent.OK() && f.Agent.Value.Err == nil && !f.Agent.Value.Ready
@@ -97,16 +96,16 @@ func checkSizes(f *Facts) []Finding {
 		if len(large) > most {
 			more = fmt.Sprintf(" and %d more", len(large)-most)
 		}
-		return one(check, Problem, "the runtime cannot list these to an agent that registers: "+strings.Join(large[:min(len(large), most)], ", ")+more+looked,
+		return one(Problem, "the runtime cannot list these to an agent that registers: "+strings.Join(large[:min(len(large), most)], ", ")+more+looked,
 			"delete these pods; labels, annotations and environments make them so large (docs/troubleshooting.md)")
 	case out && all > oneMessage:
-		return one(check, Warning, fmt.Sprintf("no pod is too large to be listed, but all %d have %d KiB together, most in namespace %s%s", len(f.Sizes.Value.Pods), all>>10, crowded(f.Sizes.Value.Pods), looked),
+		return one(Warning, fmt.Sprintf("no pod is too large to be listed, but all %d have %d KiB together, most in namespace %s%s", len(f.Sizes.Value.Pods), all>>10, crowded(f.Sizes.Value.Pods), looked),
 			"delete pods that have ended, if the agent's log says that registration fails")
 	case !f.Sizes.Value.All:
-		return one(check, Warning, "no pod is too large to be listed"+looked, "run nodegate doctor again")
+		return one(Warning, "no pod is too large to be listed"+looked, "run nodegate doctor again")
 	case len(f.Sizes.Value.Pods) == 0:
-		return one(check, OK, "there are no pods", "")
+		return one(OK, "there are no pods", "")
 	}
 	p := f.Sizes.Value.Pods[0]
-	return one(check, OK, fmt.Sprintf("the largest pod, %s, has %d KiB", p.Name, p.Whole>>10), "")
+	return one(OK, fmt.Sprintf("the largest pod, %s, has %d KiB", p.Name, p.Whole>>10), "")
 }

@@ -10,18 +10,17 @@ import (
 )
 
 func checkHandlers(f *Facts) []Finding {
-	const check = "handler"
 	all := handlers(f)
 	if all == nil {
 		because := f.Containerd.Unknown
 		if because == "" {
 			because = f.Runtime.Unknown
 		}
-		return cannotTell(check, because)
+		return cannotTell(because)
 	}
 	var out []Finding
 	add := func(name string, s Status, found, remedy string) {
-		out = append(out, Finding{Check: check, Subject: name, Status: s, Found: found, Remedy: remedy})
+		out = append(out, Finding{Subject: name, Status: s, Found: found, Remedy: remedy})
 	}
 	for _, name := range f.Policy.Handlers {
 		s, found, remedy := policyHandler(f, name, all)
@@ -103,7 +102,6 @@ func needed(f *Facts) string {
 }
 
 func checkWrapper(f *Facts) []Finding {
-	const check = "wrapper"
 	var found []Program
 	for _, name := range slices.Sorted(maps.Keys(f.Wrapper.Programs)) {
 		p := f.Wrapper.Programs[name].Value
@@ -113,16 +111,16 @@ func checkWrapper(f *Facts) []Finding {
 	}
 	switch {
 	case len(found) == 0 && f.Wrapper.Programs[wrapperName].Unknown == needsRoot:
-		return cannotTell(check, needsRoot)
+		return cannotTell(needsRoot)
 	case len(found) == 0 && len(f.Policy.Handlers) == 0:
-		return one(check, OK, "not used", "")
+		return one(OK, "not used", "")
 	case len(found) == 0:
-		return one(check, Warning, "nodegate-runc is neither a handler's "+f.terms().program+" nor in "+f.terms().name+"'s PATH", fmt.Sprintf(
+		return one(Warning, "nodegate-runc is neither a handler's "+f.terms().program+" nor in "+f.terms().name+"'s PATH", fmt.Sprintf(
 			"run nodegate install, or write handlers = [] under [runtime] in %s if it is not used", f.Policy.Path))
 	}
 	var out []Finding
 	for _, p := range found {
-		one := Finding{Check: check, Subject: p.Path, Status: OK, Found: "version " + p.Version}
+		one := Finding{Subject: p.Path, Status: OK, Found: "version " + p.Version}
 		if p.Version != f.Wrapper.Own {
 			one.Status = Warning
 			one.Found += fmt.Sprintf(", and nodegate has %s", f.Wrapper.Own)
@@ -134,7 +132,6 @@ func checkWrapper(f *Facts) []Finding {
 }
 
 func checkWrapperConfig(f *Facts) []Finding {
-	const check = "wrapper-config"
 	w, used := f.Wrapper, false
 	for name := range handlers(f) {
 		used = used || isWrapped(f, name)
@@ -143,12 +140,12 @@ func checkWrapperConfig(f *Facts) []Finding {
 	case !used:
 		return nil
 	case !w.Settings.OK():
-		return cannotTell(check, w.Settings.Unknown)
+		return cannotTell(w.Settings.Unknown)
 	case w.Err != nil:
-		return one(check, Problem, w.Err.Error(), "mend "+w.Config+": until then no container of its handlers starts; config/deploy/runc.toml is an example")
+		return one(Problem, w.Err.Error(), "mend "+w.Config+": until then no container of its handlers starts; config/deploy/runc.toml is an example")
 	case w.Settings.Value.StateDir != f.Policy.StateDir:
-		return one(check, Problem, fmt.Sprintf("%s has state_dir = %q, and the policy state.dir = %q: no record is found, and all is refused",
+		return one(Problem, fmt.Sprintf("%s has state_dir = %q, and the policy state.dir = %q: no record is found, and all is refused",
 			w.Config, w.Settings.Value.StateDir, f.Policy.StateDir), fmt.Sprintf("write state_dir = %q in %s", f.Policy.StateDir, w.Config))
 	}
-	return one(check, OK, w.Config, "")
+	return one(OK, w.Config, "")
 }

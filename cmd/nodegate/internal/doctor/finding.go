@@ -30,24 +30,32 @@ type Report struct {
 	Findings []Finding `json:"findings"`
 }
 
-// checks are all checks. Each looks at the facts alone.
-var checks = []func(*Facts) []Finding{
-	checkRuntime, checkConfiguration,
-	checkNRI, checkSocket, checkTimeouts, checkSizes, checkValidator, checkRequired,
-	checkHandlers, checkWrapper, checkWrapperConfig, checkOCIRuntime, checkAdvisories,
-	checkKernel, checkCgroup, checkUserNamespaces, checkMknod, checkConfined,
-	checkPolicy, checkDevices, checkAppArmor, checkOpenFiles, checkResources, checkAgent,
+// checks are all checks, by their names. Each looks at the facts alone.
+var checks = []struct {
+	name string
+	run  func(*Facts) []Finding
+}{
+	{"runtime", checkRuntime}, {"configuration", checkConfiguration},
+	{"nri", checkNRI}, {"nri-socket", checkSocket}, {"nri-timeouts", checkTimeouts},
+	{"pod-sizes", checkSizes}, {"validator", checkValidator}, {"required-plugins", checkRequired},
+	{"handler", checkHandlers}, {"wrapper", checkWrapper}, {"wrapper-config", checkWrapperConfig},
+	{"oci-runtime", checkOCIRuntime}, {"advisories", checkAdvisories},
+	{"kernel", checkKernel}, {"cgroup", checkCgroup},
+	{"user-namespaces", checkUserNamespaces}, {"mknod", checkMknod}, {"confinement", checkConfined},
+	{"policy", checkPolicy}, {"device", checkDevices}, {"apparmor", checkAppArmor},
+	{"open-files", checkOpenFiles}, {"resource", checkResources}, {"agent", checkAgent},
 }
 
 // Examine checks the facts.
 func Examine(f *Facts) Report {
 	r := Report{Version: 1, Status: OK}
 	for _, check := range checks {
-		r.Findings = append(r.Findings, check(f)...)
-	}
-	for _, one := range r.Findings {
-		if one.Status.rank() > r.Status.rank() {
-			r.Status = one.Status
+		for _, one := range check.run(f) {
+			one.Check = check.name
+			r.Findings = append(r.Findings, one)
+			if one.Status.rank() > r.Status.rank() {
+				r.Status = one.Status
+			}
 		}
 	}
 	return r
@@ -72,13 +80,13 @@ func (s Status) rank() int {
 	return -1
 }
 
-func one(check string, s Status, found, remedy string) []Finding {
-	return []Finding{{Check: check, Status: s, Found: found, Remedy: remedy}}
+func one(s Status, found, remedy string) []Finding {
+	return []Finding{{Status: s, Found: found, Remedy: remedy}}
 }
 
 // cannotTell is the finding about a fact that is not known.
-func cannotTell(check, because string) []Finding {
-	f := Finding{Check: check, Status: Unknown, Found: "unknown: " + because}
+func cannotTell(because string) []Finding {
+	f := Finding{Status: Unknown, Found: "unknown: " + because}
 	if because == needsRoot {
 		f.Remedy = "run nodegate doctor as root"
 	}
