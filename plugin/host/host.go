@@ -45,7 +45,7 @@ func New(root, shadowDir string) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening host_root %q: %w", root, err)
 	}
-	h := &Host{root: fd, shadowDir: path.Clean(shadowDir), uidMap: ownIDMap("uid_map"), gidMap: ownIDMap("gid_map")}
+	h := &Host{root: fd, shadowDir: path.Clean(shadowDir), uidMap: idMapOf("self", "uid_map"), gidMap: idMapOf("self", "gid_map")}
 	if h.rootPath, err = os.Readlink(descriptorPath(fd)); err != nil {
 		closeFD(fd)
 		return nil, fmt.Errorf("looking up host_root %q: %w", root, err)

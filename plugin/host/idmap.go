@@ -5,7 +5,6 @@ package host
 
 import (
 	"bytes"
-	"io"
 	"math"
 	"os"
 	"strconv"
@@ -33,9 +32,9 @@ func (h *Host) NodeIDMaps() (uid, gid policy.Known[[]specs.LinuxIDMapping]) {
 	return h.uidMap, h.gidMap
 }
 
-// ownIDMap reads uid_map or gid_map of this process.
-func ownIDMap(name string) (unknown policy.Known[[]specs.LinuxIDMapping]) {
-	text, err := os.ReadFile("/proc/self/" + name)
+// idMapOf reads uid_map or gid_map of a process of the agent's own PID namespace.
+func idMapOf(process, name string) (unknown policy.Known[[]specs.LinuxIDMapping]) {
+	text, err := os.ReadFile("/proc/" + process + "/" + name)
 	if err != nil {
 		return unknown
 	}
@@ -47,10 +46,8 @@ func (h *Host) idMap(name string) (unknown policy.Known[[]specs.LinuxIDMapping])
 	if err != nil {
 		return unknown
 	}
-	f := os.NewFile(uintptr(fd), name)
-	defer closeFile(f)
-	text, err := io.ReadAll(io.LimitReader(f, maxIDMap+1))
-	if err != nil || len(text) > maxIDMap {
+	text, err := readFrom(os.NewFile(uintptr(fd), name), maxIDMap)
+	if err != nil {
 		return unknown
 	}
 	return parseIDMap(text)

@@ -4,7 +4,6 @@
 package host
 
 import (
-	"os"
 	"runtime"
 	"strconv"
 	"syscall"
@@ -51,7 +50,7 @@ func (h *Host) IDMapsAt(name string) (uid, gid policy.Known[[]specs.LinuxIDMappi
 	var said [1]byte
 	if n, err := unix.Poll(ready, int(enterTime.Milliseconds())); err == nil && n == 1 {
 		if n, err := unix.Read(in[0], said[:]); err == nil && n == 1 {
-			uid, gid = childIDMap(pid, "uid_map"), childIDMap(pid, "gid_map")
+			uid, gid = idMapOf(strconv.Itoa(pid), "uid_map"), idMapOf(strconv.Itoa(pid), "gid_map")
 		}
 	}
 	closeFD(out[1])
@@ -61,14 +60,6 @@ func (h *Host) IDMapsAt(name string) (uid, gid policy.Known[[]specs.LinuxIDMappi
 			return uid, gid
 		}
 	}
-}
-
-func childIDMap(pid int, name string) (unknown policy.Known[[]specs.LinuxIDMapping]) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/" + name)
-	if err != nil {
-		return unknown
-	}
-	return parseIDMap(text)
 }
 
 // forkInto starts a child that enters a user namespace, which only a process

@@ -41,10 +41,15 @@ func (h *Host) ReadFile(name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return readFrom(f, limit)
+}
+
+// readFrom reads all of a file, of at most limit bytes, and closes it.
+func readFrom(f *os.File, limit int64) ([]byte, error) {
 	defer closeFile(f)
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(data)) > limit {
-		return nil, fmt.Errorf("%q has more than %d bytes", name, limit)
+		return nil, fmt.Errorf("%q has more than %d bytes", f.Name(), limit)
 	}
 	return data, err
 }

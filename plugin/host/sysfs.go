@@ -5,7 +5,6 @@ package host
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -67,9 +66,7 @@ func (h *Host) sysAttribute(name string) string {
 	if err != nil {
 		return ""
 	}
-	f := os.NewFile(uintptr(fd), name)
-	defer closeFile(f)
-	text, err := io.ReadAll(io.LimitReader(f, maxAttribute))
+	text, err := readFrom(os.NewFile(uintptr(fd), name), maxAttribute)
 	if err != nil {
 		return ""
 	}
