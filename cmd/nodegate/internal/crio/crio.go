@@ -74,9 +74,9 @@ func Load(config, folder string, read func(string) ([]byte, error), list func(st
 // earlier one whole; everything else adds up key by key.
 func (s *Settings) add(name string, doc map[string]any) {
 	s.Files = append(s.Files, name)
-	own, _ := Lookup[map[string]any](doc, Runtimes)
+	own, _ := tomledit.Get[map[string]any](doc, Runtimes)
 	s.Doc = merge(s.Doc, doc)
-	all, _ := Lookup[map[string]any](s.Doc, Runtimes)
+	all, _ := tomledit.Get[map[string]any](s.Doc, Runtimes)
 	maps.Copy(all, own)
 }
 
@@ -101,7 +101,7 @@ func nonNil(m map[string]any) map[string]any {
 
 // Default is the handler of pods that name none.
 func (s *Settings) Default() string {
-	if name, _ := Lookup[string](s.Doc, DefaultRuntime); name != "" {
+	if name, _ := tomledit.Get[string](s.Doc, DefaultRuntime); name != "" {
 		return name
 	}
 	return BuiltIn
@@ -109,12 +109,5 @@ func (s *Settings) Default() string {
 
 // Handler returns the table of a runtime handler.
 func (s *Settings) Handler(name string) (map[string]any, bool) {
-	return Lookup[map[string]any](s.Doc, append(slices.Clone(Runtimes), name))
-}
-
-// Lookup returns the value at a key, if it is of that type.
-func Lookup[T any](doc map[string]any, key []string) (v T, ok bool) {
-	value, _ := tomledit.Lookup(doc, key)
-	v, ok = value.(T)
-	return v, ok
+	return tomledit.Get[map[string]any](s.Doc, append(slices.Clone(Runtimes), name))
 }

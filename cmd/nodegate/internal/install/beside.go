@@ -43,9 +43,9 @@ func wrapperFor(binary, name string) string { return binary + "-" + name }
 // beside wants a handler like one of the node's, with the wrapper in the place of its OCI
 // runtime.
 func (n *needs) beside(l *loaded, all []string, name, binary string) error {
-	table, has := lookup[map[string]any](l.doc, key(all, name))
+	table, has := tomledit.Get[map[string]any](l.doc, key(all, name))
 	if !has {
-		theirs, _ := lookup[map[string]any](l.doc, all)
+		theirs, _ := tomledit.Get[map[string]any](l.doc, all)
 		return noHandler("containerd", name, theirs)
 	}
 	if kind, _ := table["runtime_type"].(string); kind != runcShim {
@@ -57,8 +57,8 @@ func (n *needs) beside(l *loaded, all []string, name, binary string) error {
 		return err
 	}
 	at, wrapper := key(all, besideOf(name)), wrapperFor(binary, name)
-	if own, has := lookup[map[string]any](l.doc, at); has {
-		theirs, _ := lookup[string](own, []string{"options", "BinaryName"})
+	if own, has := tomledit.Get[map[string]any](l.doc, at); has {
+		theirs, _ := tomledit.Get[string](own, []string{"options", "BinaryName"})
 		return ownHandler(besideOf(name), "BinaryName", theirs, wrapper)
 	}
 	n.want(runcShim, at, "runtime_type")
@@ -73,7 +73,7 @@ func (n *needs) beside(l *loaded, all []string, name, binary string) error {
 func (n *needs) crioBeside(s *crio.Settings, name, binary string) error {
 	table, has := s.Handler(name)
 	if !has {
-		theirs, _ := crio.Lookup[map[string]any](s.Doc, crio.Runtimes)
+		theirs, _ := tomledit.Get[map[string]any](s.Doc, crio.Runtimes)
 		return noHandler("CRI-O", name, theirs)
 	}
 	if kind, _ := table["runtime_type"].(string); !slices.Contains(crioTypes, kind) {

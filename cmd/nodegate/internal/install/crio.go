@@ -32,18 +32,12 @@ func (p *planner) crio(layout Layout) (*needs, error) {
 	if err := p.tree.plainFolder(crio.DropIns); err != nil {
 		return nil, err
 	}
-	read := func(name string) ([]byte, error) {
-		f, err := p.base(name)
-		if err != nil || f == nil {
-			return nil, err
-		}
-		return f.Data, nil
-	}
+	read := func(name string) ([]byte, error) { return dataOf(p.base(name)) }
 	s, err := crio.Load(layout.config, crio.DropIns, read, p.tree.list)
 	if err != nil {
 		return nil, err
 	}
-	if p.next.Socket, _ = crio.Lookup[string](s.Doc, crio.Listen); p.next.Socket == "" {
+	if p.next.Socket, _ = tomledit.Get[string](s.Doc, crio.Listen); p.next.Socket == "" {
 		p.next.Socket = crio.DefaultSocket
 	}
 	p.plan.socket = p.next.Socket
@@ -128,7 +122,7 @@ func crioNeeds(s *crio.Settings, binary string, o Options) (*needs, error) {
 	if off, _ := tomledit.Lookup(s.Doc, key(crio.NRI, "nri_disable_connections")); off == true {
 		n.want(false, crio.NRI, "nri_disable_connections")
 	}
-	if socket, _ := crio.Lookup[string](s.Doc, key(crio.NRI, "nri_listen")); socket != "" && socket != "/var/run/nri/nri.sock" && socket != "/run/nri/nri.sock" {
+	if socket, _ := tomledit.Get[string](s.Doc, key(crio.NRI, "nri_listen")); socket != "" && socket != "/var/run/nri/nri.sock" && socket != "/run/nri/nri.sock" {
 		n.socket = socket
 	}
 	n.validator(s.Doc, crio.Validator, "nri_enable_default_validator")
@@ -171,7 +165,7 @@ func (n *needs) crioHandler(s *crio.Settings, binary string, byDefault bool) err
 // crioDefault looks for the runtime of a CRI-O that is told none: a release before 1.31
 // would take another.
 func (t Tree) crioDefault(s *crio.Settings) error {
-	if name, _ := crio.Lookup[string](s.Doc, crio.DefaultRuntime); name != "" {
+	if name, _ := tomledit.Get[string](s.Doc, crio.DefaultRuntime); name != "" {
 		return nil
 	}
 	table, _ := s.Handler(crio.BuiltIn)

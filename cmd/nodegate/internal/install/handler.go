@@ -54,7 +54,7 @@ func (l *loaded) needs(r release, binary string, o Options) (*needs, error) {
 	if off, _ := tomledit.Lookup(l.doc, key(nri, "disable_connections")); off == true {
 		n.want(false, nri, "disable_connections")
 	}
-	if s, ok := lookup[string](l.doc, key(nri, "socket_path")); ok && s != "/var/run/nri/nri.sock" && s != "/run/nri/nri.sock" {
+	if s, ok := tomledit.Get[string](l.doc, key(nri, "socket_path")); ok && s != "/var/run/nri/nri.sock" && s != "/run/nri/nri.sock" {
 		n.socket = s
 	}
 	if r.hasValidator() {
@@ -67,7 +67,7 @@ func (l *loaded) needs(r release, binary string, o Options) (*needs, error) {
 
 // disabled refuses a configuration in which Kubernetes or NRI cannot work at all.
 func (l *loaded) disabled() error {
-	list, _ := lookup[[]any](l.doc, []string{"disabled_plugins"})
+	list, _ := tomledit.Get[[]any](l.doc, []string{"disabled_plugins"})
 	for _, v := range list {
 		if v == "cri" || v == criV2 || v == criV3 || v == nriPlugin {
 			return fmt.Errorf("%s disables the plugin %q (disabled_plugins): take it out of the list, or write a configuration for Kubernetes (containerd config default)", l.files[0], v)
@@ -83,7 +83,7 @@ func (n *needs) validator(doc map[string]any, at []string, enable string) {
 		return
 	}
 	n.want(true, at, enable)
-	t, _ := lookup[map[string]any](doc, at)
+	t, _ := tomledit.Get[map[string]any](doc, at)
 	for _, k := range slices.Sorted(maps.Keys(t)) {
 		list, _ := t[k].([]any)
 		if k != enable && (t[k] == true || len(list) > 0) {
@@ -95,7 +95,7 @@ func (n *needs) validator(doc map[string]any, at []string, enable string) {
 // handler carries the options of the node's own handler over to nodegate's.
 func (n *needs) handler(l *loaded, r release, cri []string, binary string, byDefault bool) error {
 	all := key(cri, "containerd", "runtimes")
-	former, _ := lookup[string](l.doc, key(cri, "containerd", "default_runtime_name"))
+	former, _ := tomledit.Get[string](l.doc, key(cri, "containerd", "default_runtime_name"))
 	base := former
 	if base == "" || base == Handler {
 		base = "runc"
@@ -111,8 +111,8 @@ func (n *needs) handler(l *loaded, r release, cri []string, binary string, byDef
 	if byDefault && former != Handler {
 		n.want(Handler, cri, "containerd", "default_runtime_name")
 	}
-	if own, has := lookup[map[string]any](l.doc, key(all, Handler)); has {
-		theirs, _ := lookup[string](own, []string{"options", "BinaryName"})
+	if own, has := tomledit.Get[map[string]any](l.doc, key(all, Handler)); has {
+		theirs, _ := tomledit.Get[string](own, []string{"options", "BinaryName"})
 		if theirs != binary {
 			return fmt.Errorf("there is a runtime handler %q in %s already, whose BinaryName is %q: remove it, or make its BinaryName %q", Handler, l.files[0], theirs, binary)
 		}
@@ -134,7 +134,7 @@ func (n *needs) handler(l *loaded, r release, cri []string, binary string, byDef
 // that one is not run by runc's shim. It is empty where containerd is told nothing.
 func (l *loaded) runcHandler(all []string, name string) (map[string]any, error) {
 	for _, name := range []string{name, "runc"} {
-		table, has := lookup[map[string]any](l.doc, key(all, name))
+		table, has := tomledit.Get[map[string]any](l.doc, key(all, name))
 		if !has && strings.HasPrefix(name, "${") {
 			continue // MicroK8s fills it in: runc, unless an addon changes it
 		}
@@ -188,10 +188,4 @@ func (n *needs) want(value any, at []string, names ...string) {
 
 func key(at []string, names ...string) []string {
 	return append(slices.Clone(at), names...)
-}
-
-func lookup[T any](doc map[string]any, key []string) (v T, ok bool) {
-	value, _ := tomledit.Lookup(doc, key)
-	v, ok = value.(T)
-	return v, ok
 }

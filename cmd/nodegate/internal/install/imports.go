@@ -22,6 +22,14 @@ const (
 // with what is planned. It returns nil where there is none.
 type reader func(name string) ([]byte, error)
 
+// dataOf is the content of a file for a reader.
+func dataOf(f *File, err error) ([]byte, error) {
+	if f == nil {
+		return nil, err
+	}
+	return f.Data, err
+}
+
 // loaded is what containerd makes of its configuration and of what that imports.
 type loaded struct {
 	doc     map[string]any // of the main file, the others merged over it

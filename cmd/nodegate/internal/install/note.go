@@ -36,13 +36,7 @@ func (p *Plan) NoteHandlers() error {
 	}
 	owed := p.tree.owed(m)
 	if !owed || !p.generated {
-		p.runs.Root, p.runs.Read = p.tree.root, func(name string) ([]byte, error) {
-			f, err := p.tree.follow(name)
-			if err != nil || f == nil {
-				return nil, err
-			}
-			return f.Data, nil
-		}
+		p.runs.Root, p.runs.Read = p.tree.root, func(name string) ([]byte, error) { return dataOf(p.tree.follow(name)) }
 		programs, err := programsOf(p.runs)
 		if err != nil {
 			return err

@@ -159,14 +159,11 @@ func (p *planner) containerd(ctx context.Context) (*needs, error) {
 		}
 	}
 	read := func(name string) ([]byte, error) {
-		f, err := p.base(name)
-		if err != nil || f == nil {
-			return nil, err
-		}
+		text, err := dataOf(p.base(name))
 		if layout.generated && name == layout.config {
-			return tomledit.WithoutBlock(f.Data), nil
+			text = tomledit.WithoutBlock(text)
 		}
-		return f.Data, nil
+		return text, err
 	}
 	l, err := p.tree.load(r, layout.config, p.optional(layout.config, read))
 	if err != nil {
@@ -179,10 +176,10 @@ func (p *planner) containerd(ctx context.Context) (*needs, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.next.State, _ = lookup[string](l.doc, []string{"state"}); p.next.State == "" {
+	if p.next.State, _ = tomledit.Get[string](l.doc, []string{"state"}); p.next.State == "" {
 		p.next.State = layout.state
 	}
-	if p.next.Socket, _ = lookup[string](l.doc, []string{"grpc", "address"}); p.next.Socket == "" {
+	if p.next.Socket, _ = tomledit.Get[string](l.doc, []string{"grpc", "address"}); p.next.Socket == "" {
 		p.next.Socket = cmp.Or(layout.socket, path.Join(p.next.State, "containerd.sock"))
 	}
 	p.plan.socket = p.next.Socket

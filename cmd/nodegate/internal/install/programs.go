@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/crio"
+	"github.com/nodegate/nodegate/cmd/nodegate/internal/tomledit"
 )
 
 // ErrUnseen says that this process does not see the node's files.
@@ -79,27 +80,27 @@ func (l *loaded) programs(r release) map[string]string {
 		cri[1] = criV2
 	}
 	out := map[string]string{}
-	handlers, _ := lookup[map[string]any](l.doc, key(cri, "runtimes"))
+	handlers, _ := tomledit.Get[map[string]any](l.doc, key(cri, "runtimes"))
 	if r.mergesImports() || len(handlers) == 0 {
 		out["runc"] = "runc" // is there without a word
 	}
 	for name := range handlers {
-		kind, _ := lookup[string](handlers, []string{name, "runtime_type"})
-		program, _ := lookup[string](handlers, []string{name, "options", "BinaryName"})
+		kind, _ := tomledit.Get[string](handlers, []string{name, "runtime_type"})
+		program, _ := tomledit.Get[string](handlers, []string{name, "options", "BinaryName"})
 		if kind != "" && kind != runcShim {
 			program = kind // whatever that runs
 		}
 		out[name] = cmp.Or(program, "runc")
 	}
-	usual, _ := lookup[string](l.doc, key(cri, "default_runtime_name"))
+	usual, _ := tomledit.Get[string](l.doc, key(cri, "default_runtime_name"))
 	return withDefault(out, cmp.Or(usual, "runc"))
 }
 
 func crioPrograms(s *crio.Settings) map[string]string {
 	out := map[string]string{crio.BuiltIn: crio.BuiltIn}
-	all, _ := crio.Lookup[map[string]any](s.Doc, crio.Runtimes)
+	all, _ := tomledit.Get[map[string]any](s.Doc, crio.Runtimes)
 	for name := range all {
-		program, _ := crio.Lookup[string](all, []string{name, "runtime_path"})
+		program, _ := tomledit.Get[string](all, []string{name, "runtime_path"})
 		out[name] = cmp.Or(program, name)
 	}
 	return withDefault(out, s.Default())

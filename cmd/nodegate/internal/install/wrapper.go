@@ -70,7 +70,7 @@ func (p *planner) exempts(list []string) error {
 // exempted reads what a wrapper's configuration lets pass without an agent.
 func exempted(text []byte) (names []string) {
 	doc, err := tomledit.Parse(text)
-	list, _ := lookup[[]any](doc, []string{"exempt_namespaces"})
+	list, _ := tomledit.Get[[]any](doc, []string{"exempt_namespaces"})
 	for _, v := range list {
 		if s, ok := v.(string); ok && err == nil {
 			names = append(names, s)

@@ -47,6 +47,13 @@ func Lookup(doc map[string]any, key []string) (value any, has bool) {
 	return value, true
 }
 
+// Get returns the value of a key, if it is of that type.
+func Get[T any](doc map[string]any, key []string) (v T, ok bool) {
+	value, _ := Lookup(doc, key)
+	v, ok = value.(T)
+	return v, ok
+}
+
 // Missing are the wanted keys that do not have their values.
 func Missing(doc map[string]any, wants []Want) []Want {
 	var missing []Want
