@@ -49,7 +49,7 @@ func (g *grant) read() {
 // accept reads which annotations of other tools are requests too.
 func (g *grant) accept() {
 	var known []string
-	for _, f := range policy.Families() {
+	for _, f := range policy.ThirdParties() {
 		known = append(known, string(f))
 	}
 	for _, it := range g.table.list("accept", fmt.Sprintf("%q", known[0])) {
@@ -59,7 +59,7 @@ func (g *grant) accept() {
 			g.table.doc.bad(it.path, "is %q, which is not an annotation that nodegate reads: %s", it.value, suggest(name, known))
 			continue
 		}
-		g.Accept = append(g.Accept, policy.Family(it.value))
+		g.Accept = append(g.Accept, policy.ThirdParty(it.value))
 	}
 }
 

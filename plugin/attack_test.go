@@ -148,7 +148,7 @@ func TestAttackMemory(t *testing.T) {
 		"keys almost another's":    func(p *api.PodSandbox) { fill(p.Annotations, "devices.nri.io/odd-", 2000, 60) },
 		"keys of CDI":              func(p *api.PodSandbox) { fill(p.Annotations, "cdi.k8s.io/", 2000, 60) },
 		"everything of every tool": func(p *api.PodSandbox) {
-			for _, family := range policy.Families() {
+			for _, family := range policy.ThirdParties() {
 				for _, form := range []string{"", "/pod", "/container.c"} {
 					fill(p.Annotations, string(family)+form, 20, 16<<10)
 				}

@@ -84,7 +84,7 @@ func (l *linter) deniedOnRequest(g *view) {
 	}
 }
 
-// accepted finds others' annotations that no profile of the grant can be the answer to.
+// accepted finds third-party annotations that no profile of the grant can be the answer to.
 func (l *linter) accepted(g *view) {
 	offersDevice := g.has(func(p *config.Profile) bool {
 		return slices.ContainsFunc(p.Devices, func(d policy.DeviceRule) bool { _, ok := d.Offers(); return ok })

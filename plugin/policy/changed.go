@@ -47,10 +47,10 @@ func (c *ChangedDevice) String() string {
 // not among them: it may come back as it was.
 func (s Selection) ChangedDevices(given []GivenDevice, found map[DeviceSelector]DeviceLookup) []ChangedDevice {
 	var out []ChangedDevice
-	for _, k := range s.picks {
-		for i := range k.profile.effects.devices {
-			rule := &k.profile.effects.devices[i].rule
-			if k.profile.effects.devices[i].exclusive && rule.target() != absolute(rule.Path) {
+	for _, k := range s.granted {
+		for i := range k.profile.merged.devices {
+			rule := &k.profile.merged.devices[i].rule
+			if k.profile.merged.devices[i].exclusive && rule.target() != absolute(rule.Path) {
 				continue // what it finds at the same path may be another container's unit
 			}
 			out = rule.changed(out, given, found[rule.Selector()].Nodes)

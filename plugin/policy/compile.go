@@ -61,22 +61,22 @@ func (c *compiler) compile(name string, path []string) *profile {
 		default:
 			included := c.compile(inc, path)
 			out.takesAway = out.takesAway || included.takesAway
-			if conflict := out.effects.merge(&included.effects, ""); conflict != nil {
+			if conflict := out.merged.merge(&included.merged, ""); conflict != nil {
 				c.bad(name, key, "%s: include only one of them", conflict)
 			}
 		}
 	}
-	own := effectsOf(&out.Profile)
+	own := mergedOf(&out.Profile)
 	if conflict := own.twice(); conflict != "" {
 		c.bad(name, "devices", "%s: name it once", conflict)
 	}
-	if conflict := out.effects.merge(&own, ""); conflict != nil {
+	if conflict := out.merged.merge(&own, ""); conflict != nil {
 		c.bad(name, conflict.key, "%s: write one of them", conflict)
 	}
-	if err := out.effects.checkSeccomp(); err != nil {
+	if err := out.merged.checkSeccomp(); err != nil {
 		c.bad(name, "seccomp", "%s", err)
 	}
-	if out.effects.procUnmasked && !out.effects.requires.UserNamespace {
+	if out.merged.procUnmasked && !out.merged.requires.UserNamespace {
 		c.bad(name, "proc_mount", `an unmasked /proc gives the node's kernel settings to a container that shares its user namespace: add requires = { user_namespace = true }`)
 	}
 	c.checkResource(out)

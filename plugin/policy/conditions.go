@@ -31,7 +31,7 @@ func (p *Policy) Conditions() Conditions {
 	for _, name := range sortedKeys(p.profiles) {
 		prof := p.profiles[name]
 		out.Profiles = append(out.Profiles, ProfileConditions{Name: name,
-			UserNamespaceBy: prof.effects.requiredBy["user_namespace"], Exclusive: prof.Resource.Exclusive})
+			UserNamespaceBy: prof.merged.requiredBy["user_namespace"], Exclusive: prof.Resource.Exclusive})
 	}
 	for _, g := range p.grants {
 		c := GrantConditions{Grant: g.Grant}

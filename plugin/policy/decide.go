@@ -20,9 +20,9 @@ func (p *Policy) Decide(s Selection, f *Facts) (Decision, error) {
 		return Decision{}, nil
 	}
 	d := decider{policy: p, facts: f, profiles: s.Profiles(), reasons: s.reasons()}
-	for _, k := range s.picks {
-		d.asks = append(d.asks, k.asks...)
-		if conflict := d.effects.merge(&k.profile.effects, k.asked()); conflict != nil {
+	for _, k := range s.granted {
+		d.requests = append(d.requests, k.requests...)
+		if conflict := d.merged.merge(&k.profile.merged, k.asked()); conflict != nil {
 			return Decision{}, d.refuse(Conflict, "", "would get profiles that do not go together: %s", conflict)
 		}
 	}
@@ -46,9 +46,9 @@ func (p *Policy) Decide(s Selection, f *Facts) (Decision, error) {
 type decider struct {
 	policy   *Policy
 	facts    *Facts
-	profiles []string // the selected ones
-	effects  effects  // theirs together
-	asks     []ask    // of others' annotations
+	profiles []string            // the selected ones
+	merged   merged              // theirs together
+	requests []thirdPartyRequest // of third-party annotations
 	out      Adjustment
 	reasons  []Reason
 }
@@ -69,7 +69,7 @@ func (d *decider) beyond(s Selection) {
 	if !d.privileged() {
 		return
 	}
-	for _, k := range s.picks {
+	for _, k := range s.granted {
 		if k.profile.takesAway {
 			d.note(Beyond, k.profile.Name, fmt.Sprintf("the container is privileged: it has every device of the node, whatever profile %q denies; only admission keeps privileged pods out", k.profile.Name))
 		}
@@ -98,26 +98,26 @@ func (d *decider) requirements() error {
 }
 
 func (d *decider) userNamespaceRequired() error {
-	if !d.effects.requires.UserNamespace || d.userNamespace() {
+	if !d.merged.requires.UserNamespace || d.userNamespace() {
 		return nil
 	}
-	return d.refuse(Unmet, d.effects.requiredBy["user_namespace"], "would get profile %q, which requires a user namespace",
-		d.effects.requiredBy["user_namespace"]).Advise("set hostUsers: false in the pod's spec")
+	return d.refuse(Unmet, d.merged.requiredBy["user_namespace"], "would get profile %q, which requires a user namespace",
+		d.merged.requiredBy["user_namespace"]).Advise("set hostUsers: false in the pod's spec")
 }
 
 func (d *decider) cgroupRequired() error {
-	need := d.effects.requires.Cgroup
+	need := d.merged.requires.Cgroup
 	if need == "" {
 		return nil
 	}
 	have := d.facts.Host.Cgroup
 	if !have.OK {
-		return d.refuse(UnknownFact, d.effects.requiredBy["cgroup"], "would get profile %q, which requires cgroup %s, and this node's version could not be told",
-			d.effects.requiredBy["cgroup"], need)
+		return d.refuse(UnknownFact, d.merged.requiredBy["cgroup"], "would get profile %q, which requires cgroup %s, and this node's version could not be told",
+			d.merged.requiredBy["cgroup"], need)
 	}
 	if have.Value.Version != need {
-		return d.refuse(Unmet, d.effects.requiredBy["cgroup"], "would get profile %q, which requires cgroup %s, and this node has %s",
-			d.effects.requiredBy["cgroup"], need, have.Value.Version)
+		return d.refuse(Unmet, d.merged.requiredBy["cgroup"], "would get profile %q, which requires cgroup %s, and this node has %s",
+			d.merged.requiredBy["cgroup"], need, have.Value.Version)
 	}
 	return nil
 }

@@ -13,12 +13,12 @@ import (
 )
 
 var adoptKind = kind{
-	own: func(e *effects, p *Profile) {
+	own: func(e *merged, p *Profile) {
 		if p.AdoptDevices {
 			e.adoptDevicesBy = p.Name
 		}
 	},
-	merge: func(e, other *effects, _ string) *conflict {
+	merge: func(e, other *merged, _ string) *conflict {
 		e.adoptDevicesBy = cmp.Or(e.adoptDevicesBy, other.adoptDevicesBy)
 		return nil
 	},
@@ -35,7 +35,7 @@ var adoptKind = kind{
 // namespace each gets a shadow node, since the runtime would bind the host's,
 // which is nobody's there.
 func (d *decider) adopt() error {
-	if d.effects.adoptDevicesBy == "" {
+	if d.merged.adoptDevicesBy == "" {
 		return nil
 	}
 	for i := range d.facts.Container.Devices {
@@ -46,7 +46,7 @@ func (d *decider) adopt() error {
 			// No device, or the profile says itself what it is to be.
 		case !d.given(have):
 			return d.refuse(Unmet, at, "would have its device %q handed to its user by profile %q, but no device plugin or CDI gave it that device (a privileged container has every device of the node)",
-				at, d.effects.adoptDevicesBy).Advise("drop privileged: true, or the profile")
+				at, d.merged.adoptDevicesBy).Advise("drop privileged: true, or the profile")
 		case !d.userNamespace():
 			d.out.AdoptDevices = append(d.out.AdoptDevices, at)
 		default:
@@ -71,7 +71,7 @@ func (d *decider) adoptShadow(have *specs.LinuxDevice, at string) error {
 	} else {
 		node.Process = Process{UID: true, GID: true}
 	}
-	return d.placeShadow(d.effects.adoptDevicesBy, node)
+	return d.placeShadow(d.merged.adoptDevicesBy, node)
 }
 
 // given reports whether the pod was given this very device: its own rules name

@@ -17,12 +17,12 @@ type AppArmor struct {
 }
 
 var appArmorKind = kind{
-	own: func(e *effects, p *Profile) {
+	own: func(e *merged, p *Profile) {
 		if p.AppArmor != "" {
 			e.appArmor = sourced{value: p.AppArmor, profile: p.Name}
 		}
 	},
-	merge: func(e, other *effects, _ string) *conflict {
+	merge: func(e, other *merged, _ string) *conflict {
 		have, want := e.appArmor, other.appArmor
 		switch {
 		case have.value == "":
@@ -41,10 +41,10 @@ var appArmorKind = kind{
 // without AppArmor confines nothing, and the OCI runtime would refuse to start
 // a container that names a profile there.
 func (d *decider) appArmor() error {
-	want, have := d.effects.appArmor, d.facts.Host.AppArmor
+	want, have := d.merged.appArmor, d.facts.Host.AppArmor
 	switch {
 	case want.value == "":
-		if have.Value.Enabled && d.effects.mounts() && !d.ownAppArmor() {
+		if have.Value.Enabled && d.merged.mounts() && !d.ownAppArmor() {
 			d.note(MayConfine, "", "mounts: this node has AppArmor, and the runtime's own profile denies them: "+MountsRemedy)
 		}
 		return nil
@@ -75,7 +75,7 @@ func (d *decider) ownAppArmor() bool {
 }
 
 // mounts reports whether a container is given what it takes to mount.
-func (e *effects) mounts() bool {
+func (e *merged) mounts() bool {
 	return slices.Contains(e.capabilities.Add, "CAP_SYS_ADMIN") || slices.ContainsFunc(e.seccomp, func(r sourcedRule) bool {
 		return !r.Denies() && slices.Contains(r.Syscalls, "mount")
 	})
@@ -88,8 +88,8 @@ func (p *Policy) AppArmor(profile string) (name string, matters bool) {
 	if prof == nil {
 		return "", false
 	}
-	name = prof.effects.appArmor.value
-	return name, name != "" || prof.effects.mounts()
+	name = prof.merged.appArmor.value
+	return name, name != "" || prof.merged.mounts()
 }
 
 // MountsRemedy says what to do where AppArmor denies mounts.

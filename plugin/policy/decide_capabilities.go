@@ -9,8 +9,8 @@ import (
 )
 
 var capabilitiesKind = kind{
-	own: func(e *effects, p *Profile) { e.capabilities = p.Capabilities },
-	merge: func(e, other *effects, _ string) *conflict {
+	own: func(e *merged, p *Profile) { e.capabilities = p.Capabilities },
+	merge: func(e, other *merged, _ string) *conflict {
 		e.capabilities.Add = union(e.capabilities.Add, other.capabilities.Add, same)
 		e.capabilities.Drop = union(e.capabilities.Drop, other.capabilities.Drop, same)
 		return nil
@@ -21,7 +21,7 @@ var capabilitiesKind = kind{
 
 // capabilities adds up what the profiles add and drop; a drop beats every add.
 func (d *decider) capabilities() error {
-	have := &d.effects.capabilities
+	have := &d.merged.capabilities
 	d.out.Capabilities.Drop = have.Drop
 	for _, name := range have.Add {
 		if slices.Contains(have.Drop, name) {

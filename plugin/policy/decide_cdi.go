@@ -4,8 +4,8 @@
 package policy
 
 var cdiKind = kind{
-	own: func(e *effects, p *Profile) { e.cdiDevices = p.CDIDevices },
-	merge: func(e, other *effects, _ string) *conflict {
+	own: func(e *merged, p *Profile) { e.cdiDevices = p.CDIDevices },
+	merge: func(e, other *merged, _ string) *conflict {
 		e.cdiDevices = union(e.cdiDevices, other.cdiDevices, same)
 		return nil
 	},
@@ -16,10 +16,10 @@ var cdiKind = kind{
 // cdi refuses what CDI cannot do: the nodes that it names are made by the
 // runtime, which shows them as nobody's in a user namespace.
 func (d *decider) cdi() error {
-	d.out.CDIDevices = d.effects.cdiDevices
-	if len(d.effects.cdiDevices) > 0 && d.userNamespace() {
-		return d.refuse(Unmet, d.effects.cdiDevices[0], "would get CDI device %q, which a pod with a user namespace cannot use",
-			d.effects.cdiDevices[0]).Advise("name its nodes under devices in the profile, or set hostUsers: true")
+	d.out.CDIDevices = d.merged.cdiDevices
+	if len(d.merged.cdiDevices) > 0 && d.userNamespace() {
+		return d.refuse(Unmet, d.merged.cdiDevices[0], "would get CDI device %q, which a pod with a user namespace cannot use",
+			d.merged.cdiDevices[0]).Advise("name its nodes under devices in the profile, or set hostUsers: true")
 	}
 	return nil
 }

@@ -12,12 +12,12 @@ import (
 )
 
 var cgroupKind = kind{
-	own: func(e *effects, p *Profile) {
+	own: func(e *merged, p *Profile) {
 		if p.CgroupWritable {
 			e.cgroupWritableBy = p.Name
 		}
 	},
-	merge: func(e, other *effects, _ string) *conflict {
+	merge: func(e, other *merged, _ string) *conflict {
 		e.cgroupWritableBy = cmp.Or(e.cgroupWritableBy, other.cgroupWritableBy)
 		return nil
 	},
@@ -42,7 +42,7 @@ const cgroupMount = "/sys/fs/cgroup"
 // away; there the container gets its part of the hierarchy named systemd, which
 // has no controller, and all others stay read-only.
 func (d *decider) cgroup() error {
-	by := d.effects.cgroupWritableBy
+	by := d.merged.cgroupWritableBy
 	if by == "" {
 		return nil
 	}

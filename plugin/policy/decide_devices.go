@@ -31,9 +31,9 @@ type node struct {
 // a shadow node of the host that is bound.
 func (d *decider) devices() error {
 	var nodes []node
-	for i := range d.effects.devices {
+	for i := range d.merged.devices {
 		var err error
-		if nodes, err = d.addNodes(nodes, &d.effects.devices[i]); err != nil {
+		if nodes, err = d.addNodes(nodes, &d.merged.devices[i]); err != nil {
 			return err
 		}
 	}
@@ -51,7 +51,7 @@ func (d *decider) devices() error {
 
 // oneOf refuses where the node has no device of a list.
 func (d *decider) oneOf() error {
-	for _, list := range d.effects.oneOf {
+	for _, list := range d.merged.oneOf {
 		if slices.ContainsFunc(list.selectors, func(s DeviceSelector) bool { return len(d.facts.Host.Devices[s].Nodes) > 0 }) {
 			continue
 		}

@@ -4,8 +4,8 @@
 package policy
 
 var envKind = kind{
-	own: func(e *effects, p *Profile) { e.env = source(p.Env, p.Name) },
-	merge: func(e, other *effects, asked string) *conflict {
+	own: func(e *merged, p *Profile) { e.env = source(p.Env, p.Name) },
+	merge: func(e, other *merged, asked string) *conflict {
 		return mergeValues(&e.env, other.env, asked, "env", "environment variable")
 	},
 	decide:  (*decider).environment,
@@ -13,7 +13,7 @@ var envKind = kind{
 }
 
 func (d *decider) environment() error {
-	for name, v := range d.effects.env {
+	for name, v := range d.merged.env {
 		if d.out.Env == nil {
 			d.out.Env = map[string]string{}
 		}

@@ -14,14 +14,14 @@ import (
 
 // liveKind is directories for devices that come and go.
 var liveKind = kind{
-	own: func(e *effects, p *Profile) {
+	own: func(e *merged, p *Profile) {
 		for _, d := range p.Devices {
 			if d.Live != "" {
 				e.live = append(e.live, sourcedDevice{rule: d, profile: p.Name})
 			}
 		}
 	},
-	merge: func(e, other *effects, _ string) *conflict {
+	merge: func(e, other *merged, _ string) *conflict {
 		for _, d := range other.live {
 			if c := e.mergeLive(d); c != nil {
 				return c
@@ -40,11 +40,11 @@ var liveKind = kind{
 }
 
 // allDevices are those that are looked up on the node.
-func (e *effects) allDevices() []sourcedDevice { return slices.Concat(e.devices, e.live) }
+func (e *merged) allDevices() []sourcedDevice { return slices.Concat(e.devices, e.live) }
 
 // mergeLive adds a rule. Two for the same devices in one directory add up in access
 // and must agree on all else.
-func (e *effects) mergeLive(d sourcedDevice) *conflict {
+func (e *merged) mergeLive(d sourcedDevice) *conflict {
 	for i := range e.live {
 		have := &e.live[i]
 		if absolute(have.rule.Live) != absolute(d.rule.Live) || have.rule.Selector() != d.rule.Selector() {
@@ -88,10 +88,10 @@ func SharedMajor(major int64) (of string, is bool) {
 // namespace nobody makes one; that none opens which the image or a volume has is the
 // wrapper's part. Another process of the pod would have them in its own root.
 func (d *decider) live() error {
-	if len(d.effects.live) == 0 {
+	if len(d.merged.live) == 0 {
 		return nil
 	}
-	by, in := d.effects.live[0].profile, d.facts.Container.PIDNamespace
+	by, in := d.merged.live[0].profile, d.facts.Container.PIDNamespace
 	switch {
 	case !d.userNamespace() && d.userNamespaceRequired() == nil:
 		return d.refuse(Unmet, by, "would get live devices by profile %q, which are safe only where no device node can be made", by).Advise("set hostUsers: false in the pod's spec")
@@ -102,8 +102,8 @@ func (d *decider) live() error {
 	case in.Value != OwnPID:
 		return d.refuse(Unmet, by, "would get live devices by profile %q, and shares a PID namespace with processes through whose root it could open others", by).Advise("leave shareProcessNamespace and hostPID out of the pod's spec")
 	}
-	for i := range d.effects.live {
-		if err := d.addLive(&d.effects.live[i]); err != nil {
+	for i := range d.merged.live {
+		if err := d.addLive(&d.merged.live[i]); err != nil {
 			return err
 		}
 	}
@@ -233,7 +233,7 @@ func (d *decider) liveFree(profile, at string) error {
 			return d.refuse(Conflict, at, "would get the live directory %s of profile %q, and a device or directory at %s: they cannot lie in one another", QuotePath(at), profile, QuotePath(m.Destination))
 		}
 	}
-	for tmpfs := range d.effects.tmpfs {
+	for tmpfs := range d.merged.tmpfs {
 		if within(tmpfs) {
 			return d.refuse(Conflict, at, "would get the live directory %s of profile %q, and a tmpfs at %s: they cannot lie in one another", QuotePath(at), profile, QuotePath(tmpfs))
 		}

@@ -112,7 +112,7 @@ func (d *decider) warnUnopened(n *node, mode fs.FileMode, uid, gid uint32) {
 // known: root has CAP_DAC_OVERRIDE unless somebody took it away.
 func (d *decider) overrides(uid uint32) bool {
 	const name = "CAP_DAC_OVERRIDE"
-	set := &d.effects.capabilities
+	set := &d.merged.capabilities
 	switch {
 	case slices.Contains(set.Drop, name):
 		return false

@@ -71,12 +71,12 @@ func (d *decider) processes() error {
 // shares its PID namespace with, or nil. Decide asks the same, beside all else.
 func (p *Policy) CheckProcesses(s Selection, f *Facts) error {
 	d := decider{policy: p, facts: f, profiles: s.Profiles()}
-	for _, k := range s.picks {
-		if conflict := d.effects.merge(&k.profile.effects, k.asked()); conflict != nil {
+	for _, k := range s.granted {
+		if conflict := d.merged.merge(&k.profile.merged, k.asked()); conflict != nil {
 			return nil // it is refused for that
 		}
 	}
-	d.out.Capabilities, d.out.Seccomp = d.effects.capabilities, d.effects.seccompRules()
+	d.out.Capabilities, d.out.Seccomp = d.merged.capabilities, d.merged.seccompRules()
 	return d.processes()
 }
 

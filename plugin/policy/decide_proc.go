@@ -4,13 +4,13 @@
 package policy
 
 var procKind = kind{
-	own: func(e *effects, p *Profile) { e.procUnmasked = p.ProcUnmasked },
-	merge: func(e, other *effects, _ string) *conflict {
+	own: func(e *merged, p *Profile) { e.procUnmasked = p.ProcUnmasked },
+	merge: func(e, other *merged, _ string) *conflict {
 		e.procUnmasked = e.procUnmasked || other.procUnmasked
 		return nil
 	},
 	decide: func(d *decider) error {
-		d.out.ProcUnmasked = d.effects.procUnmasked
+		d.out.ProcUnmasked = d.merged.procUnmasked
 		return nil
 	},
 	outline: func(a *Adjustment, p *Profile) { a.ProcUnmasked = p.ProcUnmasked },

@@ -6,13 +6,13 @@ package policy
 import "github.com/nodegate/nodegate/plugin/change"
 
 var rlimitsKind = kind{
-	own: func(e *effects, p *Profile) { e.rlimits = source(p.Rlimits, p.Name) },
-	merge: func(e, other *effects, asked string) *conflict {
+	own: func(e *merged, p *Profile) { e.rlimits = source(p.Rlimits, p.Name) },
+	merge: func(e, other *merged, asked string) *conflict {
 		return mergeValues(&e.rlimits, other.rlimits, asked, "rlimits", "rlimit")
 	},
 	decide: func(d *decider) error {
-		for _, name := range sortedKeys(d.effects.rlimits) {
-			addLimit(&d.out, name, d.effects.rlimits[name].value)
+		for _, name := range sortedKeys(d.merged.rlimits) {
+			addLimit(&d.out, name, d.merged.rlimits[name].value)
 		}
 		return nil
 	},

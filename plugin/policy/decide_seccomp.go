@@ -4,12 +4,12 @@
 package policy
 
 var seccompKind = kind{
-	own: func(e *effects, p *Profile) {
+	own: func(e *merged, p *Profile) {
 		for _, r := range p.Seccomp {
 			e.seccomp = append(e.seccomp, sourcedRule{r, p.Name})
 		}
 	},
-	merge: func(e, other *effects, _ string) *conflict {
+	merge: func(e, other *merged, _ string) *conflict {
 		for _, r := range other.seccomp {
 			if c := e.mergeRule(r); c != nil {
 				return c
@@ -24,11 +24,11 @@ var seccompKind = kind{
 // seccomp copies the rules; they meet the container's own profile where that
 // is at hand, in ApplySeccomp.
 func (d *decider) seccomp() error {
-	d.out.Seccomp = d.effects.seccompRules()
-	if !d.effects.ruledByMany() {
+	d.out.Seccomp = d.merged.seccompRules()
+	if !d.merged.ruledByMany() {
 		return nil
 	}
-	if err := d.effects.checkSeccomp(); err != nil {
+	if err := d.merged.checkSeccomp(); err != nil {
 		return d.refuse(Conflict, "", "would get profiles that do not go together: %s", err)
 	}
 	return nil

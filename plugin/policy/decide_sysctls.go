@@ -13,8 +13,8 @@ import (
 )
 
 var sysctlsKind = kind{
-	own: func(e *effects, p *Profile) { e.sysctls = source(p.Sysctls, p.Name) },
-	merge: func(e, other *effects, asked string) *conflict {
+	own: func(e *merged, p *Profile) { e.sysctls = source(p.Sysctls, p.Name) },
+	merge: func(e, other *merged, asked string) *conflict {
 		return mergeValues(&e.sysctls, other.sysctls, asked, "sysctls", "sysctl")
 	},
 	decide:  (*decider).sysctls,
@@ -44,8 +44,8 @@ func SysctlNamespace(name string) (specs.LinuxNamespaceType, bool) {
 // containers must agree, and where it shares the node's, the sysctl would be
 // the node's own, which the runtime rightly refuses to set.
 func (d *decider) sysctls() error {
-	for _, name := range sortedKeys(d.effects.sysctls) {
-		v := d.effects.sysctls[name]
+	for _, name := range sortedKeys(d.merged.sysctls) {
+		v := d.merged.sysctls[name]
 		ns, _ := SysctlNamespace(name)
 		if c := &d.facts.Container; !c.HostNamespaces.OK || slices.Contains(c.MaybeHost, ns) {
 			return d.refuse(UnknownFact, name, "would get sysctl %s of profile %q, which would be the node's own if the pod shares the node's %s namespace, and the runtime does not tell",

@@ -12,13 +12,13 @@ import (
 )
 
 var tmpfsKind = kind{
-	own: func(e *effects, p *Profile) {
+	own: func(e *merged, p *Profile) {
 		e.tmpfs = map[string]sourced{}
 		for _, t := range p.Tmpfs {
 			e.tmpfs[absolute(t.Path)] = sourced{value: t.options(), profile: p.Name}
 		}
 	},
-	merge: func(e, other *effects, asked string) *conflict {
+	merge: func(e, other *merged, asked string) *conflict {
 		return mergeValues(&e.tmpfs, other.tmpfs, asked, "tmpfs", "the size of tmpfs")
 	},
 	decide: (*decider).tmpfs,
@@ -35,13 +35,13 @@ const SharedMemory = "/dev/shm"
 // tmpfs adds a tmpfs at each path, unless the pod mounts something there. The
 // shared memory that the runtime gives to every pod is nothing of the pod's.
 func (d *decider) tmpfs() error {
-	for _, at := range sortedKeys(d.effects.tmpfs) {
+	for _, at := range sortedKeys(d.merged.tmpfs) {
 		own := slices.ContainsFunc(d.facts.Container.Mounts, func(m specs.Mount) bool { return absolute(m.Destination) == at })
 		if own && (at != SharedMemory || !d.facts.Container.RuntimeShm) {
 			d.note(LeftOut, "", fmt.Sprintf("tmpfs %s: the container has a mount of its own there", at))
 			continue
 		}
-		options := append([]string{"nosuid", "nodev", "rw"}, strings.Split(d.effects.tmpfs[at].value, ",")...)
+		options := append([]string{"nosuid", "nodev", "rw"}, strings.Split(d.merged.tmpfs[at].value, ",")...)
 		if at == SharedMemory {
 			options = append([]string{"noexec"}, options...)
 		}

@@ -17,7 +17,7 @@ var handedOn = []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SETU
 // engine that lacks what it hands to its own containers. What the runtime does not
 // tell is not warned of.
 func (d *decider) warnUnusable() {
-	by, user := d.effects.cgroupWritableBy, d.facts.Container.User
+	by, user := d.merged.cgroupWritableBy, d.facts.Container.User
 	if by == "" {
 		return
 	}
@@ -25,12 +25,12 @@ func (d *decider) warnUnusable() {
 		d.note(CannotUse, by, fmt.Sprintf("the cgroup of profile %q belongs to the container's root, and the container runs as uid %d: leave runAsUser out", by, user.Value.UID))
 	}
 	own := d.facts.Container.Capabilities
-	if !own.OK || !slices.Contains(d.effects.capabilities.Add, "CAP_SYS_ADMIN") {
+	if !own.OK || !slices.Contains(d.merged.capabilities.Add, "CAP_SYS_ADMIN") {
 		return
 	}
 	var lacking []string
 	for _, name := range handedOn {
-		if !slices.Contains(own.Value, name) && !slices.Contains(d.effects.capabilities.Add, name) {
+		if !slices.Contains(own.Value, name) && !slices.Contains(d.merged.capabilities.Add, name) {
 			lacking = append(lacking, name)
 		}
 	}

@@ -42,8 +42,8 @@ func (p *Policy) Explain(r *Request) []Match {
 	for _, name := range asked {
 		_ = s.addRequested(p, r, name) // what is refused adds nothing
 	}
-	if asks, refusal := p.asks(r, p.accepted(r.Namespace)); refusal == nil {
-		_ = s.answer(p, r, asks) // the same
+	if requests, refusal := p.thirdPartyRequests(r, p.accepted(r.Namespace)); refusal == nil {
+		_ = s.answer(p, r, requests) // the same
 	}
 	var out []Match
 	for _, g := range p.grants {
@@ -60,17 +60,17 @@ func (p *Policy) Explain(r *Request) []Match {
 	return out
 }
 
-func (s *Selection) byProfile(name string) *pick {
-	i := slices.IndexFunc(s.picks, func(k pick) bool { return k.profile.Name == name })
+func (s *Selection) byProfile(name string) *grantedProfile {
+	i := slices.IndexFunc(s.granted, func(k grantedProfile) bool { return k.profile.Name == name })
 	if i < 0 {
 		return nil
 	}
-	return &s.picks[i]
+	return &s.granted[i]
 }
 
 // match explains a profile of a grant whose namespaces fit; by is how the
 // container gets the profile, or nil.
-func (p *Policy) match(g *grant, r *Request, name string, by *pick) Match {
+func (p *Policy) match(g *grant, r *Request, name string, by *grantedProfile) Match {
 	m := Match{Grant: g.Grant, Profile: name}
 	switch n := p.narrow(g, r); {
 	case n != fits:

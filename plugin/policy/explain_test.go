@@ -118,7 +118,7 @@ func TestExplainAgreesWithSelect(t *testing.T) {
 			refused++
 			continue
 		}
-		for _, k := range s.picks {
+		for _, k := range s.granted {
 			want = append(want, k.grant.Source+" "+k.profile.Name)
 		}
 		slices.Sort(want)

@@ -113,7 +113,7 @@ func (r random) world() (Source, *Facts) {
 			g.Pods = pickOf[Selector](r, hasLabel{"app", "gw"}, lacksLabel("app"))
 		}
 		if !g.Always {
-			g.Accept = families[r.IntN(len(families)+1):]
+			g.Accept = allThirdParties[r.IntN(len(allThirdParties)+1):]
 		}
 		src.Grants = append(src.Grants, g)
 	}
@@ -183,7 +183,7 @@ func checkWorld(t testing.TB, src Source, f *Facts) (decided, refused bool) {
 	return !d.Adjustment.Empty(), false
 }
 
-// checkByName asserts that a pod gets nothing for others' annotations that it
+// checkByName asserts that a pod gets nothing for third-party annotations that it
 // would not get for the names of profiles.
 func checkByName(t testing.TB, p *Policy, f *Facts, d Decision) {
 	t.Helper()

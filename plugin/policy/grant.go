@@ -14,7 +14,7 @@ type grant struct {
 	Grant
 	order     int  // its place in the policy; decisions follow it
 	takesAway bool // a profile of it drops a capability or denies a system call
-	accepts   familySet
+	accepts   thirdParties
 }
 
 // narrowing is the first condition of a grant that a container does not meet.

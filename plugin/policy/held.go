@@ -36,8 +36,8 @@ func HeldAsAnother(held []HeldDevice, profile string, d *HostDevice) bool {
 
 // unitsFree refuses a container whose unit is a device that another one has.
 func (d *decider) unitsFree() error {
-	for i := range d.effects.devices {
-		from := &d.effects.devices[i]
+	for i := range d.merged.devices {
+		from := &d.merged.devices[i]
 		if !from.exclusive {
 			continue
 		}

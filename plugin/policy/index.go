@@ -35,8 +35,8 @@ type globBucket struct {
 type bucket struct {
 	always    grantSet
 	byProfile map[string]*grantSet
-	accepting grantSet  // those that accept others' annotations
-	accepts   familySet // and which, all together
+	accepting grantSet     // those that accept third-party annotations
+	accepts   thirdParties // and which, all together
 }
 
 // grantSet splits grants once more: those whose selector implies a label are

@@ -11,13 +11,13 @@ import (
 
 // kind is what the engine does for one key of a profile.
 type kind struct {
-	// own puts into the effects what a profile has by itself, without its
+	// own puts into the merged profile what a profile has by itself, without its
 	// includes.
-	own func(e *effects, p *Profile)
-	// merge adds the other effects, and returns the first disagreement. other is
+	own func(e *merged, p *Profile)
+	// merge adds the other merged profile, and returns the first disagreement. other is
 	// not changed, nor is anything that it shares with e later. asked is the
 	// profile that the pod asked for to get other, or "".
-	merge func(e, other *effects, asked string) *conflict
+	merge func(e, other *merged, asked string) *conflict
 	// decide puts what the container gets into the decision, or refuses it.
 	decide func(d *decider) error
 	// outline says what a profile changes, as far as the policy alone tells.

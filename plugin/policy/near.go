@@ -58,7 +58,7 @@ func (r *Request) NearMiss() (what, meant string) {
 	if key := least(r.Annotations, nearMiss); key != "" {
 		return fmt.Sprintf("annotation %q", clip(key, maxName)), wellWritten(key)
 	}
-	if key := least(r.Labels, asks); key != "" {
+	if key := least(r.Labels, isRequest); key != "" {
 		return fmt.Sprintf("label %q", clip(key, maxName)), "it as an annotation"
 	}
 	return "", ""
@@ -74,7 +74,7 @@ func least(m map[string]string, is func(key string) bool) (first string) {
 	return first
 }
 
-func asks(key string) bool {
+func isRequest(key string) bool {
 	return key == AnnotationBare || strings.HasPrefix(key, AnnotationBare+"/")
 }
 

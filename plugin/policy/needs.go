@@ -18,7 +18,7 @@ func (p *Policy) Needs() Needs {
 	var sum Needs
 	for _, g := range p.grants {
 		for _, name := range g.Profiles {
-			sum.add(&p.profiles[name].effects)
+			sum.add(&p.profiles[name].merged)
 		}
 	}
 	return sum
@@ -27,13 +27,13 @@ func (p *Policy) Needs() Needs {
 // Needs are those of the selected profiles.
 func (s Selection) Needs() Needs {
 	var sum Needs
-	for _, k := range s.picks {
-		sum.add(&k.profile.effects)
+	for _, k := range s.granted {
+		sum.add(&k.profile.merged)
 	}
 	return sum
 }
 
-func (n *Needs) add(e *effects) {
+func (n *Needs) add(e *merged) {
 	for _, d := range e.allDevices() {
 		n.addDevice(d.rule)
 	}

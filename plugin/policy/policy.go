@@ -21,7 +21,7 @@ type Source struct {
 	Profiles  []Profile
 	Grants    []Grant // in the order in which they apply
 
-	// Devices reads others' annotations that list devices. Without it those
+	// Devices reads third-party annotations that list devices. Without it those
 	// are refused where a grant accepts them.
 	Devices DeviceReader
 }
@@ -44,7 +44,7 @@ type Policy struct {
 // profile is a Profile with its includes resolved.
 type profile struct {
 	Profile
-	effects    effects
+	merged     merged
 	definition string // tells two definitions of one name apart
 	takesAway  bool   // leaves a container with less than it had
 }
@@ -137,11 +137,11 @@ func (p *Policy) compileGrant(i int, in Grant) (*grant, []error) {
 		bad("accept", `the grant gives its profiles without being asked, so no annotation makes a difference: write apply = "on_request", or leave accept out`)
 	}
 	for j, f := range in.Accept {
-		if !slices.Contains(families[:], f) {
+		if !slices.Contains(allThirdParties[:], f) {
 			bad(fmt.Sprintf("accept[%d]", j), "%q is not an annotation that can be accepted", f)
 		}
 	}
-	var sum effects
+	var sum merged
 	for _, name := range in.Profiles {
 		prof := p.profiles[name]
 		if prof == nil {
@@ -152,7 +152,7 @@ func (p *Policy) compileGrant(i int, in Grant) (*grant, []error) {
 			bad("apply", "gives %q to every container, and each of its devices is for one: write apply = \"on_request\", or slots in its resource", name)
 		}
 		g.takesAway = g.takesAway || prof.takesAway
-		if conflict := sum.merge(&prof.effects, ""); conflict != nil {
+		if conflict := sum.merge(&prof.merged, ""); conflict != nil {
 			bad("profiles", "%s: a container cannot get both, so grant them apart", conflict)
 		}
 	}

@@ -105,7 +105,7 @@ type Grant struct {
 	UserNamespace UserNamespaceRule
 	Always        bool // without being asked
 
-	Accept []Family // others' annotations that are read as requests
+	Accept []ThirdParty // third-party annotations that are read as requests
 }
 
 // UserNamespaceRule narrows a grant by the pod's user namespace.

@@ -21,7 +21,7 @@ const (
 const maxRequest = 4096
 
 // maxList bounds the value of an annotation that is a list with commas, in bytes, and
-// maxKeys how many of a family hold together.
+// maxKeys how many of a kind hold together.
 const (
 	maxList = 1024
 	maxKeys = 16
@@ -36,7 +36,7 @@ const maxName = 80
 func (r *Request) Compact() Request {
 	out := *r
 	out.Annotations = nil
-	if !r.asksAnything() {
+	if !r.requestsAnything() {
 		return out
 	}
 	keep := func(key, value string, most int) {
@@ -52,25 +52,25 @@ func (r *Request) Compact() Request {
 		out.Annotations[key] = value
 	}
 	keepOf := func(base string) {
-		if Family(base).keys() == anyKeys {
-			r.keepEach(Family(base), keep)
+		if ThirdParty(base).keys() == anyKeys {
+			r.keepEach(ThirdParty(base), keep)
 			return
 		}
 		found := r.find(base)
-		keep(found.key, found.value, Family(base).maxValue())
+		keep(found.key, found.value, ThirdParty(base).maxValue())
 		keep(found.odd, "", 0) // one is enough to be refused for
 	}
 	keepOf(AnnotationBare)
 	keep(r.forged(), "", 0)
-	for _, family := range families {
-		keepOf(string(family))
+	for _, party := range allThirdParties {
+		keepOf(string(party))
 	}
 	return out
 }
 
-// keepEach keeps the annotations of a family whose keys hold all together: all of
+// keepEach keeps the annotations of a kind whose keys hold all together: all of
 // them, or so many that they are refused.
-func (r *Request) keepEach(f Family, keep func(key, value string, most int)) {
+func (r *Request) keepEach(f ThirdParty, keep func(key, value string, most int)) {
 	count, size := 0, 0
 	for key, value := range r.Annotations {
 		if r.rank(string(f), key) == 0 {
@@ -84,9 +84,9 @@ func (r *Request) keepEach(f Family, keep func(key, value string, most int)) {
 	}
 }
 
-// asksAnything reports whether there is an annotation that may be part of a request, in
+// requestsAnything reports whether there is an annotation that may be part of a request, in
 // one look at each: most pods have some, and none of ours.
-func (r *Request) asksAnything() bool {
+func (r *Request) requestsAnything() bool {
 	for key := range r.Annotations {
 		if MayAsk(key) {
 			return true
@@ -100,8 +100,8 @@ func MayAsk(key string) bool {
 	if strings.HasPrefix(key, AnnotationBare) || strings.HasPrefix(key, AnnotationResource) {
 		return true
 	}
-	for _, family := range families {
-		if strings.HasPrefix(key, string(family)) {
+	for _, party := range allThirdParties {
+		if strings.HasPrefix(key, string(party)) {
 			return true
 		}
 	}

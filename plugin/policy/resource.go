@@ -99,12 +99,12 @@ func (p *Policy) SelectAlone(profile string) Selection {
 	if prof == nil {
 		return Selection{}
 	}
-	return Selection{picks: []pick{{profile: prof, grant: &grant{}, requested: true}}}
+	return Selection{granted: []grantedProfile{{profile: prof, grant: &grant{}, requested: true}}}
 }
 
 // NamesUnits reports whether Decide needs the devices' names as units.
 func (s Selection) NamesUnits() bool {
-	return slices.ContainsFunc(s.picks, func(k pick) bool { return k.profile.Resource.Exclusive })
+	return slices.ContainsFunc(s.granted, func(k grantedProfile) bool { return k.profile.Resource.Exclusive })
 }
 
 // addAllotted selects what the container asks for in its resource limits.
@@ -161,8 +161,8 @@ func (d *decider) allotted(profile string, nodes []HostDevice) []HostDevice {
 
 // unitsFound refuses a container whose unit is no device of the node by now.
 func (d *decider) unitsFound(nodes []node) error {
-	for i := range d.effects.devices {
-		from := &d.effects.devices[i]
+	for i := range d.merged.devices {
+		from := &d.merged.devices[i]
 		if !from.exclusive {
 			continue
 		}
@@ -180,16 +180,16 @@ func (c *compiler) checkResource(p *profile) {
 	if !p.Resource.Exclusive {
 		return
 	}
-	if len(p.effects.devices) == 0 {
+	if len(p.merged.devices) == 0 {
 		c.bad(p.Name, "resource.exclusive", "gives each device to one container, and the profile has no devices: write slots = 110 instead")
 	}
-	if len(p.effects.deviceRules) > 0 {
+	if len(p.merged.deviceRules) > 0 {
 		c.bad(p.Name, "resource.exclusive", "gives each device to one container, and device_cgroup_rules reach others: leave them out, or write slots = 110 instead")
 	}
-	if len(p.effects.live) > 0 {
+	if len(p.merged.live) > 0 {
 		c.bad(p.Name, "resource.exclusive", "gives each device to one container, and a live directory has all that match: leave live out, or write slots = 110 instead")
 	}
-	for i := range p.effects.devices {
-		p.effects.devices[i].exclusive, p.effects.devices[i].profile = true, p.Name
+	for i := range p.merged.devices {
+		p.merged.devices[i].exclusive, p.merged.devices[i].profile = true, p.Name
 	}
 }

@@ -14,19 +14,19 @@ import (
 // Selection is the profiles that a container gets, before the host is asked
 // for anything. The zero Selection is that of most containers: none.
 type Selection struct {
-	picks []pick
+	granted []grantedProfile
 }
 
-// pick is one profile of a selection and the grant that gives it.
-type pick struct {
+// grantedProfile is one profile of a selection and the grant that gives it.
+type grantedProfile struct {
 	profile   *profile
 	grant     *grant
-	requested bool  // the pod asked for it; else an always grant gave it
-	asks      []ask // of others' annotations, that it is the answer to
+	requested bool                // the pod asked for it; else an always grant gave it
+	requests  []thirdPartyRequest // of third-party annotations, that it is the answer to
 }
 
 // asked returns the profile's name if the pod asked for it.
-func (k *pick) asked() string {
+func (k *grantedProfile) asked() string {
 	if k.requested {
 		return k.profile.Name
 	}
@@ -34,13 +34,13 @@ func (k *pick) asked() string {
 }
 
 // Empty reports whether the container gets nothing.
-func (s Selection) Empty() bool { return len(s.picks) == 0 }
+func (s Selection) Empty() bool { return len(s.granted) == 0 }
 
 // Profiles returns the names of the selected profiles, in the order in which
 // they apply.
 func (s Selection) Profiles() []string {
-	names := make([]string, len(s.picks))
-	for i, k := range s.picks {
+	names := make([]string, len(s.granted))
+	for i, k := range s.granted {
 		names[i] = k.profile.Name
 	}
 	return names
@@ -48,8 +48,8 @@ func (s Selection) Profiles() []string {
 
 // Definitions returns, for each of Profiles, a hash of what the profile holds.
 func (s Selection) Definitions() []string {
-	hashes := make([]string, len(s.picks))
-	for i, k := range s.picks {
+	hashes := make([]string, len(s.granted))
+	for i, k := range s.granted {
 		hashes[i] = k.profile.definition
 	}
 	return hashes
@@ -60,7 +60,7 @@ func (s Selection) Definitions() []string {
 // of what was given beside each name.
 func (s Selection) Missing(profiles, definitions []string) []string {
 	var missing []string
-	for _, k := range s.picks {
+	for _, k := range s.granted {
 		i := slices.Index(profiles, k.profile.Name)
 		if i < 0 || i >= len(definitions) || definitions[i] != k.profile.definition {
 			missing = append(missing, k.profile.Name)
@@ -73,8 +73,8 @@ func (s Selection) Missing(profiles, definitions []string) []string {
 // once.
 func (s Selection) DeviceSelectors() []DeviceSelector {
 	var out []DeviceSelector
-	for _, k := range s.picks {
-		for _, d := range k.profile.effects.allDevices() {
+	for _, k := range s.granted {
+		for _, d := range k.profile.merged.allDevices() {
 			if sel := d.rule.Selector(); !slices.Contains(out, sel) {
 				out = append(out, sel)
 			}
@@ -85,8 +85,8 @@ func (s Selection) DeviceSelectors() []DeviceSelector {
 
 // NeedsCgroup reports whether Decide needs to know of the node's cgroups.
 func (s Selection) NeedsCgroup() bool {
-	return slices.ContainsFunc(s.picks, func(k pick) bool {
-		e := &k.profile.effects
+	return slices.ContainsFunc(s.granted, func(k grantedProfile) bool {
+		e := &k.profile.merged
 		return e.requires.Cgroup != "" || e.cgroupWritableBy != ""
 	})
 }
@@ -94,8 +94,8 @@ func (s Selection) NeedsCgroup() bool {
 // AppArmor reports whether Decide needs to know of the node's AppArmor, and of
 // which of its profiles, "" for none.
 func (s Selection) AppArmor() (profile string, needed bool) {
-	for _, k := range s.picks {
-		e := &k.profile.effects
+	for _, k := range s.granted {
+		e := &k.profile.merged
 		if e.appArmor.value != "" {
 			return e.appArmor.value, true
 		}
@@ -111,7 +111,7 @@ func (p *Policy) Select(r *Request) (Selection, error) {
 	names, refusal := r.requested()
 	wrong := errorOf(refusal)
 	var always []*grant
-	var accepts familySet
+	var accepts thirdParties
 	for b := range p.index.buckets(r.Namespace) {
 		accepts |= b.accepts
 		for g := range b.always.candidates(r.Labels) {
@@ -124,7 +124,7 @@ func (p *Policy) Select(r *Request) (Selection, error) {
 			}
 		}
 	}
-	asks, refusal := p.asks(r, accepts)
+	requests, refusal := p.thirdPartyRequests(r, accepts)
 	wrong = Together(wrong, errorOf(refusal))
 	// The index knows no order; the policy does.
 	slices.SortFunc(always, byOrder)
@@ -136,7 +136,7 @@ func (p *Policy) Select(r *Request) (Selection, error) {
 		wrong = Together(wrong, cmp.Or(p.needsUnits(r, name), s.addRequested(p, r, name)))
 	}
 	wrong = Together(wrong, s.addAllotted(p, r))
-	if wrong = Together(wrong, s.answer(p, r, asks)); wrong != nil {
+	if wrong = Together(wrong, s.answer(p, r, requests)); wrong != nil {
 		return Selection{}, refused(wrong, s, Adjustment{})
 	}
 	return s, nil
@@ -150,12 +150,12 @@ func errorOf(r *Refusal) error {
 	return r
 }
 
-// addGrant keeps one pick a profile: that of the first grant in the policy.
+// addGrant keeps one grantedProfile a profile: that of the first grant in the policy.
 func (s *Selection) addGrant(p *Policy, g *grant, handler string) {
 	for _, name := range g.Profiles {
 		prof := p.profiles[name]
-		if p.reaches(g, prof, handler) && !slices.ContainsFunc(s.picks, func(k pick) bool { return k.profile == prof }) {
-			s.picks = append(s.picks, pick{profile: prof, grant: g})
+		if p.reaches(g, prof, handler) && !slices.ContainsFunc(s.granted, func(k grantedProfile) bool { return k.profile == prof }) {
+			s.granted = append(s.granted, grantedProfile{profile: prof, grant: g})
 		}
 	}
 }
@@ -167,8 +167,8 @@ func (s *Selection) addRequested(p *Policy, r *Request, name string) error {
 	if prof == nil {
 		return p.unknownProfile(r, name)
 	}
-	if i := slices.IndexFunc(s.picks, func(k pick) bool { return k.profile == prof }); i >= 0 {
-		s.picks[i].requested = true
+	if i := slices.IndexFunc(s.granted, func(k grantedProfile) bool { return k.profile == prof }); i >= 0 {
+		s.granted[i].requested = true
 		return nil
 	}
 	var by *grant
@@ -186,7 +186,7 @@ func (s *Selection) addRequested(p *Policy, r *Request, name string) error {
 	if by == nil {
 		return p.notGranted(r, name)
 	}
-	s.picks = append(s.picks, pick{profile: prof, grant: by, requested: true})
+	s.granted = append(s.granted, grantedProfile{profile: prof, grant: by, requested: true})
 	return nil
 }
 
@@ -270,8 +270,8 @@ func listNames(names []string) string {
 
 // reasons is the trail's first part: which grant gave what.
 func (s Selection) reasons() []Reason {
-	reasons := make([]Reason, len(s.picks))
-	for i, k := range s.picks {
+	reasons := make([]Reason, len(s.granted))
+	for i, k := range s.granted {
 		how := "always"
 		if k.requested {
 			how = "on request"
@@ -285,11 +285,11 @@ func (s Selection) reasons() []Reason {
 	return reasons
 }
 
-// askedBy says which annotations of others ask for what the pick is the answer
+// askedBy says which third-party annotations ask for what the profile is the answer
 // to; "" for none.
-func (k *pick) askedBy() string {
+func (k *grantedProfile) askedBy() string {
 	things := map[string][]string{}
-	for _, a := range k.asks {
+	for _, a := range k.requests {
 		if what := a.what(); !slices.Contains(things[a.key], what) {
 			things[a.key] = append(things[a.key], what)
 		}

@@ -211,7 +211,7 @@ func (d *document) notName(at *yaml.Node, name string) {
 // annotation that a policy may take for one.
 func isRequest(key string) bool {
 	base, _, _ := strings.Cut(key, "/")
-	return base == policy.AnnotationBare || slices.Contains(policy.Families(), policy.Family(base))
+	return base == policy.AnnotationBare || slices.Contains(policy.ThirdParties(), policy.ThirdParty(base))
 }
 
 // strayRequests finds requests on behalf of containers that the pod has not.

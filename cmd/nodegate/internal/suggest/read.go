@@ -28,8 +28,8 @@ type Ask struct {
 	cgroup       bool
 	capability   string
 	unmasked     bool
-	family       policy.Family // of the annotation that asks, or ""
-	mount, limit string        // what goes from the manifest
+	family       policy.ThirdParty // of the annotation that asks, or ""
+	mount, limit string            // what goes from the manifest
 
 	observed bool   // and not read: the manifest says nothing of it
 	access   string // to a device: "r", "w" or "rw"

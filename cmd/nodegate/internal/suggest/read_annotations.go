@@ -10,13 +10,13 @@ import (
 	"strings"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/manifest"
-	"github.com/nodegate/nodegate/plugin/foreign"
 	"github.com/nodegate/nodegate/plugin/policy"
+	"github.com/nodegate/nodegate/plugin/thirdparty"
 )
 
 // annotations are those of other tools. They stay: the grant accepts them.
 func (r *reading) annotations(p *manifest.Pod, c *manifest.Container) {
-	for _, family := range policy.Families() {
+	for _, family := range policy.ThirdParties() {
 		for _, key := range keysFor(p.Annotations, family, c.Name) {
 			asks, ok := asksOf(family, p.Annotations[key])
 			if !ok {
@@ -32,7 +32,7 @@ func (r *reading) annotations(p *manifest.Pod, c *manifest.Container) {
 
 // keysFor are the keys of a family that hold for a container: the most specific
 // one, or of CDI all.
-func keysFor(annotations map[string]string, family policy.Family, container string) []string {
+func keysFor(annotations map[string]string, family policy.ThirdParty, container string) []string {
 	base := string(family)
 	if family == policy.CDI || family == policy.CDINvidia {
 		var all []string
@@ -51,7 +51,7 @@ func keysFor(annotations map[string]string, family policy.Family, container stri
 	return nil
 }
 
-func asksOf(family policy.Family, value string) (asks []Ask, ok bool) {
+func asksOf(family policy.ThirdParty, value string) (asks []Ask, ok bool) {
 	device := func(source, target string) {
 		asks = append(asks, Ask{What: source, path: path.Clean(source), target: path.Clean(target)})
 	}
@@ -75,7 +75,7 @@ func asksOf(family policy.Family, value string) (asks []Ask, ok bool) {
 			device(fields[0], target)
 		}
 	default:
-		devices, err := (foreign.YAML{}).ReadDevices(value)
+		devices, err := (thirdparty.YAML{}).ReadDevices(value)
 		if err != nil {
 			return nil, false
 		}

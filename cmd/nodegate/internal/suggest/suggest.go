@@ -249,7 +249,7 @@ func (s *Set) newProfile(p *Proposal, asks []Ask, userNS bool) string {
 // grant notes what the namespace has to be granted, unless it is already: together
 // what one container asks for, since profiles of several may contradict each other.
 func (s *Set) grant(p *Proposal, c *Container) {
-	families := append(policy.Families(), "")
+	families := append(policy.ThirdParties(), "")
 	for _, family := range families {
 		g := grant{namespace: p.Namespace, accept: string(family)}
 		for i := range c.Asks {

@@ -12,7 +12,7 @@ import (
 )
 
 var devicesKind = kind{
-	own: func(e *effects, p *Profile) {
+	own: func(e *merged, p *Profile) {
 		for _, d := range p.Devices {
 			if d.Live != "" {
 				continue
@@ -23,7 +23,7 @@ var devicesKind = kind{
 			e.oneOf = append(e.oneOf, sourcedOneOf{list, p.Name})
 		}
 	},
-	merge: func(e, other *effects, _ string) *conflict {
+	merge: func(e, other *merged, _ string) *conflict {
 		for _, d := range other.devices {
 			if c := e.mergeDevice(d); c != nil {
 				return c
@@ -61,7 +61,7 @@ func (r *DeviceRule) target() string {
 
 // mergeDevice adds a device rule. Two rules for one target add up in access
 // and must agree on all else.
-func (e *effects) mergeDevice(d sourcedDevice) *conflict {
+func (e *merged) mergeDevice(d sourcedDevice) *conflict {
 	for i := range e.devices {
 		have := &e.devices[i]
 		// Of units each profile has its own: see allotted.
@@ -137,7 +137,7 @@ func (i ID) String() string {
 }
 
 // twice names a device that a profile lists more than once by itself.
-func (e *effects) twice() string {
+func (e *merged) twice() string {
 	seen := map[string]bool{}
 	for _, d := range e.devices {
 		target := d.rule.target()

@@ -52,7 +52,7 @@ func TestAttackForeignDetails(t *testing.T) {
 	usualNode(f)
 	f.Request.Annotations = map[string]string{AnnotationPod: "fuse"}
 	want, _ := decide(t, p, f)
-	for name, evil := range map[string]AskedDevice{
+	for name, evil := range map[string]RequestedDevice{
 		"set-uid":            {Mode: Is(fs.FileMode(0o4777))},
 		"for all":            {Mode: Is(fs.FileMode(0o777))},
 		"of root":            {UID: Is[uint32](0), GID: Is[uint32](0)},

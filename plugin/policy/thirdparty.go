@@ -11,27 +11,27 @@ import (
 	"strings"
 )
 
-// Family is the annotations of another tool, by the name that their keys begin
+// ThirdParty is the annotations of another tool, by the name that their keys begin
 // with. A grant says which of them it accepts; the others are nobody's business
 // here. What such an annotation asks for only selects profiles: a path is
 // compared with what they offer, and nothing of it reaches the container.
-type Family string
+type ThirdParty string
 
-// The families that a grant can accept.
+// The kinds of third-party annotations that a grant can accept.
 const (
-	DevicesNodeResource Family = "devices.noderesource.dev" // NRI's device-injector
-	DevicesNRI          Family = "devices.nri.io"           // the same, as it was called before
-	DevicesGKE          Family = "devices.gke.io"           // GKE's device injector
-	WritableCgroups     Family = "writable-cgroups.noderesource.dev"
-	DevicesCRIO         Family = "devices.crio.io"             // CRI-O's own
-	DevicesCRIOOld      Family = "io.kubernetes.cri-o.Devices" // the same, as it was called before
-	CDINvidia           Family = "nvidia.cdi.k8s.io"           // nvidia-container-runtime's
-	CDI                 Family = "cdi.k8s.io"                  // of runtimes that read it from pods
+	DevicesNodeResource ThirdParty = "devices.noderesource.dev" // NRI's device-injector
+	DevicesNRI          ThirdParty = "devices.nri.io"           // the same, as it was called before
+	DevicesGKE          ThirdParty = "devices.gke.io"           // GKE's device injector
+	WritableCgroups     ThirdParty = "writable-cgroups.noderesource.dev"
+	DevicesCRIO         ThirdParty = "devices.crio.io"             // CRI-O's own
+	DevicesCRIOOld      ThirdParty = "io.kubernetes.cri-o.Devices" // the same, as it was called before
+	CDINvidia           ThirdParty = "nvidia.cdi.k8s.io"           // nvidia-container-runtime's
+	CDI                 ThirdParty = "cdi.k8s.io"                  // of runtimes that read it from pods
 )
 
-var families = [...]Family{DevicesNodeResource, DevicesNRI, DevicesGKE, WritableCgroups, DevicesCRIO, DevicesCRIOOld, CDINvidia, CDI}
+var allThirdParties = [...]ThirdParty{DevicesNodeResource, DevicesNRI, DevicesGKE, WritableCgroups, DevicesCRIO, DevicesCRIOOld, CDINvidia, CDI}
 
-// keyForm is how the keys of a family look.
+// keyForm is how the keys of a kind look.
 type keyForm int
 
 const (
@@ -41,7 +41,7 @@ const (
 	anyKeys                      // /ANYTHING, all of them, for every container
 )
 
-func (f Family) keys() keyForm {
+func (f ThirdParty) keys() keyForm {
 	switch f {
 	case DevicesGKE:
 		return containerKeys
@@ -53,9 +53,9 @@ func (f Family) keys() keyForm {
 	return podKeys
 }
 
-// maxValue bounds the value of an annotation of the family, in bytes; of all its
+// maxValue bounds the value of an annotation of the kind, in bytes; of all its
 // keys together where all of them hold.
-func (f Family) maxValue() int {
+func (f ThirdParty) maxValue() int {
 	switch form := f.keys(); {
 	case form == oneKey || form == anyKeys:
 		return maxList
@@ -65,32 +65,32 @@ func (f Family) maxValue() int {
 	return maxRequest
 }
 
-// Families returns all families that a grant can accept.
-func Families() []Family { return slices.Clone(families[:]) }
+// ThirdParties returns all kinds that a grant can accept.
+func ThirdParties() []ThirdParty { return slices.Clone(allThirdParties[:]) }
 
-// tools are the families by the tool that reads them: of the annotations of one
-// tool the most specific holds, and of two alike that of the first family.
-var tools = [...][]Family{{DevicesNodeResource, DevicesNRI}, {DevicesGKE}, {WritableCgroups}, {DevicesCRIO, DevicesCRIOOld}, {CDINvidia}, {CDI}}
+// tools are the kinds by the tool that reads them: of the annotations of one
+// tool the most specific holds, and of two alike that of the first kind.
+var tools = [...][]ThirdParty{{DevicesNodeResource, DevicesNRI}, {DevicesGKE}, {WritableCgroups}, {DevicesCRIO, DevicesCRIOOld}, {CDINvidia}, {CDI}}
 
-// familySet is a set of families, a bit for each.
-type familySet uint16
+// thirdParties is a set of kinds, a bit for each.
+type thirdParties uint16
 
-func setOf(list []Family) familySet {
-	var set familySet
+func setOf(list []ThirdParty) thirdParties {
+	var set thirdParties
 	for _, f := range list {
-		if i := slices.Index(families[:], f); i >= 0 {
+		if i := slices.Index(allThirdParties[:], f); i >= 0 {
 			set |= 1 << i
 		}
 	}
 	return set
 }
 
-func (s familySet) has(f Family) bool { return s&setOf([]Family{f}) != 0 }
+func (s thirdParties) has(f ThirdParty) bool { return s&setOf([]ThirdParty{f}) != 0 }
 
-// AskedDevice is a device as another tool's annotation describes it. Of all this
+// RequestedDevice is a device as another tool's annotation describes it. Of all this
 // the path alone selects; the rest is compared with what the node and the
 // profile say, and is never taken.
-type AskedDevice struct {
+type RequestedDevice struct {
 	Path         string
 	Source       string // the host's path, where the annotation says it
 	Access       string // "" if it is not written
@@ -104,19 +104,19 @@ type AskedDevice struct {
 // interface since that is YAML, for which the engine, and the wrapper that
 // shares its types, link no parser. Its errors say what to write.
 type DeviceReader interface {
-	ReadDevices(value string) ([]AskedDevice, error)
+	ReadDevices(value string) ([]RequestedDevice, error)
 }
 
-// ask is one thing that another tool's annotation asks for.
-type ask struct {
-	family Family
-	key    string       // of the annotation
-	device *AskedDevice // nil for what else is asked for
-	cdi    string       // the qualified name of a CDI device
+// thirdPartyRequest is one thing that a third-party annotation asks for.
+type thirdPartyRequest struct {
+	party  ThirdParty
+	key    string           // of the annotation
+	device *RequestedDevice // nil for what else is asked for
+	cdi    string           // the qualified name of a CDI device
 }
 
 // what says what is asked for, in a sentence.
-func (a *ask) what() string {
+func (a *thirdPartyRequest) what() string {
 	switch {
 	case a.cdi != "":
 		return "CDI device " + quote(a.cdi)
@@ -131,50 +131,50 @@ func (a *ask) what() string {
 // maxDevices bounds the devices of one annotation.
 const maxDevices = 64
 
-// accepted returns the families that grants for the namespace accept.
-func (p *Policy) accepted(namespace string) familySet {
-	var set familySet
+// accepted returns the kinds that grants for the namespace accept.
+func (p *Policy) accepted(namespace string) thirdParties {
+	var set thirdParties
 	for b := range p.index.buckets(namespace) {
 		set |= b.accepts
 	}
 	return set
 }
 
-// asks reads what others' annotations ask for on behalf of the container, as
+// thirdPartyRequests reads what third-party annotations ask for on behalf of the container, as
 // far as a grant for its namespace accepts them.
-func (p *Policy) asks(r *Request, accepts familySet) (_ []ask, refusal *Refusal) {
+func (p *Policy) thirdPartyRequests(r *Request, accepts thirdParties) (_ []thirdPartyRequest, refusal *Refusal) {
 	if accepts == 0 || len(r.Annotations) == 0 {
 		return nil, nil
 	}
-	var all []ask
+	var all []thirdPartyRequest
 	for _, tool := range tools {
-		family, found := r.effective(tool, accepts)
+		party, found := r.effective(tool, accepts)
 		if found.odd != "" {
 			return nil, r.Refuse(BadRequest, clip(found.odd, maxName), "has the annotation %s, which means nothing",
-				quote(found.odd)).Advise("write %s", forms(family))
+				quote(found.odd)).Advise("write %s", forms(party))
 		}
 		if found.rank == 0 {
 			continue
 		}
 		each := []annotation{found}
-		if family.keys() == anyKeys {
-			if each, refusal = r.each(family); refusal != nil {
+		if party.keys() == anyKeys {
+			if each, refusal = r.each(party); refusal != nil {
 				return nil, refusal
 			}
 		}
 		for i := range each {
-			asks, refusal := p.readAsks(r, family, &each[i])
+			requests, refusal := p.readRequests(r, party, &each[i])
 			if refusal != nil {
 				return nil, refusal
 			}
-			all = append(all, asks...)
+			all = append(all, requests...)
 		}
 	}
 	return all, nil
 }
 
-// each returns the annotations of a family whose keys hold all together, sorted.
-func (r *Request) each(f Family) ([]annotation, *Refusal) {
+// each returns the annotations of a kind whose keys hold all together, sorted.
+func (r *Request) each(f ThirdParty) ([]annotation, *Refusal) {
 	var all []annotation
 	size := 0
 	for key, value := range r.Annotations {
@@ -191,27 +191,27 @@ func (r *Request) each(f Family) ([]annotation, *Refusal) {
 }
 
 // effective is the annotation of a tool that holds for the container, or a key
-// that means nothing, and the family that it is of.
-func (r *Request) effective(tool []Family, accepts familySet) (Family, annotation) {
-	var of Family
+// that means nothing, and the kind that it is of.
+func (r *Request) effective(tool []ThirdParty, accepts thirdParties) (ThirdParty, annotation) {
+	var of ThirdParty
 	var best annotation
-	for _, family := range tool {
-		if !accepts.has(family) {
+	for _, party := range tool {
+		if !accepts.has(party) {
 			continue
 		}
-		found := r.find(string(family))
+		found := r.find(string(party))
 		if found.odd != "" {
-			return family, found
+			return party, found
 		}
 		if found.rank > best.rank {
-			of, best = family, found
+			of, best = party, found
 		}
 	}
 	return of, best
 }
 
-// forms lists how a family's annotation can be written.
-func forms(f Family) string {
+// forms lists how an annotation of a kind can be written.
+func forms(f ThirdParty) string {
 	container := quote(string(f)+"/container.") + " and the container's name"
 	switch f.keys() {
 	case containerKeys:
@@ -224,16 +224,16 @@ func forms(f Family) string {
 	return quote(string(f)+"/pod") + ", or " + container
 }
 
-func (p *Policy) readAsks(r *Request, family Family, from *annotation) ([]ask, *Refusal) {
+func (p *Policy) readRequests(r *Request, party ThirdParty, from *annotation) ([]thirdPartyRequest, *Refusal) {
 	switch {
-	case len(from.value) > family.maxValue():
-		return nil, r.Refuse(BadRequest, clip(from.key, maxName), "has an annotation %q of %d bytes", clip(from.key, maxName), len(from.value)).Advise("write at most %d", family.maxValue())
-	case family == WritableCgroups:
-		return r.readSwitch(family, from)
-	case family.keys() == anyKeys:
-		return r.readCDI(family, from)
-	case family.keys() == oneKey:
-		return r.readPaths(family, from)
+	case len(from.value) > party.maxValue():
+		return nil, r.Refuse(BadRequest, clip(from.key, maxName), "has an annotation %q of %d bytes", clip(from.key, maxName), len(from.value)).Advise("write at most %d", party.maxValue())
+	case party == WritableCgroups:
+		return r.readSwitch(party, from)
+	case party.keys() == anyKeys:
+		return r.readCDI(party, from)
+	case party.keys() == oneKey:
+		return r.readPaths(party, from)
 	case p.devices == nil:
 		return nil, r.Refuse(Internal, from.key, "has an annotation %q, which cannot be read here", from.key)
 	}
@@ -244,7 +244,7 @@ func (p *Policy) readAsks(r *Request, family Family, from *annotation) ([]ask, *
 	case len(devices) > maxDevices:
 		return nil, r.Refuse(BadRequest, from.key, "asks by its annotation %q for %d devices", from.key, len(devices)).Advise("write at most %d", maxDevices)
 	}
-	var asks []ask
+	var requests []thirdPartyRequest
 	for i := range devices {
 		d := &devices[i]
 		if !strings.HasPrefix(d.Path, "/") || path.Clean(d.Path) != d.Path {
@@ -252,16 +252,16 @@ func (p *Policy) readAsks(r *Request, family Family, from *annotation) ([]ask, *
 				from.key, quote(d.Path)).Advise(`write its path from the root and in its shortest form, as in "/dev/fuse"`)
 		}
 		if !slices.Contains(devices[:i], *d) {
-			asks = append(asks, ask{family: family, key: from.key, device: d})
+			requests = append(requests, thirdPartyRequest{party: party, key: from.key, device: d})
 		}
 	}
-	return asks, nil
+	return requests, nil
 }
 
-func (r *Request) readSwitch(family Family, from *annotation) ([]ask, *Refusal) {
+func (r *Request) readSwitch(party ThirdParty, from *annotation) ([]thirdPartyRequest, *Refusal) {
 	switch from.value {
 	case "true":
-		return []ask{{family: family, key: from.key}}, nil
+		return []thirdPartyRequest{{party: party, key: from.key}}, nil
 	case "false", "":
 		return nil, nil
 	}
@@ -286,22 +286,22 @@ func (p *Policy) Asked(r *Request) string {
 	return clip(strings.Join(all, "; "), maxAsked)
 }
 
-// Unread returns the keys of others' annotations that concern the container and
+// Unread returns the keys of third-party annotations that concern the container and
 // that no grant for its namespace accepts, so that nothing comes of them.
 func (p *Policy) Unread(r *Request) []string {
 	accepts := p.accepted(r.Namespace)
 	var keys []string
-	for _, family := range families {
-		if accepts.has(family) {
+	for _, party := range allThirdParties {
+		if accepts.has(party) {
 			continue
 		}
-		if family.keys() == anyKeys {
+		if party.keys() == anyKeys {
 			for key := range r.Annotations {
-				if r.rank(string(family), key) > 0 {
+				if r.rank(string(party), key) > 0 {
 					keys = append(keys, key)
 				}
 			}
-		} else if found := r.find(string(family)); found.rank > 0 {
+		} else if found := r.find(string(party)); found.rank > 0 {
 			keys = append(keys, found.key)
 		}
 	}

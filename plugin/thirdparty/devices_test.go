@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The nodegate authors
 // SPDX-License-Identifier: Apache-2.0
 
-package foreign
+package thirdparty
 
 import (
 	"io/fs"
@@ -15,17 +15,17 @@ import (
 )
 
 func TestReadDevices(t *testing.T) {
-	path := func(paths ...string) (list []policy.AskedDevice) {
+	path := func(paths ...string) (list []policy.RequestedDevice) {
 		for _, p := range paths {
-			list = append(list, policy.AskedDevice{Path: p})
+			list = append(list, policy.RequestedDevice{Path: p})
 		}
 		return list
 	}
-	whole := policy.AskedDevice{Path: "/dev/sda", Type: "b", Major: policy.Is[int64](8), Minor: policy.Is[int64](0),
+	whole := policy.RequestedDevice{Path: "/dev/sda", Type: "b", Major: policy.Is[int64](8), Minor: policy.Is[int64](0),
 		Mode: policy.Is(fs.FileMode(0o640)), UID: policy.Is[uint32](1000), GID: policy.Is[uint32](0)}
 	for _, tc := range []struct {
 		name, text string
-		want       []policy.AskedDevice
+		want       []policy.RequestedDevice
 		err        string
 	}{
 		{name: "nothing"},
@@ -34,9 +34,9 @@ func TestReadDevices(t *testing.T) {
 		{name: "null", text: "null"},
 		{name: "an empty list", text: "[]"},
 		{name: "paths", text: "- path: /dev/nvidia0\n- path: /dev/nvidiactl\n\n", want: path("/dev/nvidia0", "/dev/nvidiactl")},
-		{name: "whole", text: "- path: /dev/sda\n  type: b\n  major: 8\n  minor: 0\n  file_mode: 0640\n  uid: 1000\n  gid: 0\n", want: []policy.AskedDevice{whole}},
-		{name: "keys in any case", text: "- Path: /dev/sda\n  Type: b\n  major: 8\n  minor: 0\n  File_Mode: 0o640\n  UID: 1000\n  Gid: 0x0\n", want: []policy.AskedDevice{whole}},
-		{name: "JSON", text: `[{"path": "/dev/sda", "type": "b", "major": 8, "minor": 0, "file_mode": 416, "uid": 1000, "gid": 0}]`, want: []policy.AskedDevice{whole}},
+		{name: "whole", text: "- path: /dev/sda\n  type: b\n  major: 8\n  minor: 0\n  file_mode: 0640\n  uid: 1000\n  gid: 0\n", want: []policy.RequestedDevice{whole}},
+		{name: "keys in any case", text: "- Path: /dev/sda\n  Type: b\n  major: 8\n  minor: 0\n  File_Mode: 0o640\n  UID: 1000\n  Gid: 0x0\n", want: []policy.RequestedDevice{whole}},
+		{name: "JSON", text: `[{"path": "/dev/sda", "type": "b", "major": 8, "minor": 0, "file_mode": 416, "uid": 1000, "gid": 0}]`, want: []policy.RequestedDevice{whole}},
 		{name: "a document with its marker", text: "---\n- path: /dev/fuse\n", want: path("/dev/fuse")},
 		{name: "what the path is, is not judged here", text: `- path: "../etc\n"`, want: path("../etc\n")},
 		{name: "twice", text: "- path: /a\n- path: /a\n", want: path("/a", "/a")},

@@ -12,7 +12,7 @@ import (
 
 // mergeRule adds a seccomp rule. Two errnos for calls that both rules match
 // are a disagreement; an errno and an allow are not: the errno wins.
-func (e *effects) mergeRule(r sourcedRule) *conflict {
+func (e *merged) mergeRule(r sourcedRule) *conflict {
 	for _, have := range e.seccomp {
 		if have.Errno == r.Errno && slices.Equal(have.Args, r.Args) && slices.Equal(have.Syscalls, r.Syscalls) {
 			return nil
@@ -32,15 +32,15 @@ func (e *effects) mergeRule(r sourcedRule) *conflict {
 }
 
 // checkSeccomp makes sure that a filter can express the rules.
-func (e *effects) checkSeccomp() error { return seccomp.Check(e.seccompRules()) }
+func (e *merged) checkSeccomp() error { return seccomp.Check(e.seccompRules()) }
 
 // ruledByMany reports whether the rules are of several profiles: those of one were checked
 // when the policy was loaded.
-func (e *effects) ruledByMany() bool {
+func (e *merged) ruledByMany() bool {
 	return slices.ContainsFunc(e.seccomp, func(r sourcedRule) bool { return r.profile != e.seccomp[0].profile })
 }
 
-func (e *effects) seccompRules() []SeccompRule {
+func (e *merged) seccompRules() []SeccompRule {
 	var rules []SeccompRule
 	for _, r := range e.seccomp {
 		rules = append(rules, r.SeccompRule)

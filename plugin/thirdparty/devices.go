@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The nodegate authors
 // SPDX-License-Identifier: Apache-2.0
 
-package foreign
+package thirdparty
 
 import (
 	"bytes"
@@ -35,7 +35,7 @@ var _ policy.DeviceReader = YAML{}
 // ReadDevices reads one list:
 // mappings with path and, optionally, type, major, minor, file_mode, uid and gid.
 // An empty text is an empty list. An error says what to write.
-func (YAML) ReadDevices(text string) ([]policy.AskedDevice, error) {
+func (YAML) ReadDevices(text string) ([]policy.RequestedDevice, error) {
 	if len(text) > maxText || !utf8.ValidString(text) {
 		return nil, errForm
 	}
@@ -60,7 +60,7 @@ func (YAML) ReadDevices(text string) ([]policy.AskedDevice, error) {
 	case list.Kind != yaml.SequenceNode:
 		return nil, errForm
 	}
-	var devices []policy.AskedDevice
+	var devices []policy.RequestedDevice
 	for _, item := range list.Content {
 		device, err := readDevice(item)
 		if err != nil {
@@ -100,8 +100,8 @@ func plain(n *yaml.Node) error {
 	return nil
 }
 
-func readDevice(item *yaml.Node) (policy.AskedDevice, error) {
-	var device policy.AskedDevice
+func readDevice(item *yaml.Node) (policy.RequestedDevice, error) {
+	var device policy.RequestedDevice
 	if item.Kind != yaml.MappingNode {
 		return device, errForm
 	}
@@ -123,7 +123,7 @@ func readDevice(item *yaml.Node) (policy.AskedDevice, error) {
 	return device, nil
 }
 
-func set(device *policy.AskedDevice, key string, value *yaml.Node) (err error) {
+func set(device *policy.RequestedDevice, key string, value *yaml.Node) (err error) {
 	var n int64
 	switch key {
 	case "path", "type":

@@ -12,10 +12,10 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// effects is the sum of one or more profiles: what a container gets from them
+// merged is the sum of one or more profiles: what a container gets from them
 // together. Each value remembers the profile that it comes from, so that a
 // disagreement can be named.
-type effects struct {
+type merged struct {
 	requires         Requires
 	requiredBy       map[string]string // "user_namespace", "cgroup" → profile
 	devices          []sourcedDevice
@@ -68,9 +68,9 @@ func (c *conflict) Error() string {
 	return fmt.Sprintf("profiles %q and %q disagree on %s (%s, %s)", c.a, c.b, c.what, c.x, c.y)
 }
 
-// effectsOf returns what a profile does by itself, without its includes.
-func effectsOf(p *Profile) effects {
-	e := effects{requires: p.Requires, requiredBy: map[string]string{}}
+// mergedOf returns what a profile does by itself, without its includes.
+func mergedOf(p *Profile) merged {
+	e := merged{requires: p.Requires, requiredBy: map[string]string{}}
 	if p.Requires.UserNamespace {
 		e.requiredBy["user_namespace"] = p.Name
 	}
@@ -94,7 +94,7 @@ func source(values map[string]string, profile string) map[string]sourced {
 // merge adds other to e and returns the first disagreement, if there is one.
 // other is not changed, nor is anything that it shares with e later. asked is
 // the profile that the pod asked for to get other, if it did.
-func (e *effects) merge(other *effects, asked string) *conflict {
+func (e *merged) merge(other *merged, asked string) *conflict {
 	e.requires.UserNamespace = e.requires.UserNamespace || other.requires.UserNamespace
 	if c := e.mergeRequiredCgroup(other); c != nil {
 		return c
@@ -113,7 +113,7 @@ func (e *effects) merge(other *effects, asked string) *conflict {
 	return nil
 }
 
-func (e *effects) mergeRequiredCgroup(other *effects) *conflict {
+func (e *merged) mergeRequiredCgroup(other *merged) *conflict {
 	have, want := e.requires.Cgroup, other.requires.Cgroup
 	if have != "" && want != "" && have != want {
 		return &conflict{"requires.cgroup", "the cgroup version", e.requiredBy["cgroup"],

@@ -17,45 +17,45 @@ type offer struct {
 }
 
 // answer adds the profiles by which the container gets what it asks for by
-// others' annotations. It goes on after something that no profile offers, and
+// third-party annotations. It goes on after something that no profile offers, and
 // refuses for all of that together.
-func (s *Selection) answer(p *Policy, r *Request, asks []ask) error {
-	if len(asks) == 0 { // as nearly always
+func (s *Selection) answer(p *Policy, r *Request, requests []thirdPartyRequest) error {
+	if len(requests) == 0 { // as nearly always
 		return nil
 	}
 	grants := p.accepting(r)
-	offers := make([][]offer, len(asks))
-	order := make([]int, len(asks))
-	for i := range asks {
+	offers := make([][]offer, len(requests))
+	order := make([]int, len(requests))
+	for i := range requests {
 		order[i] = i
-		offers[i] = p.offers(grants, &asks[i], r.Handler)
+		offers[i] = p.offers(grants, &requests[i], r.Handler)
 	}
 	// What fewest profiles offer comes first: what it brings may be asked for
 	// too, and another profile for that would bring more.
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(offers[a]), len(offers[b])) })
 	var refusal error
 	for _, i := range order {
-		a := &asks[i]
-		at := slices.IndexFunc(s.picks, func(k pick) bool { return k.profile.effects.offers(a) })
+		a := &requests[i]
+		at := slices.IndexFunc(s.granted, func(k grantedProfile) bool { return k.profile.merged.offers(a) })
 		if at < 0 && len(offers[i]) == 0 {
 			refusal = Together(refusal, p.notOffered(r, a))
 			continue
 		}
 		if at < 0 {
 			least := slices.MinFunc(offers[i], func(x, y offer) int { // the first of equals
-				return cmp.Or(cmp.Compare(x.profile.effects.unmet(r), y.profile.effects.unmet(r)),
-					cmp.Compare(x.profile.effects.rights(), y.profile.effects.rights()),
-					cmp.Compare(x.profile.effects.besides(asks), y.profile.effects.besides(asks)))
+				return cmp.Or(cmp.Compare(x.profile.merged.unmet(r), y.profile.merged.unmet(r)),
+					cmp.Compare(x.profile.merged.rights(), y.profile.merged.rights()),
+					cmp.Compare(x.profile.merged.besides(requests), y.profile.merged.besides(requests)))
 			})
-			at = len(s.picks)
-			s.picks = append(s.picks, pick{profile: least.profile, grant: least.grant, requested: true})
+			at = len(s.granted)
+			s.granted = append(s.granted, grantedProfile{profile: least.profile, grant: least.grant, requested: true})
 		}
-		s.picks[at].asks = append(s.picks[at].asks, *a)
+		s.granted[at].requests = append(s.granted[at].requests, *a)
 	}
 	return refusal
 }
 
-// accepting returns the grants that accept others' annotations and fit the
+// accepting returns the grants that accept third-party annotations and fit the
 // container, in the order of the policy.
 func (p *Policy) accepting(r *Request) []*grant {
 	var grants []*grant
@@ -70,14 +70,14 @@ func (p *Policy) accepting(r *Request) []*grant {
 	return grants
 }
 
-func (p *Policy) offers(grants []*grant, a *ask, handler string) []offer {
+func (p *Policy) offers(grants []*grant, a *thirdPartyRequest, handler string) []offer {
 	var offers []offer
 	for _, g := range grants {
-		if !g.accepts.has(a.family) {
+		if !g.accepts.has(a.party) {
 			continue
 		}
 		for _, name := range g.Profiles {
-			if prof := p.profiles[name]; prof.effects.offers(a) && p.reaches(g, prof, handler) && !prof.Resource.Exclusive {
+			if prof := p.profiles[name]; prof.merged.offers(a) && p.reaches(g, prof, handler) && !prof.Resource.Exclusive {
 				offers = append(offers, offer{g, prof})
 			}
 		}
@@ -85,8 +85,8 @@ func (p *Policy) offers(grants []*grant, a *ask, handler string) []offer {
 	return offers
 }
 
-// offers reports whether the effects hold the very thing that is asked for.
-func (e *effects) offers(a *ask) bool {
+// offers reports whether a merged profile holds the very thing that is asked for.
+func (e *merged) offers(a *thirdPartyRequest) bool {
 	switch {
 	case a.cdi != "":
 		return slices.Contains(e.cdiDevices, a.cdi)
@@ -109,7 +109,7 @@ func (r *DeviceRule) Offers() (containerPath string, ok bool) {
 }
 
 // unmet is 1 for what the container would be refused for, since it lacks a user namespace.
-func (e *effects) unmet(r *Request) int {
+func (e *merged) unmet(r *Request) int {
 	if e.requires.UserNamespace && r.UserNamespace.OK && !r.UserNamespace.Value {
 		return 1
 	}
@@ -118,7 +118,7 @@ func (e *effects) unmet(r *Request) int {
 
 // rights counts what lets the container do more to the kernel. Of two profiles these
 // weigh first: a capability is more than any number of variables.
-func (e *effects) rights() int {
+func (e *merged) rights() int {
 	n := len(e.capabilities.Add)
 	for _, s := range e.seccomp {
 		if !s.Denies() {
@@ -134,23 +134,23 @@ func (e *effects) rights() int {
 	return n
 }
 
-// besides counts what the effects give beside what is asked for.
-func (e *effects) besides(asks []ask) int {
+// besides counts what a merged profile gives beside what is asked for.
+func (e *merged) besides(requests []thirdPartyRequest) int {
 	n := len(e.deviceRules) + len(e.seccomp) + len(e.sysctls) + len(e.env) + len(e.tmpfs) + len(e.rlimits) +
 		len(e.capabilities.Add) + len(e.capabilities.Drop)
 	for _, d := range e.devices {
 		at, ok := d.rule.Offers()
-		if !ok || !slices.ContainsFunc(asks, func(a ask) bool { return a.device != nil && a.device.Path == at }) {
+		if !ok || !slices.ContainsFunc(requests, func(a thirdPartyRequest) bool { return a.device != nil && a.device.Path == at }) {
 			n++
 		}
 	}
 	for _, name := range e.cdiDevices {
-		if !slices.ContainsFunc(asks, func(a ask) bool { return a.cdi == name }) {
+		if !slices.ContainsFunc(requests, func(a thirdPartyRequest) bool { return a.cdi == name }) {
 			n++
 		}
 	}
 	for _, given := range []bool{e.procUnmasked, e.appArmor.value != "", e.adoptDevicesBy != "",
-		e.cgroupWritableBy != "" && !slices.ContainsFunc(asks, func(a ask) bool { return a.device == nil && a.cdi == "" })} {
+		e.cgroupWritableBy != "" && !slices.ContainsFunc(requests, func(a thirdPartyRequest) bool { return a.device == nil && a.cdi == "" })} {
 		if given {
 			n++
 		}
@@ -160,15 +160,15 @@ func (e *effects) besides(asks []ask) int {
 
 // notOffered words the refusal of what no profile offers to the container: whom
 // it is offered to where a grant nearly fits, and else what there is.
-func (p *Policy) notOffered(r *Request, a *ask) *Refusal {
+func (p *Policy) notOffered(r *Request, a *thirdPartyRequest) *Refusal {
 	var whom, there []string
 	for b := range p.index.buckets(r.Namespace) {
 		for g := range b.accepting.all() {
-			if !g.accepts.has(a.family) {
+			if !g.accepts.has(a.party) {
 				continue
 			}
 			for _, name := range g.Profiles {
-				e := &p.profiles[name].effects
+				e := &p.profiles[name].merged
 				if e.offers(a) {
 					n := p.narrow(g, r)
 					if n == fits {
@@ -191,7 +191,7 @@ func (p *Policy) notOffered(r *Request, a *ask) *Refusal {
 }
 
 // offered lists what could be asked for instead.
-func (e *effects) offered(a *ask) []string {
+func (e *merged) offered(a *thirdPartyRequest) []string {
 	if a.cdi != "" {
 		return e.cdiDevices
 	}

@@ -18,7 +18,7 @@ func listing(t testing.TB) *Policy {
 		{Name: "gpu", CDIDevices: []string{"nvidia.com/gpu=0"}},
 		{Name: "gpus", CDIDevices: []string{"nvidia.com/gpu=0", "nvidia.com/gpu=1"}},
 	}, Grants: []Grant{
-		{Source: "1", Profiles: []string{"fuse", "kvm", "gpu", "gpus"}, Namespaces: []string{"ci"}, Accept: []Family{DevicesCRIO, DevicesCRIOOld, CDINvidia}},
+		{Source: "1", Profiles: []string{"fuse", "kvm", "gpu", "gpus"}, Namespaces: []string{"ci"}, Accept: []ThirdParty{DevicesCRIO, DevicesCRIOOld, CDINvidia}},
 		{Source: "2", Profiles: []string{"fuse"}, Namespaces: []string{"named"}},
 	}})
 }

@@ -12,8 +12,8 @@ import (
 // readPaths reads devices as CRI-O takes them, and as "docker run --device" does:
 // PATH[:CONTAINER-PATH][:ACCESS], with commas between them. See
 // https://github.com/cri-o/cri-o/blob/main/docs/crio.conf.5.md
-func (r *Request) readPaths(f Family, from *annotation) ([]ask, *Refusal) {
-	var asks []ask
+func (r *Request) readPaths(f ThirdParty, from *annotation) ([]thirdPartyRequest, *Refusal) {
+	var requests []thirdPartyRequest
 	if from.value == "" {
 		return nil, nil
 	}
@@ -23,17 +23,17 @@ func (r *Request) readPaths(f Family, from *annotation) ([]ask, *Refusal) {
 			return nil, r.Refuse(BadRequest, from.key, `asks by its annotation %q for %s`,
 				from.key, quote(text)).Advise(`write paths from the root and in their shortest form, as in "/dev/fuse:/dev/fuse:rw"`)
 		}
-		if !slices.ContainsFunc(asks, func(a ask) bool { return *a.device == d }) {
-			asks = append(asks, ask{family: f, key: from.key, device: &d})
+		if !slices.ContainsFunc(requests, func(a thirdPartyRequest) bool { return *a.device == d }) {
+			requests = append(requests, thirdPartyRequest{party: f, key: from.key, device: &d})
 		}
 	}
-	if len(asks) > maxDevices {
-		return nil, r.Refuse(BadRequest, from.key, "asks by its annotation %q for %d devices", from.key, len(asks)).Advise("write at most %d", maxDevices)
+	if len(requests) > maxDevices {
+		return nil, r.Refuse(BadRequest, from.key, "asks by its annotation %q for %d devices", from.key, len(requests)).Advise("write at most %d", maxDevices)
 	}
-	return asks, nil
+	return requests, nil
 }
 
-func parsePaths(text string) (d AskedDevice, ok bool) {
+func parsePaths(text string) (d RequestedDevice, ok bool) {
 	parts := strings.Split(text, ":")
 	if last := len(parts) - 1; last > 0 && isAccess(parts[last]) {
 		d.Access, parts = parts[last], parts[:last]
@@ -59,8 +59,8 @@ func isAccess(s string) bool {
 }
 
 // readCDI reads qualified names of CDI devices with commas between them.
-func (r *Request) readCDI(f Family, from *annotation) ([]ask, *Refusal) {
-	var asks []ask
+func (r *Request) readCDI(f ThirdParty, from *annotation) ([]thirdPartyRequest, *Refusal) {
+	var requests []thirdPartyRequest
 	if from.value == "" {
 		return nil, nil
 	}
@@ -69,11 +69,11 @@ func (r *Request) readCDI(f Family, from *annotation) ([]ask, *Refusal) {
 			return nil, r.Refuse(BadRequest, from.key, `asks by its annotation %s for CDI device %s`,
 				quote(from.key), quote(name)).Advise(`write names as in "vendor.com/class=name", with commas between them`)
 		}
-		if !slices.ContainsFunc(asks, func(a ask) bool { return a.cdi == name }) {
-			asks = append(asks, ask{family: f, key: clip(from.key, maxName), cdi: name})
+		if !slices.ContainsFunc(requests, func(a thirdPartyRequest) bool { return a.cdi == name }) {
+			requests = append(requests, thirdPartyRequest{party: f, key: clip(from.key, maxName), cdi: name})
 		}
 	}
-	return asks, nil
+	return requests, nil
 }
 
 // IsCDIName reports whether it is a qualified name: "vendor.com/class=name". See

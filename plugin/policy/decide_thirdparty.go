@@ -14,7 +14,7 @@ import (
 // annotation says of it. Other numbers are another device than that of the path,
 // so the container is refused; mode and owner are the profile's to say.
 func (d *decider) asked(n node, mode fs.FileMode, owner [2]string) error {
-	for _, a := range d.asks {
+	for _, a := range d.requests {
 		if a.device == nil || a.device.Path != n.target {
 			continue
 		}
@@ -43,7 +43,7 @@ func (d *decider) asked(n node, mode fs.FileMode, owner [2]string) error {
 }
 
 // otherThan reports whether an annotation means another device, and which.
-func (h *HostDevice) otherThan(a *AskedDevice) (words string, other bool) {
+func (h *HostDevice) otherThan(a *RequestedDevice) (words string, other bool) {
 	number := func(n Known[int64], have int64) string {
 		if !n.OK {
 			return "*"

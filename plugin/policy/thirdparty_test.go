@@ -12,27 +12,27 @@ import (
 )
 
 // jsonDevices reads the devices that a test writes. The YAML that pods have is
-// read in plugin/foreign, which has its own tests.
+// read in plugin/thirdparty, which has its own tests.
 type jsonDevices struct{}
 
-func (jsonDevices) ReadDevices(value string) (list []AskedDevice, err error) {
+func (jsonDevices) ReadDevices(value string) (list []RequestedDevice, err error) {
 	if value != "" {
 		err = json.Unmarshal([]byte(value), &list)
 	}
 	return list, err
 }
 
-func listed(list ...AskedDevice) string { return dump(list) }
+func listed(list ...RequestedDevice) string { return dump(list) }
 
 func paths(list ...string) string {
-	var devices []AskedDevice
+	var devices []RequestedDevice
 	for _, p := range list {
-		devices = append(devices, AskedDevice{Path: p})
+		devices = append(devices, RequestedDevice{Path: p})
 	}
 	return listed(devices...)
 }
 
-var allFamilies = Families()
+var all = ThirdParties()
 
 // migrating is a policy for pods that are annotated for others.
 func migrating(t testing.TB) *Policy {
@@ -52,14 +52,14 @@ func migrating(t testing.TB) *Policy {
 			{Name: "tun-env", Include: []string{"tun-plain"}, Env: map[string]string{"A": "1", "B": "2", "C": "3"}},
 		},
 		Grants: []Grant{
-			{Source: "1", Profiles: []string{"nested", "fuse", "usb", "first-usb", "system", "cgroup"}, Namespaces: []string{"ci"}, Accept: allFamilies},
-			{Source: "2", Profiles: []string{"kvm"}, Namespaces: []string{"ci"}, Accept: []Family{DevicesGKE}},
-			{Source: "3", Profiles: []string{"disk"}, Namespaces: []string{"ci"}, Containers: []string{"db"}, Accept: []Family{DevicesNRI}},
+			{Source: "1", Profiles: []string{"nested", "fuse", "usb", "first-usb", "system", "cgroup"}, Namespaces: []string{"ci"}, Accept: all},
+			{Source: "2", Profiles: []string{"kvm"}, Namespaces: []string{"ci"}, Accept: []ThirdParty{DevicesGKE}},
+			{Source: "3", Profiles: []string{"disk"}, Namespaces: []string{"ci"}, Containers: []string{"db"}, Accept: []ThirdParty{DevicesNRI}},
 			{Source: "4", Profiles: []string{"kvm"}, Namespaces: []string{"named"}},
-			{Source: "5", Profiles: []string{"both", "fuse"}, Namespaces: []string{"pair"}, Accept: []Family{DevicesNRI}},
-			{Source: "8", Profiles: []string{"tun-admin", "tun-env"}, Namespaces: []string{"tun"}, Accept: []Family{DevicesGKE}},
+			{Source: "5", Profiles: []string{"both", "fuse"}, Namespaces: []string{"pair"}, Accept: []ThirdParty{DevicesNRI}},
+			{Source: "8", Profiles: []string{"tun-admin", "tun-env"}, Namespaces: []string{"tun"}, Accept: []ThirdParty{DevicesGKE}},
 			{Source: "6", Profiles: []string{"fuse"}, Namespaces: []string{"always"}, Always: true},
-			{Source: "7", Profiles: []string{"nested", "fuse"}, Namespaces: []string{"always"}, Accept: []Family{DevicesNRI}},
+			{Source: "7", Profiles: []string{"nested", "fuse"}, Namespaces: []string{"always"}, Accept: []ThirdParty{DevicesNRI}},
 		}})
 }
 
@@ -185,7 +185,7 @@ func TestForeignUnmet(t *testing.T) {
 		{[]Profile{inside, outside}, Known[bool]{}, "inside"}, // which Decide refuses
 		{[]Profile{inside}, Is(false), "inside"},
 	} {
-		g := Grant{Namespaces: []string{"ci"}, Accept: allFamilies}
+		g := Grant{Namespaces: []string{"ci"}, Accept: all}
 		for _, p := range tc.profiles {
 			g.Profiles = append(g.Profiles, p.Name)
 		}
@@ -210,16 +210,16 @@ func TestForeignDetails(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name    string
-		ask     AskedDevice
+		ask     RequestedDevice
 		reasons []Reason
 		refusal string
 	}{
-		{name: "as it is", ask: AskedDevice{Type: "c", Major: is(10), Minor: is(229), Mode: Is(fuseNode.Mode), UID: Is[uint32](0), GID: Is[uint32](0)}},
-		{name: "mode and owner", ask: AskedDevice{Mode: Is(fuseNode.Mode | 0o111), UID: Is[uint32](1000), GID: Is[uint32](7)},
+		{name: "as it is", ask: RequestedDevice{Type: "c", Major: is(10), Minor: is(229), Mode: Is(fuseNode.Mode), UID: Is[uint32](0), GID: Is[uint32](0)}},
+		{name: "mode and owner", ask: RequestedDevice{Mode: Is(fuseNode.Mode | 0o111), UID: Is[uint32](1000), GID: Is[uint32](7)},
 			reasons: []Reason{left("mode", "0777", "0666"), left("uid", "1000", "0"), left("gid", "7", "0")}},
-		{name: "another type", ask: AskedDevice{Type: "b", Major: is(10), Minor: is(229)}, refusal: "b 10:229"},
-		{name: "another major", ask: AskedDevice{Type: "c", Major: is(1), Minor: is(229)}, refusal: "c 1:229"},
-		{name: "another minor alone", ask: AskedDevice{Minor: is(232)}, refusal: "c *:232"},
+		{name: "another type", ask: RequestedDevice{Type: "b", Major: is(10), Minor: is(229)}, refusal: "b 10:229"},
+		{name: "another major", ask: RequestedDevice{Type: "c", Major: is(1), Minor: is(229)}, refusal: "c 1:229"},
+		{name: "another minor alone", ask: RequestedDevice{Minor: is(232)}, refusal: "c *:232"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for _, userns := range []bool{false, true} {
@@ -292,8 +292,8 @@ func TestForeignExplained(t *testing.T) {
 
 func TestForeignLoad(t *testing.T) {
 	_, err := New(Source{Profiles: []Profile{withDevices("a", DeviceRule{Path: "/dev/a", Access: "r"})}, Grants: []Grant{
-		{Profiles: []string{"a"}, Namespaces: []string{"a"}, Always: true, Accept: []Family{DevicesGKE}},
-		{Profiles: []string{"a"}, Namespaces: []string{"a"}, Accept: []Family{DevicesGKE, "x"}},
+		{Profiles: []string{"a"}, Namespaces: []string{"a"}, Always: true, Accept: []ThirdParty{DevicesGKE}},
+		{Profiles: []string{"a"}, Namespaces: []string{"a"}, Accept: []ThirdParty{DevicesGKE, "x"}},
 	}})
 	want := "grant 1: accept: the grant gives its profiles without being asked, so no annotation makes a difference: write apply = \"on_request\", or leave accept out\n" +
 		"grant 2: accept[1]: \"x\" is not an annotation that can be accepted"
@@ -302,7 +302,7 @@ func TestForeignLoad(t *testing.T) {
 	}
 	// A surface that reads none refuses them.
 	p := compile(t, Source{Profiles: []Profile{withDevices("a", DeviceRule{Path: "/dev/a", Access: "r"})},
-		Grants: []Grant{{Profiles: []string{"a"}, Namespaces: []string{"ci"}, Accept: []Family{DevicesGKE}}}})
+		Grants: []Grant{{Profiles: []string{"a"}, Namespaces: []string{"ci"}, Accept: []ThirdParty{DevicesGKE}}}})
 	f := facts()
 	f.Request.Annotations = map[string]string{"devices.gke.io/container.app": paths("/dev/a")}
 	_, refusal := decide(t, p, f)
@@ -333,7 +333,7 @@ func TestForeignPartOfAlways(t *testing.T) {
 		{Name: "a", Devices: []DeviceRule{{Path: "/dev/kvm", Access: "rw"}}, Sysctls: map[string]string{"net.a": "1"}},
 	}, Grants: []Grant{
 		{Source: "1", Profiles: []string{"a"}, Namespaces: []string{"*"}, Always: true},
-		{Source: "2", Profiles: []string{"a"}, Namespaces: []string{"ci"}, Accept: allFamilies},
+		{Source: "2", Profiles: []string{"a"}, Namespaces: []string{"ci"}, Accept: all},
 	}})
 	f := facts()
 	usualNode(f)
