@@ -18,10 +18,10 @@ const maxChanges = 32
 // Observe adds observers. It is for before Run.
 func (p *Plugin) Observe(o ...event.Observer) { p.observers = append(p.observers, o...) }
 
-// report counts the outcome and tells everybody. In audit mode that is all
+// report counts the event and tells everybody. In audit mode that is all
 // there is.
 func (p *Plugin) report(ctx context.Context, pol *policy.Policy, w *work, err error) {
-	o := w.outcome(pol, err)
+	o := w.event(pol, err)
 	switch o.Result {
 	case event.Refused:
 		p.stats.Refused.Add(1)
@@ -40,7 +40,7 @@ func (p *Plugin) tell(ctx context.Context, o *event.Event) {
 	}
 }
 
-func (w *work) outcome(pol *policy.Policy, err error) *event.Event {
+func (w *work) event(pol *policy.Policy, err error) *event.Event {
 	o := event.New(pol, &w.request, w.podID, w.containerID)
 	o.Profiles, o.Changes, o.Reasons = w.plan.Decision.Profiles, brief(&w.plan.Decision.Adjustment), w.plan.Decision.Reasons
 	if !w.started.IsZero() {

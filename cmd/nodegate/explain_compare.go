@@ -23,7 +23,7 @@ type liveReport struct {
 
 // compare says of each change whether the container was given it, and what it
 // was given that today's policy would not give, with the numbers of today.
-func (h *has) compare(e *explainer, got *outcome) {
+func (h *running) compare(e *explainer, got *explanation) {
 	live := &liveReport{State: h.state}
 	got.explained.Live = live
 	given, today := map[string]bool{}, map[string]bool{}

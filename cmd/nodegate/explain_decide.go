@@ -49,17 +49,17 @@ func (s *subject) IDMaps() (uid, gid policy.Known[[]specs.LinuxIDMapping]) { ret
 
 func (s *subject) Seccomp(a *change.Adjustment) *specs.LinuxSeccomp { return s.seccomp(deniedCalls(a)) }
 
-// outcome is what an explanation is made of.
-type outcome struct {
+// explanation is one container explained, with what the report is made of.
+type explanation struct {
 	explained     containerReport
 	decision      policy.Decision
 	before, after []byte // the OCI spec
 }
 
 // decide does what the agent does, and keeps what it says for people.
-func (e *explainer) decide(s *subject) (outcome, error) {
+func (e *explainer) decide(s *subject) (explanation, error) {
 	pol, req := e.config.Policy, &s.request
-	out := outcome{explained: containerReport{Name: req.Container, Result: unchanged}}
+	out := explanation{explained: containerReport{Name: req.Container, Result: unchanged}}
 	for _, m := range pol.Explain(req) {
 		out.explained.Grants = append(out.explained.Grants, grantReport{m.Grant.Source, m.Profile, m.Verdict, m.Why})
 	}

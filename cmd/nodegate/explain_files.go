@@ -201,7 +201,7 @@ func (e *explainer) subjectOf(p *manifest.Pod, c *manifest.Container, handler st
 }
 
 // assume notes what the answer rests on that only a running pod would tell.
-func (e *explainer) assume(r *podReport, p *manifest.Pod, c *manifest.Container, got *outcome) {
+func (e *explainer) assume(r *podReport, p *manifest.Pod, c *manifest.Container, got *explanation) {
 	if len(got.explained.Profiles) == 0 {
 		return
 	}

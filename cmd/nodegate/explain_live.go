@@ -39,7 +39,7 @@ func (e *explainer) live(ctx context.Context, report *explainReport) error {
 	if err != nil {
 		return err
 	}
-	h, err := e.has(c)
+	h, err := e.runsWith(c)
 	if err != nil {
 		return err
 	}
@@ -84,17 +84,17 @@ func findContainer(ctx context.Context, client *cri.Client, prefix string) (stri
 	return ids[0], nil
 }
 
-// has is what a container runs with.
-type has struct {
+// running is what a container runs with.
+type running struct {
 	spec   []byte // with what the wrapper has changed
 	parsed specs.Spec
 	record *record.Record // the agent's, if it is this container's
 	state  string
 }
 
-// has reads what the container was given, from its spec and its record.
-func (e *explainer) has(c *cri.Container) (*has, error) {
-	h := &has{spec: c.Spec, state: "it was created without an adjustment: the policy had none for it, or no agent was connected"}
+// runsWith reads what the container was given, from its spec and its record.
+func (e *explainer) runsWith(c *cri.Container) (*running, error) {
+	h := &running{spec: c.Spec, state: "it was created without an adjustment: the policy had none for it, or no agent was connected"}
 	if err := json.Unmarshal(c.Spec, &h.parsed); err != nil {
 		return nil, fmt.Errorf("reading the OCI spec of container %s: %w", c.ID, err)
 	}
@@ -133,7 +133,7 @@ func (e *explainer) has(c *cri.Container) (*has, error) {
 
 // subject is the container as it was before its adjustment: today's policy
 // decides about that one.
-func (h *has) subject(e *explainer, c *cri.Container) *subject {
+func (h *running) subject(e *explainer, c *cri.Container) *subject {
 	linux := h.parsed.Linux
 	if linux == nil {
 		linux = &specs.Linux{}
@@ -156,7 +156,7 @@ func (h *has) subject(e *explainer, c *cri.Container) *subject {
 
 // container is what the runtime told the agent: the spec without what the
 // record says that the container was given.
-func (h *has) container(e *explainer, c *cri.Container, linux *specs.Linux) policy.Container {
+func (h *running) container(e *explainer, c *cri.Container, linux *specs.Linux) policy.Container {
 	var given change.Adjustment
 	if h.record != nil {
 		given = h.record.Given

@@ -84,7 +84,7 @@ type changeReport struct {
 }
 
 // addDiff makes the difference between the specs before and after.
-func (c *containerReport) addDiff(got *outcome, note string) error {
+func (c *containerReport) addDiff(got *explanation, note string) error {
 	if got.before == nil {
 		return nil
 	}

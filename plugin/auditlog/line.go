@@ -14,7 +14,7 @@ import (
 // included: so lines of several writers do not mix there either.
 const maxLine = 4096
 
-// encode returns the line of an outcome. One that would be too long, as JSON
+// encode returns the line of an event. One that would be too long, as JSON
 // may make six bytes of one, loses its list of changes, then most of its text.
 func encode(o *event.Event) []byte {
 	short := *o

@@ -20,7 +20,7 @@ const (
 	lastCall = 500 * time.Millisecond // that the end waits for the lines that are left
 )
 
-// Log writes outcomes in the background: a container's start never waits for a
+// Log writes events in the background: a container's start never waits for a
 // disk, and where that hangs for long, lines are lost and counted. It is safe
 // for concurrent use.
 type Log struct {

@@ -1,10 +1,10 @@
 // SPDX-FileCopyrightText: The nodegate authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package oci is the surface that changes an OCI bundle, and the run of
+// Package oci is the wrapper: it changes an OCI bundle, and is the run of
 // nodegate-runc, which is called in the place of the OCI runtime.
 //
-// It carries out an [change.Adjustment] that the agent left for it in a
+// It carries out a [change.Adjustment] that the agent left for it in a
 // decision record, and knows no policy: there is one thing that it decides by
 // itself, the clamp of ping_group_range in a pod sandbox.
 //

@@ -14,7 +14,7 @@ import (
 
 // Decide turns a selection and the facts into what is to change. It returns a
 // [*Refusal] if the container must not run. A capability, seccomp rule or
-// device that it returns is complete: a surface carries all of it or refuses.
+// device that it returns is complete: a channel delivers all of it or refuses.
 func (p *Policy) Decide(s Selection, f *Facts) (Decision, error) {
 	if s.Empty() {
 		return Decision{}, nil

@@ -123,7 +123,7 @@ func (d *decider) found(from *sourcedDevice, look *DeviceLookup) error {
 
 // shareAccess gives the nodes of one device the access of all of them. The
 // device cgroup knows numbers, not paths: it could not tell them apart, and a
-// surface that denies the rest for one would take it from the other.
+// channel that denies the rest for one would take it from the other.
 func shareAccess(nodes []node) {
 	for i := range nodes {
 		for j := range nodes {

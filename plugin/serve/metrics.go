@@ -14,7 +14,7 @@ import (
 	"github.com/nodegate/nodegate/plugin/event"
 )
 
-// metrics counts outcomes, and asks the agent for the rest when it is asked.
+// metrics counts events, and asks the agent for the rest when it is asked.
 //
 // No label is in the hand of a pod's author, and those that others can make
 // many of are bounded: what comes after the first maxLabels is "other".
@@ -72,8 +72,8 @@ func newMetrics(a *Agent) *metrics {
 	return m
 }
 
-// outcome is a [event.Observer].
-func (m *metrics) outcome(_ context.Context, o *event.Event) {
+// event is an [event.Observer].
+func (m *metrics) event(_ context.Context, o *event.Event) {
 	if o.Result == event.Outdated {
 		return // counted by the plugin
 	}

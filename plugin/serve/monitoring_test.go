@@ -22,8 +22,8 @@ const monitoring = "../../config/deploy/monitoring/"
 func exposed(t *testing.T) string {
 	t.Helper()
 	s := testServer(t, nil)
-	s.metrics.outcome(t.Context(), ended(event.Adjusted, "ci", "fuse"))
-	s.metrics.outcome(t.Context(), ended(event.Refused, "ci"))
+	s.metrics.event(t.Context(), ended(event.Adjusted, "ci", "fuse"))
+	s.metrics.event(t.Context(), ended(event.Refused, "ci"))
 	_, text := get(s.handler(false), "/metrics")
 	return text
 }

@@ -10,13 +10,13 @@ import (
 	"github.com/nodegate/nodegate/plugin/event"
 )
 
-// How many outcomes are kept. An outcome has a few kilobytes at most.
+// How many events are kept. An event has a few kilobytes at most.
 const (
 	keptDecisions = 256
 	keptRefusals  = 32
 )
 
-// recent keeps the latest outcomes, and the latest refusals apart: those of a
+// recent keeps the latest events, and the latest refusals apart: those of a
 // busy node would be gone before somebody asks.
 type recent struct {
 	mu        sync.Mutex
@@ -35,8 +35,8 @@ func newRecent() *recent {
 	return &recent{decisions: ring{most: keptDecisions}, refusals: ring{most: keptRefusals}}
 }
 
-// outcome is a [event.Observer].
-func (r *recent) outcome(_ context.Context, o *event.Event) {
+// event is an [event.Observer].
+func (r *recent) event(_ context.Context, o *event.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.decisions.add(o)

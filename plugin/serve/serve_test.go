@@ -61,7 +61,7 @@ func ended(r event.Result, namespace string, profiles ...string) *event.Event {
 // What names pods is told over the Unix socket alone.
 func TestWhatTCPServes(t *testing.T) {
 	s := testServer(t, nil)
-	s.recent.outcome(t.Context(), ended(event.Refused, "secret-namespace"))
+	s.recent.event(t.Context(), ended(event.Refused, "secret-namespace"))
 	for path, want := range map[string][2]int{
 		"/healthz": {200, 200}, "/readyz": {503, 503}, "/metrics": {200, 200},
 		"/decisions": {200, 404}, "/status": {200, 404}, "/": {404, 404}, "/debug/pprof/": {404, 404},
@@ -107,7 +107,7 @@ func TestDecisionsAreBounded(t *testing.T) {
 			o = ended(event.Refused, "ci")
 		}
 		o.Pod = fmt.Sprint("p", i)
-		s.recent.outcome(t.Context(), o)
+		s.recent.event(t.Context(), o)
 	}
 	_, text := get(s.handler(true), "/decisions")
 	var answer struct{ Decisions []event.Event }
@@ -130,8 +130,8 @@ func TestCardinalityIsBounded(t *testing.T) {
 		ns := fmt.Sprint("ns-", i)
 		o := ended(event.Adjusted, ns, fmt.Sprint("profile-", i%7))
 		o.Asked, o.Pod, o.Container = fmt.Sprint("asked-", i), fmt.Sprint("pod-", i), fmt.Sprint("c-", i)
-		s.metrics.outcome(t.Context(), o)
-		s.metrics.outcome(t.Context(), ended(event.Refused, ns))
+		s.metrics.event(t.Context(), o)
+		s.metrics.event(t.Context(), ended(event.Refused, ns))
 	}
 	_, text := get(s.handler(true), "/metrics")
 	series := map[string]int{}
@@ -188,7 +188,7 @@ func TestAttackMetrics(t *testing.T) {
 				for _, result := range []event.Result{event.Refused, event.Adjusted, event.Outdated} {
 					o := ended(result, "ci", "ping")
 					write(o, i)
-					s.metrics.outcome(t.Context(), o)
+					s.metrics.event(t.Context(), o)
 				}
 			}
 			code, text := get(s.handler(true), "/metrics")

@@ -42,11 +42,11 @@ type Server struct {
 	metrics *metrics
 }
 
-// New makes a server that listens to the plugin's outcomes from now on.
+// New makes a server that listens to the plugin's events from now on.
 func New(a Agent) *Server {
 	s := &Server{agent: a, recent: newRecent()}
 	s.metrics = newMetrics(&s.agent)
-	a.Plugin.Observe(s.recent.outcome, s.metrics.outcome)
+	a.Plugin.Observe(s.recent.event, s.metrics.event)
 	return s
 }
 

@@ -38,7 +38,7 @@ func TestAskAgent(t *testing.T) {
 				t.Errorf("%v", absent)
 			}
 			a.Value.Err = nil
-			if a != told(tc.want) {
+			if a != fact(tc.want) {
 				t.Errorf("%+v, want %+v", a, tc.want)
 			}
 		})

@@ -15,7 +15,7 @@ import (
 const podmanOpenFiles = 1 << 20
 
 // openFiles is how many files the runtime may raise the limit of its containers to.
-func (g *gatherer) openFiles() Told[uint64] {
+func (g *gatherer) openFiles() Fact[uint64] {
 	if g.pid == 0 {
 		return unknown[uint64]("the runtime's process is not seen from here")
 	}
@@ -23,7 +23,7 @@ func (g *gatherer) openFiles() Told[uint64] {
 	if err := unix.Prlimit(g.pid, unix.RLIMIT_NOFILE, nil, &limit); err != nil {
 		return unknown[uint64](why(err))
 	}
-	return told(limit.Max)
+	return fact(limit.Max)
 }
 
 // checkOpenFiles says where a profile for container engines meets a limit that podman wants

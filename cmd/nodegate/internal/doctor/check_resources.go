@@ -24,10 +24,10 @@ type Resources struct {
 }
 
 // resources asks what the agent asks before it tells the kubelet.
-func (g *gatherer) resources(f *Facts) Told[Resources] {
+func (g *gatherer) resources(f *Facts) Fact[Resources] {
 	r := Resources{Dir: g.config.Kubelet.PluginDir}
 	if len(g.config.Policy.Resources()) == 0 {
-		return told(r)
+		return fact(r)
 	}
 	switch {
 	case !f.Runtime.OK():
@@ -40,7 +40,7 @@ func (g *gatherer) resources(f *Facts) Told[Resources] {
 	if err := unix.Stat(filepath.Join(r.Dir, "kubelet.sock"), &st); err != nil {
 		r.Absent = err
 	}
-	return told(r)
+	return fact(r)
 }
 
 // wrapping is what the node's handlers run.

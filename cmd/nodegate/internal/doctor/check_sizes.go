@@ -28,7 +28,7 @@ type Sizes struct {
 	NotText bool
 }
 
-func (g *gatherer) sizes(ctx context.Context, r Told[Runtime]) Told[Sizes] {
+func (g *gatherer) sizes(ctx context.Context, r Fact[Runtime]) Fact[Sizes] {
 	if !r.OK() {
 		return unknown[Sizes](r.Unknown)
 	}
@@ -42,9 +42,9 @@ func (g *gatherer) sizes(ctx context.Context, r Told[Runtime]) Told[Sizes] {
 	var s Sizes
 	s.Pods, s.All, err = client.Sizes(ctx)
 	if errors.Is(err, cri.ErrNotText) {
-		return told(Sizes{NotText: true})
+		return fact(Sizes{NotText: true})
 	}
-	return toldOr(s, err)
+	return factOr(s, err)
 }
 
 // crowded is the namespace whose pods are the largest together.

@@ -35,12 +35,12 @@ func healthy() *Facts {
 	}
 	started := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	return &Facts{
-		Sizes: told(Sizes{Pods: []cri.PodSize{{Name: "ci/web", Own: 1 << 10, Whole: 40 << 10}}, All: true}),
-		Runtime: told(Runtime{
+		Sizes: fact(Sizes{Pods: []cri.PodSize{{Name: "ci/web", Own: 1 << 10, Whole: 40 << 10}}, All: true}),
+		Runtime: fact(Runtime{
 			Endpoint: "/run/containerd/containerd.sock", Name: "containerd", Version: "v2.4.2", NRI: "containerd v2.4.2 (NRI 0.12.3)",
 			Known: true, DeliversAll: true, Status: cri.Status{Handlers: handlers, Default: "runc", UserNamespaces: []string{"", "runc", "nodegate"}},
 		}),
-		Containerd: told(Containerd{
+		Containerd: fact(Containerd{
 			Config: "/etc/containerd/config.toml", Edit: "/etc/containerd/config.toml", Changed: started.Add(-time.Hour), Started: started, Version: 4,
 			Root: "/var/lib/containerd", Default: "runc",
 			Handlers: map[string]Handler{"runc": handlers["runc"], "nodegate": handlers["nodegate"]},
@@ -48,13 +48,13 @@ func healthy() *Facts {
 				Socket: "/var/run/nri/nri.sock", Registration: "5s", Request: "2s", Validator: &Validator{Enabled: true},
 			},
 		}),
-		NRI: told(NRISocket{Path: "/run/nri/nri.sock", Listening: true, Plugins: 1}),
+		NRI: fact(NRISocket{Path: "/run/nri/nri.sock", Listening: true, Plugins: 1}),
 		Kernel: Kernel{
-			Release: "6.12.1", UserNamespaces: told(true),
+			Release: "6.12.1", UserNamespaces: fact(true),
 		},
-		Resources: told(Resources{Dir: "/var/lib/kubelet/device-plugins", Offers: []resource.Offer{{Profile: "kvm", Units: []resource.Unit{{ID: "slot-1"}}}}}),
-		Cgroup:    Cgroup{Version: policy.Is(policy.CgroupV2), NSDelegate: told(true)},
-		OpenFiles: told[uint64](1 << 20),
+		Resources: fact(Resources{Dir: "/var/lib/kubelet/device-plugins", Offers: []resource.Offer{{Profile: "kvm", Units: []resource.Unit{{ID: "slot-1"}}}}}),
+		Cgroup:    Cgroup{Version: policy.Is(policy.CgroupV2), NSDelegate: fact(true)},
+		OpenFiles: fact[uint64](1 << 20),
 		Policy: Policy{
 			Path: "/etc/nodegate/config.toml", Hash: "0123456789ab", Grants: 2, Handlers: []string{"nodegate"}, StateDir: "/run/nodegate",
 			Socket: "/run/nri/nri.sock", Kinds: []*change.Kind{change.KindSeccomp, change.KindSysctls, change.KindCgroup, change.KindCapabilities},
@@ -63,18 +63,18 @@ func healthy() *Facts {
 			}, Drivers: []policy.Known[host.Driver]{policy.Is(host.Driver{Loaded: true})}}},
 			AppArmor: []AppArmor{{Profile: "nested", Wanted: "nodegate-mounts", Node: policy.Is(policy.AppArmor{Enabled: true, Loaded: policy.Is(true)})}},
 		},
-		Shadows:  told[error](nil),
-		Confined: told[*host.ConfinedError](nil),
-		Agent:    told(Agent{Listen: "unix:///run/nodegate/nodegate.sock", Ready: true}),
+		Shadows:  fact[error](nil),
+		Confined: fact[*host.ConfinedError](nil),
+		Agent:    fact(Agent{Listen: "unix:///run/nodegate/nodegate.sock", Ready: true}),
 		Wrapper: Wrapper{
-			Programs: map[string]Told[Program]{
-				"runc":      told(Program{Path: runcPath}),
-				wrapperPath: told(Program{Path: wrapperPath, Wrapper: true, Version: "v1.0.0"}),
-				wrapperName: told(Program{Path: wrapperPath, Wrapper: true, Version: "v1.0.0"}),
+			Programs: map[string]Fact[Program]{
+				"runc":      fact(Program{Path: runcPath}),
+				wrapperPath: fact(Program{Path: wrapperPath, Wrapper: true, Version: "v1.0.0"}),
+				wrapperName: fact(Program{Path: wrapperPath, Wrapper: true, Version: "v1.0.0"}),
 			},
-			Config: "/etc/nodegate/runc.toml", Settings: told(WrapperSettings{Path: "runc", StateDir: "/run/nodegate"}), Own: "v1.0.0",
+			Config: "/etc/nodegate/runc.toml", Settings: fact(WrapperSettings{Path: "runc", StateDir: "/run/nodegate"}), Own: "v1.0.0",
 		},
-		OCIRuntime: told(OCIRuntime{Path: runcPath, Version: "runc version 1.5.2", Features: told(OCIFeatures{Seccomp: true, IDMap: true})}),
+		OCIRuntime: fact(OCIRuntime{Path: runcPath, Version: "runc version 1.5.2", Features: fact(OCIFeatures{Seccomp: true, IDMap: true})}),
 	}
 }
 
@@ -211,7 +211,7 @@ var cases = []struct {
 	}, "handler nodegate", Problem, "runs /gone: open /gone: no such file", "BinaryName"},
 	{"a handler of a script", func(f *Facts) {
 		f.rehandle("nodegate", Handler{BinaryName: "/script", SystemdCgroup: true})
-		f.Wrapper.Programs["/script"] = told(Program{Path: "/script", Script: true})
+		f.Wrapper.Programs["/script"] = fact(Program{Path: "/script", Script: true})
 	}, "handler nodegate", Unknown, "a script", "BinaryName"},
 	{"a handler of another driver", func(f *Facts) { f.rehandle("nodegate", Handler{BinaryName: wrapperPath}) },
 		"handler nodegate", Problem, "SystemdCgroup = false, and the default handler has true", "SystemdCgroup = true"},
@@ -230,7 +230,7 @@ var cases = []struct {
 		"handler", OK, "runtime.handlers is empty", ""},
 	{"no wrapper", func(f *Facts) {
 		f.unhandle()
-		f.Wrapper.Programs = map[string]Told[Program]{wrapperName: unknown[Program]("none"), "runc": told(Program{Path: runcPath})}
+		f.Wrapper.Programs = map[string]Fact[Program]{wrapperName: unknown[Program]("none"), "runc": fact(Program{Path: runcPath})}
 	}, "wrapper", Warning, "neither", "nodegate install"},
 	{"wrapper of another release", func(f *Facts) { f.Wrapper.Own = "v2.0.0" },
 		"wrapper /usr/local/bin/nodegate-runc", Warning, "version v1.0.0, and nodegate has v2.0.0", "one release"},
@@ -275,24 +275,24 @@ var cases = []struct {
 	{"Linux 5.4", func(f *Facts) { f.Kernel.Release = "5.4.0-42" }, "kernel", Problem, "openat2", "Linux 5.6"},
 	{"Linux 5.10", func(f *Facts) { f.Kernel.Release = "5.10.0" }, "kernel", Warning, "overlayfs", "Linux 6.3"},
 	{"a nameless kernel", func(f *Facts) { f.Kernel.Release = "" }, "kernel", Unknown, "release", ""},
-	{"no nsdelegate", func(f *Facts) { f.Cgroup.NSDelegate = told(false) }, "cgroup", Warning, "v2 without nsdelegate", "remount,nsdelegate"},
+	{"no nsdelegate", func(f *Facts) { f.Cgroup.NSDelegate = fact(false) }, "cgroup", Warning, "v2 without nsdelegate", "remount,nsdelegate"},
 	{"cgroup v1", func(f *Facts) { f.Cgroup.Version = policy.Is(policy.CgroupV1) }, "cgroup", Warning, "systemd's named hierarchy", "unified"},
 	{"cgroup v1, none writable", func(f *Facts) {
 		f.Cgroup.Version = policy.Is(policy.CgroupV1)
 		f.ungrant(change.KindCgroup)
 	}, "cgroup", OK, "v1", ""},
 	{"no cgroups", func(f *Facts) { f.Cgroup = Cgroup{} }, "cgroup", Unknown, "neither way", ""},
-	{"no user namespaces", func(f *Facts) { f.Kernel.UserNamespaces = told(false) }, "user-namespaces", Problem, "makes none", "max_user_namespaces"},
+	{"no user namespaces", func(f *Facts) { f.Kernel.UserNamespaces = fact(false) }, "user-namespaces", Problem, "makes none", "max_user_namespaces"},
 	{"user namespaces, not root", func(f *Facts) { f.Kernel.UserNamespaces = unknown[bool](needsRoot) }, "user-namespaces", Unknown, needsRoot, "as root"},
 	{"containerd 1.7", func(f *Facts) { f.Runtime.Value.UserNamespaces = nil }, "user-namespaces", Warning, "hostUsers", "containerd 2.0"},
 	{"shadow_dir on nodev", func(f *Facts) {
-		f.Shadows = told[error](&host.ShadowDirError{Dir: "/x", Problem: "no devices there", Remedy: "name another"})
+		f.Shadows = fact[error](&host.ShadowDirError{Dir: "/x", Problem: "no devices there", Remedy: "name another"})
 	}, "mknod shadow_dir", Problem, "/x: no devices there", "name another"},
 	{"shadow_dir, not root", func(f *Facts) { f.Shadows = unknown[error](needsRoot) }, "mknod shadow_dir", Unknown, needsRoot, "as root"},
-	{"a node in a container", func(f *Facts) { f.Confined = told(confined(policy.Is(false))) },
+	{"a node in a container", func(f *Facts) { f.Confined = fact(confined(policy.Is(false))) },
 		"confinement", Problem, "of the node denies", "nodegate render systemd"},
-	{"an agent in a container", func(f *Facts) { f.Confined = told(confined(policy.Is(true))) }, "confinement", OK, "binds no other", ""},
-	{"one of the two", func(f *Facts) { f.Confined = told(confined(policy.Known[bool]{})) }, "confinement", Warning, "denies", "render systemd"},
+	{"an agent in a container", func(f *Facts) { f.Confined = fact(confined(policy.Is(true))) }, "confinement", OK, "binds no other", ""},
+	{"one of the two", func(f *Facts) { f.Confined = fact(confined(policy.Known[bool]{})) }, "confinement", Warning, "denies", "render systemd"},
 	{"confinement, not root", func(f *Facts) { f.Confined = unknown[*host.ConfinedError](needsRoot) }, "confinement", Unknown, needsRoot, "as root"},
 	{"a broken policy", func(f *Facts) { f.Policy = Policy{Path: "p", Err: errors.New("p:1: no")} }, "policy", Problem, "p:1: no", "mend it"},
 	{"audit", func(f *Facts) { f.Policy.Audit = true }, "policy", Warning, "audit", `mode = "enforce"`},
@@ -405,7 +405,7 @@ func TestNothingKnown(t *testing.T) {
 		Kernel:    Kernel{UserNamespaces: unknown[bool](needsRoot)},
 		OpenFiles: unknown[uint64](needsRoot),
 		Cgroup:    Cgroup{NSDelegate: unknown[bool](needsRoot)},
-		Wrapper:   Wrapper{Programs: map[string]Told[Program]{wrapperName: unknown[Program](needsRoot)}, Settings: unknown[WrapperSettings](needsRoot)},
+		Wrapper:   Wrapper{Programs: map[string]Fact[Program]{wrapperName: unknown[Program](needsRoot)}, Settings: unknown[WrapperSettings](needsRoot)},
 	}
 	for _, one := range Examine(f).Findings {
 		if one.Status == OK {

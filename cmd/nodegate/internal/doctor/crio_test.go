@@ -19,14 +19,14 @@ import (
 func TestRuntimeThatLiesAboutItsName(t *testing.T) {
 	g := &gatherer{pid: os.Getpid()}
 	for _, name := range []string{"containerd", "cri-o"} {
-		got := g.configured(t.Context(), told(Runtime{Name: name, Version: "2.4.2"}))
+		got := g.configured(t.Context(), fact(Runtime{Name: name, Version: "2.4.2"}))
 		if got.OK() || !strings.Contains(got.Unknown, "is neither containerd nor CRI-O") {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }
 
-func crioAt(t *testing.T, files map[string]string, version string) Told[Containerd] {
+func crioAt(t *testing.T, files map[string]string, version string) Fact[Containerd] {
 	t.Helper()
 	root := t.TempDir()
 	for name, text := range files {
@@ -44,7 +44,7 @@ func crioAt(t *testing.T, files map[string]string, version string) Told[Containe
 	}
 	t.Cleanup(func() { _ = h.Close() })
 	g := &gatherer{view: view{root: root, host: h}}
-	return toldOr(g.crio(containerd.CommandLine{}, version))
+	return factOr(g.crio(containerd.CommandLine{}, version))
 }
 
 func TestCRIOsFiles(t *testing.T) {

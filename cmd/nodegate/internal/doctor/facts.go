@@ -14,43 +14,43 @@ import (
 	"github.com/nodegate/nodegate/plugin/runtimes"
 )
 
-// Told is a fact, or why it cannot be told.
-type Told[T any] struct {
+// Fact is a fact, or why it is unknown.
+type Fact[T any] struct {
 	Value   T
 	Unknown string // "" if the value is known
 }
 
 // OK reports whether the fact is known.
-func (t Told[T]) OK() bool { return t.Unknown == "" }
+func (t Fact[T]) OK() bool { return t.Unknown == "" }
 
-func told[T any](v T) Told[T] { return Told[T]{Value: v} }
+func fact[T any](v T) Fact[T] { return Fact[T]{Value: v} }
 
-func unknown[T any](why string) Told[T] { return Told[T]{Unknown: why} }
+func unknown[T any](why string) Fact[T] { return Fact[T]{Unknown: why} }
 
-// toldOr is what a function returned that may fail.
-func toldOr[T any](v T, err error) Told[T] {
+// factOr is what a function returned that may fail.
+func factOr[T any](v T, err error) Fact[T] {
 	if err != nil {
 		return unknown[T](err.Error())
 	}
-	return told(v)
+	return fact(v)
 }
 
 // Facts are all that is known of a node.
 type Facts struct {
-	Runtime    Told[Runtime]    // as it says itself, over the CRI
-	Containerd Told[Containerd] // as its program reads its files
-	NRI        Told[NRISocket]  // where containerd listens for plugins
+	Runtime    Fact[Runtime]    // as it says itself, over the CRI
+	Containerd Fact[Containerd] // as its program reads its files
+	NRI        Fact[NRISocket]  // where containerd listens for plugins
 	Kernel     Kernel
 	Cgroup     Cgroup
-	OpenFiles  Told[uint64] // the runtime's own limit, which its containers inherit
+	OpenFiles  Fact[uint64] // the runtime's own limit, which its containers inherit
 	Policy     Policy
-	Shadows    Told[error]               // what keeps shadow nodes from being made, or nil
-	Confined   Told[*host.ConfinedError] // what of the policy the node itself is denied, or nil
-	Resources  Told[Resources]
-	Agent      Told[Agent]
+	Shadows    Fact[error]               // what keeps shadow nodes from being made, or nil
+	Confined   Fact[*host.ConfinedError] // what of the policy the node itself is denied, or nil
+	Resources  Fact[Resources]
+	Agent      Fact[Agent]
 	Wrapper    Wrapper
-	OCIRuntime Told[OCIRuntime] // the real one
-	Sizes      Told[Sizes]
+	OCIRuntime Fact[OCIRuntime] // the real one
+	Sizes      Fact[Sizes]
 }
 
 // Runtime is the container runtime as it describes itself.
@@ -109,13 +109,13 @@ type NRISocket struct {
 type Kernel struct {
 	Release string
 	// UserNamespaces says whether it makes any.
-	UserNamespaces Told[bool]
+	UserNamespaces Fact[bool]
 }
 
 // Cgroup is how the node's cgroups are mounted.
 type Cgroup struct {
 	Version    policy.Known[policy.CgroupVersion]
-	NSDelegate Told[bool]
+	NSDelegate Fact[bool]
 }
 
 // Policy is the policy as the agent would read it.
@@ -177,9 +177,9 @@ type Agent struct {
 
 // Wrapper is nodegate-runc and its configuration.
 type Wrapper struct {
-	Programs map[string]Told[Program] // by name or path: each handler's, and that in PATH
+	Programs map[string]Fact[Program] // by name or path: each handler's, and that in PATH
 	Config   string                   // path of runc.toml
-	Settings Told[WrapperSettings]
+	Settings Fact[WrapperSettings]
 	Err      error  // it does not load
 	Own      string // this program's version
 }
@@ -198,7 +198,7 @@ type Program struct {
 // OCIRuntime is the real OCI runtime.
 type OCIRuntime struct {
 	Path, Version string
-	Features      Told[OCIFeatures]
+	Features      Fact[OCIFeatures]
 }
 
 // OCIFeatures are what it says that it can do.

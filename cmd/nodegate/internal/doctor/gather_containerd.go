@@ -23,7 +23,7 @@ import (
 
 // containerd asks the very program that runs what it makes of its files. The
 // CRI tells nothing of NRI's settings.
-func (g *gatherer) containerd(ctx context.Context, r Told[Runtime]) Told[Containerd] {
+func (g *gatherer) containerd(ctx context.Context, r Fact[Runtime]) Fact[Containerd] {
 	switch {
 	case g.pid == 0 && !r.OK():
 		return unknown[Containerd](r.Unknown)
@@ -72,7 +72,7 @@ func (g *gatherer) containerd(ctx context.Context, r Told[Runtime]) Told[Contain
 	}
 	c.Started = g.started
 	c.Changed = g.changed(append(imports, file))
-	return told(c)
+	return fact(c)
 }
 
 // editable names what k3s and RKE2 make a generated configuration of: a file in the

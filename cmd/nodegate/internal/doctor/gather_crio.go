@@ -24,7 +24,7 @@ import (
 // configured finds out what the runtime is told by its files. Which runtime that
 // is, its program says, not the name that it gives itself: only a containerd is run
 // and asked.
-func (g *gatherer) configured(ctx context.Context, r Told[Runtime]) Told[Containerd] {
+func (g *gatherer) configured(ctx context.Context, r Fact[Runtime]) Fact[Containerd] {
 	if g.pid == 0 {
 		return g.containerd(ctx, r)
 	}
@@ -42,7 +42,7 @@ func (g *gatherer) configured(ctx context.Context, r Told[Runtime]) Told[Contain
 	called := path.Base(line.Name)
 	switch {
 	case program == "crio" || called == "crio":
-		return toldOr(g.crio(line, r.Value.Version))
+		return factOr(g.crio(line, r.Value.Version))
 	case program != "containerd" && called != "containerd":
 		return unknown[Containerd](fmt.Sprintf("%s is neither containerd nor CRI-O: how it is configured is not known", exe))
 	}

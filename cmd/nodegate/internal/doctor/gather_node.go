@@ -29,7 +29,7 @@ func (g *gatherer) kernel() (k Kernel) {
 		k.Release = unix.ByteSliceToString(name.Release[:])
 	}
 	makes, err := g.node.UserNamespaces()
-	k.UserNamespaces = told(makes)
+	k.UserNamespaces = fact(makes)
 	if err != nil {
 		k.UserNamespaces = unknown[bool](why(err))
 	}
@@ -64,7 +64,7 @@ func (g *gatherer) process() string {
 // nsDelegate looks for the option of cgroup2, which holds for the whole
 // hierarchy wherever it is mounted; see
 // https://docs.kernel.org/admin-guide/cgroup-v2.html#mounting
-func nsDelegate(table []byte) Told[bool] {
+func nsDelegate(table []byte) Fact[bool] {
 	mounts, err := mountinfo.GetMountsFromReader(bytes.NewReader(table), mountinfo.FSTypeFilter("cgroup2"))
 	switch {
 	case err != nil:
@@ -72,19 +72,19 @@ func nsDelegate(table []byte) Told[bool] {
 	case len(mounts) == 0:
 		return unknown[bool]("no cgroup2 is mounted")
 	}
-	return told(slices.Contains(strings.Split(mounts[0].VFSOptions, ","), "nsdelegate"))
+	return fact(slices.Contains(strings.Split(mounts[0].VFSOptions, ","), "nsdelegate"))
 }
 
 // nriSocket looks at the policy's socket in the kernel's list: connecting to it
 // would be taken for a plugin.
-func (g *gatherer) nriSocket() Told[NRISocket] {
+func (g *gatherer) nriSocket() Fact[NRISocket] {
 	s := NRISocket{Path: g.config.NRI.Socket}
 	text, err := g.node.ReadFile("/proc/"+g.process()+"/net/unix", maxText)
 	if err != nil {
 		return unknown[NRISocket](why(err))
 	}
 	s.Listening, s.Plugins = listening(text, s.Path)
-	return told(s)
+	return fact(s)
 }
 
 // listening reads /proc/net/unix: its flags (1<<16 is a socket that accepts)
@@ -118,7 +118,7 @@ func shortPath(p string) string {
 
 // shadows tries out mknod in the shadow directory, and there what the policy
 // needs.
-func (g *gatherer) shadows() (Told[error], Told[*host.ConfinedError]) {
+func (g *gatherer) shadows() (Fact[error], Fact[*host.ConfinedError]) {
 	if os.Geteuid() != 0 {
 		return unknown[error](needsRoot), unknown[*host.ConfinedError](needsRoot)
 	}
@@ -127,7 +127,7 @@ func (g *gatherer) shadows() (Told[error], Told[*host.ConfinedError]) {
 	_ = errors.As(g.node.Confinement(shadows, g.config.Policy.Needs()), &confined)
 	var typed *host.ShadowDirError
 	if err != nil && !errors.As(err, &typed) {
-		return unknown[error](fmt.Sprintf("shadow_dir: %v", err)), told(confined)
+		return unknown[error](fmt.Sprintf("shadow_dir: %v", err)), fact(confined)
 	}
-	return told(err), told(confined)
+	return fact(err), fact(confined)
 }

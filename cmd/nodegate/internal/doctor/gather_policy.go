@@ -20,7 +20,7 @@ import (
 
 // policy gathers what the policy wants of the node; problem is why it does not
 // load, or nil.
-func (g *gatherer) policy(problem error, runtime Told[Runtime]) Policy {
+func (g *gatherer) policy(problem error, runtime Fact[Runtime]) Policy {
 	c := g.config
 	p := Policy{
 		Path: g.Policy, Err: problem, Hash: c.Hash, Audit: c.Policy.Audit(), Grants: len(c.Grants),
@@ -65,7 +65,7 @@ func (g *gatherer) policy(problem error, runtime Told[Runtime]) Policy {
 
 // runsOn is this node's runtime, whose releases are known: what others cannot deliver is
 // no matter here.
-func runsOn(r Told[Runtime]) []runtimes.Runtime {
+func runsOn(r Fact[Runtime]) []runtimes.Runtime {
 	if !r.OK() || !r.Value.Known {
 		return nil
 	}
@@ -120,7 +120,7 @@ func granted(c *config.Config) []policy.Profile {
 const agentLimit = 3 * time.Second
 
 // agent asks the agent whether it is ready, at the first address that it has.
-func (g *gatherer) agent(ctx context.Context) Told[Agent] {
+func (g *gatherer) agent(ctx context.Context) Fact[Agent] {
 	if len(g.config.Server.Listen) == 0 {
 		return unknown[Agent]("the policy has no server.listen")
 	}
@@ -135,5 +135,5 @@ func (g *gatherer) agent(ctx context.Context) Told[Agent] {
 		a.Err = err
 	}
 	a.Ready, a.Says = answer.Ready, answer.Says
-	return told(a)
+	return fact(a)
 }

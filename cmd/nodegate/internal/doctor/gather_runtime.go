@@ -20,7 +20,7 @@ import (
 const runtimeLimit = 5 * time.Second
 
 // runtime asks the runtime who it is, and finds out which process that is.
-func (g *gatherer) runtime(ctx context.Context) Told[Runtime] {
+func (g *gatherer) runtime(ctx context.Context) Fact[Runtime] {
 	endpoint, err := g.Endpoint, error(nil)
 	if endpoint == "" {
 		endpoint, err = cri.Find(g.config.State.HostRoot)
@@ -38,7 +38,7 @@ func (g *gatherer) runtime(ctx context.Context) Told[Runtime] {
 	if err := g.listens(ctx, strings.TrimPrefix(endpoint, "unix://")); err != nil {
 		return unknown[Runtime](why(err))
 	}
-	return toldOr(ask(ctx, endpoint, client))
+	return factOr(ask(ctx, endpoint, client))
 }
 
 // listens notes which process listens at the runtime's socket, and since when.

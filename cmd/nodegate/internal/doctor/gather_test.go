@@ -40,9 +40,9 @@ func replace(text, plugin string) string { return strings.ReplaceAll(text, "%", 
 
 func TestNSDelegate(t *testing.T) {
 	const v1 = "30 24 0:26 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu\n"
-	for text, want := range map[string]Told[bool]{
-		"25 24 0:22 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n": told(true),
-		v1 + "25 24 0:22 / /sys/fs/cgroup/unified rw - cgroup2 none rw\n":                                       told(false),
+	for text, want := range map[string]Fact[bool]{
+		"25 24 0:22 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n": fact(true),
+		v1 + "25 24 0:22 / /sys/fs/cgroup/unified rw - cgroup2 none rw\n":                                       fact(false),
 		v1: unknown[bool]("no cgroup2 is mounted"),
 	} {
 		if got := nsDelegate([]byte(text)); got != want {

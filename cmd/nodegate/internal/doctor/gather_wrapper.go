@@ -29,7 +29,7 @@ const wrapperName = "nodegate-runc"
 // wrapper looks at the handlers' programs, at the wrapper in PATH, and at
 // runc.toml.
 func (g *gatherer) wrapper(ctx context.Context, handlers map[string]Handler) Wrapper {
-	w := Wrapper{Programs: map[string]Told[Program]{}, Config: g.WrapperConfig, Own: g.Version}
+	w := Wrapper{Programs: map[string]Fact[Program]{}, Config: g.WrapperConfig, Own: g.Version}
 	names := []string{wrapperName}
 	for _, h := range handlers {
 		names = append(names, binary(h))
@@ -47,13 +47,13 @@ func (g *gatherer) wrapper(ctx context.Context, handlers map[string]Handler) Wra
 		w.Err = err
 	default:
 		s, err := oci.ParseSettings(g.WrapperConfig, text)
-		w.Settings, w.Err = told(WrapperSettings{Path: s.Path, StateDir: s.StateDir}), err
+		w.Settings, w.Err = fact(WrapperSettings{Path: s.Path, StateDir: s.StateDir}), err
 	}
 	return w
 }
 
 // program tells what an OCI runtime's file is.
-func (g *gatherer) program(ctx context.Context, name string) Told[Program] {
+func (g *gatherer) program(ctx context.Context, name string) Fact[Program] {
 	p, err := g.view.program(name)
 	if err != nil {
 		return unknown[Program](why(err))
@@ -65,7 +65,7 @@ func (g *gatherer) program(ctx context.Context, name string) Told[Program] {
 			p.Version = "unknown"
 		}
 	}
-	return told(p)
+	return fact(p)
 }
 
 // program looks at an OCI runtime's file. The name says nothing.
@@ -109,7 +109,7 @@ func binary(h Handler) string {
 
 // ociRuntime asks the real OCI runtime: the one that the wrapper becomes, or
 // that of the default handler.
-func (g *gatherer) ociRuntime(ctx context.Context, f *Facts) Told[OCIRuntime] {
+func (g *gatherer) ociRuntime(ctx context.Context, f *Facts) Fact[OCIRuntime] {
 	name := binary(handlers(f)[defaultHandler(f)])
 	if f.Wrapper.Programs[name].Value.Wrapper {
 		name = f.Wrapper.Settings.Value.Path
@@ -134,10 +134,10 @@ func (g *gatherer) ociRuntime(ctx context.Context, f *Facts) Told[OCIRuntime] {
 	}
 	if err != nil {
 		r.Features = unknown[OCIFeatures](fmt.Sprintf("%s features: %v", path.Base(file), err))
-		return told(r)
+		return fact(r)
 	}
-	r.Features = told(ociFeatures(&all))
-	return told(r)
+	r.Features = fact(ociFeatures(&all))
+	return fact(r)
 }
 
 func ociFeatures(all *features.Features) (f OCIFeatures) {

@@ -35,14 +35,14 @@ namespaces = ["lab"]
 	t.Cleanup(func() { _ = h.Close() })
 	g := &gatherer{config: c, node: h}
 	for name, tc := range map[string]struct {
-		runtime Told[Runtime]
+		runtime Fact[Runtime]
 		want    int
 	}{
-		"one that delivers it":  {told(Runtime{Name: "containerd", Version: "v2.4.2", Known: true}), 0},
-		"one that does not":     {told(Runtime{Name: "containerd", Version: "1.7.35", Known: true}), 1},
-		"one that nobody knows": {told(Runtime{Name: "frakti", Version: "1.0"}), 1},
+		"one that delivers it":  {fact(Runtime{Name: "containerd", Version: "v2.4.2", Known: true}), 0},
+		"one that does not":     {fact(Runtime{Name: "containerd", Version: "1.7.35", Known: true}), 1},
+		"one that nobody knows": {fact(Runtime{Name: "frakti", Version: "1.0"}), 1},
 		"one that is not told":  {unknown[Runtime](needsRoot), 1},
-		"one without a version": {told(Runtime{Name: "containerd", Version: "", Known: true}), 1},
+		"one without a version": {fact(Runtime{Name: "containerd", Version: "", Known: true}), 1},
 	} {
 		p := g.policy(nil, tc.runtime)
 		if p.Warnings != tc.want {
