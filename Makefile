@@ -179,14 +179,15 @@ manifests: ## Write anew what is made from the chart's schema and templates
 	NODEGATE_REQUIRE=1 $(GO) test -count=1 ./config/deploy -run '^Test(Values|Chart)' -update
 	NODEGATE_REQUIRE=1 $(GO) test -count=1 ./config/deploy -run '^TestManifests' -update
 
-# The agent and the wrapper in bin/ are built with it too, for this run alone.
+# The agent and the wrapper in bin/ are built with it too, for this run alone. Not on emulated
+# machines, which are too slow for it, nor in clusters, whose image is built without.
 .PHONY: test-race
-test-race: runtimes images build ## Run all that runs on a real containerd under the race detector (as root)
+test-race: runtimes images build deb ## Run all that runs on a real containerd under the race detector (as root)
 	@rm -rf $(BIN)/race && mkdir $(BIN)/race
 	@find $(BIN) -mindepth 1 -maxdepth 1 ! -name race ! -name nodegate ! -name nodegate-runc -exec cp -al {} $(BIN)/race/ \;
 	CGO_ENABLED=1 $(GO) build -race -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o $(BIN)/race/ ./cmd/...
 	NODEGATE_BIN=$(BIN)/race GORACE=halt_on_error=1 NODEGATE_REQUIRE=1 CGO_ENABLED=1 $(GO) test -race -count=1 -p 1 -timeout $(TESTTIMEOUT) $(TESTFLAGS) \
-		$$($(GO) list ./integration/... | grep -vE '/integration/(cluster|kubernetes|suites)$$')
+		$(ON_CONTAINERD)
 
 .PHONY: golangci-lint
 golangci-lint:
@@ -218,8 +219,9 @@ soak: runtimes build ## Run CHAOS (10000) pods while agents and containerd die, 
 # What others test runc and CRI runtimes with, with nodegate in between: it takes hours, and
 # is not part of make test.
 .PHONY: suites
-suites: machines build ## Run the CRI's and runc's own tests bare and with nodegate in between (as root)
-	NODEGATE_REQUIRE=1 $(GO) test -count=1 -timeout 0 ./integration/suites -run '^TestCRI$$' -parallel 3 -v
+suites: machines build ## Run the CRI's, Kubernetes' and runc's own tests bare and with nodegate in between (as root)
+	@hack/runtimes.sh kubernetes-1.37.2
+	NODEGATE_REQUIRE=1 $(GO) test -count=1 -timeout 0 ./integration/suites -run '^Test(CRI|NodeE2E)$$' -parallel 3 -v
 	$(GO) run -buildvcs=false ./hack/machine build trixie-suites
 	NODEGATE_REQUIRE=1 $(GO) test -count=1 -timeout 0 ./integration/suites -run '^TestRunc$$' -v
 

@@ -5,6 +5,7 @@ package tables
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 )
 
@@ -19,6 +20,11 @@ var (
 	//
 	//go:embed critest.txt
 	critestRan string
+
+	// nodeE2ERan are the figures of Kubernetes' own tests of nodes.
+	//
+	//go:embed nodee2e.txt
+	nodeE2ERan string
 )
 
 // Kubernetes are the versions that the chart's tests ran on, as the cells of a row each.
@@ -34,14 +40,32 @@ The chart's tests run on the first, and on another by ` + "`make test-kubernetes
 | Kubernetes | containerd |
 |---|---|
 ` + rows(Kubernetes()) + `
-The CRI's own tests, by ` + "`make suites`" + `. What passes bare passes with nodegate in between.
+The CRI's own tests, and Kubernetes' of nodes, by ` + "`make suites`" + `: passed/skipped/failed. What passes
+bare passes with nodegate in between.
 
 | Tests | containerd | Bare | With nodegate | Every container adjusted |
 |---|---|---|---|---|
-` + rows(lines(critestRan))
+` + rows(append(lines(critestRan), lines(nodeE2ERan)...))
 }
 
-func lines(text string) []string { return strings.Split(strings.TrimSpace(text), "\n") }
+// WithRow is a table's text with a row in the place of that of the same tests, which are in
+// its first cell before their version.
+func WithRow(text, row string) string {
+	first := func(row string) string { cell, _, _ := strings.Cut(row, " v"); return cell }
+	var all []string
+	for _, old := range lines(text) {
+		if first(old) != first(row) {
+			all = append(all, old)
+		}
+	}
+	all = append(all, row)
+	slices.Sort(all)
+	return strings.Join(all, "\n") + "\n"
+}
+
+func lines(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
+}
 
 func rows(all []string) (out string) {
 	for _, row := range all {

@@ -29,6 +29,9 @@ func (r Results) String() string {
 	return fmt.Sprintf("%d passed, %d skipped, %d failed", r.Passed, r.Skipped, r.Failed)
 }
 
+// Short is for the cell of a table.
+func (r Results) Short() string { return fmt.Sprintf("%d/%d/%d", r.Passed, r.Skipped, r.Failed) }
+
 const suiteLine = "%s %d %d %d %d %d %d\n"
 
 // Suites are the files that ran.

@@ -17,7 +17,9 @@ import (
 
 const (
 	startTimeout = 2 * time.Minute
-	service      = "10.96.0.1" // of the API
+
+	// Service is the address of the API, on the nodes and in pods.
+	Service = "10.96.0.1"
 
 	// KubernetesEnv names the version of Kubernetes that clusters run.
 	KubernetesEnv = "NODEGATE_KUBERNETES"

@@ -44,7 +44,7 @@ func (c *Cluster) furnishControlPlane() error {
 		secret := make([]byte, 16)
 		_, _ = rand.Read(secret) // never fails
 		tokens += fmt.Sprintf("%x,%s,%s,%q\n", secret, user, user, groups)
-		return fmt.Sprintf(kubeconfig, service, hex.EncodeToString(secret))
+		return fmt.Sprintf(kubeconfig, Service, hex.EncodeToString(secret))
 	}
 	for _, n := range c.Nodes {
 		if err := n.WriteFile("/etc/kubernetes/node:"+n.Name+".conf", token("system:node:"+n.Name, "system:nodes")); err != nil {

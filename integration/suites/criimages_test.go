@@ -24,21 +24,22 @@ const registry = "127.0.0.1:5000"
 // nested is the image of hack/images that has a static busybox.
 const nested = "nested"
 
-// criImages are the images that critest pulls.
-type criImages struct{ program, layer, hosts string }
+// testImages are the images that others' tests pull.
+type testImages struct{ program, layer, hosts string }
 
-// buildImages makes their layer, the program that serves them, and the configuration that
-// leads containerd to it, whichever registry is asked for.
-func buildImages(t *testing.T) criImages {
+// buildImages makes their layer in a folder, with programs at its top beside busybox, the
+// program that serves them, and the configuration that leads containerd to it, whichever
+// registry is asked for.
+func buildImages(t *testing.T, dir string, programs ...string) testImages {
 	t.Helper()
 	node.Require(t, node.Options{}, nested)
 	bin, err := node.BinDir()
 	it.Must(t, err)
-	dir := t.TempDir()
-	i := criImages{it.BuildCommand(t, "./testdata/images"), filepath.Join(dir, "layer.tar"), filepath.Join(dir, "hosts")}
-	root := filepath.Join(dir, "root")
+	i := testImages{filepath.Join(dir, "images"), filepath.Join(dir, "layer.tar"), filepath.Join(dir, "hosts")}
+	root := filepath.Join(t.TempDir(), "root")
 	for _, command := range [][]string{
-		{"sh", "-c", criRoot, "criroot", root, i.program, filepath.Join(bin, "images", nested+".tar")},
+		{"cp", "--remove-destination", it.BuildCommand(t, "./testdata/images"), i.program},
+		append([]string{"sh", "-c", criRoot, "criroot", root, i.program, filepath.Join(bin, "images", nested+".tar")}, programs...),
 		{"tar", "-C", root, "--numeric-owner", "-cf", i.layer, "."},
 	} {
 		if out, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput(); err != nil {
@@ -51,12 +52,12 @@ func buildImages(t *testing.T) criImages {
 }
 
 // options are a node's, which asks the registry.
-func (i criImages) options() node.Options {
+func (i testImages) options() node.Options {
 	return node.Options{ExtraConfig: fmt.Sprintf("[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = %q\n", i.hosts)}
 }
 
 // serve serves them to a node for the test's time.
-func (i criImages) serve(t *testing.T, n *node.Node) {
+func (i testImages) serve(t *testing.T, n *node.Node) {
 	t.Helper()
 	p, err := node.StartProcess("registry", n.Command(i.program, i.layer, registry), filepath.Join(t.TempDir(), "log"))
 	it.Must(t, err)

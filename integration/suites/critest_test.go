@@ -4,19 +4,14 @@
 package suites
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/nodegate/nodegate/integration/internal/it"
 	"github.com/nodegate/nodegate/integration/internal/tap"
-	"github.com/nodegate/nodegate/integration/machines/machinetest"
 	"github.com/nodegate/nodegate/integration/node"
 )
 
@@ -31,20 +26,20 @@ var notRun = map[string]string{
 // criLimit bounds a run, which takes three minutes on a quiet machine.
 const criLimit = 30 * time.Minute
 
-// What agents are told. adjustAll has every container of critest adjusted, by changes that
-// none of its tests looks at.
-const (
-	grantNothing = `runtime.handlers = ["", "nodegate"]
-`
-	adjustAll = grantNothing + `[[grants]]
-namespaces = ["cri-test-*"]
+// grantNothing and adjustAll are what agents are told. The latter has every container of
+// some namespaces adjusted, by changes that no test looks at.
+const grantNothing = "runtime.handlers = [\"\", \"nodegate\"]\n"
+
+func adjustAll(namespaces string) string {
+	return grantNothing + fmt.Sprintf(`[[grants]]
+namespaces = [%q]
 profiles = ["present"]
 apply = "always"
 [profiles.present]
 env = { NODEGATE_PRESENT = "1" }
 tmpfs = [{ path = "/run/present", size = "64Ki" }]
-`
-)
+`, namespaces)
+}
 
 // The CRI's own tests of runtimes (cri-tools' critest) on a node bare, and with the agent
 // and with nodegate-runc as the default runtime, first with nothing granted and then with
@@ -52,39 +47,16 @@ tmpfs = [{ path = "/run/present", size = "64Ki" }]
 // most of the time. NODEGATE_SUITES_FOCUS chooses tests by a regular expression.
 func TestCRI(t *testing.T) {
 	program, version := buildCritest(t)
-	images := buildImages(t)
-	all := []*criSuite{
-		{name: "bare", node: it.StartNode(t, images.options())},
-		{name: "nothing granted", node: startWrapped(t, images.options(), grantNothing)},
-		{name: "every container adjusted", node: startWrapped(t, images.options(), adjustAll)},
+	images := buildImages(t, t.TempDir())
+	critest := func(name string, n *node.Node) *suite {
+		images.serve(t, n)
+		return &suite{name: name, run: func(t *testing.T, focus string) []tap.Test { return runCritest(t, n, program, focus) }}
 	}
-	for _, s := range all {
-		images.serve(t, s.node)
-	}
-	focus := os.Getenv("NODEGATE_SUITES_FOCUS")
-	t.Run("runs", func(t *testing.T) {
-		for _, s := range all {
-			t.Run(s.name, func(t *testing.T) {
-				t.Parallel()
-				s.T, s.program = t, program
-				s.tests = s.run(focus)
-				s.report()
-			})
-		}
+	compare(t, "critest "+version+" | "+node.DefaultContainerd, "critest.txt", "", []*suite{
+		critest("bare", it.StartNode(t, images.options())),
+		critest("nothing granted", startWrapped(t, images.options(), grantNothing)),
+		critest("every container adjusted", startWrapped(t, images.options(), adjustAll("cri-test-*"))),
 	})
-	row := version + " | " + node.DefaultContainerd
-	for _, s := range all {
-		s.T = t
-		s.mend(all[0].tests)
-		row += " | " + count(s.tests).String()
-	}
-	t.Log("critest " + row)
-	if tap.Count(all[0].tests, tap.Passed) == 0 {
-		t.Error("no test passes bare: this shows nothing")
-	}
-	if machinetest.Update() && focus == "" && !t.Failed() {
-		it.Must(t, os.WriteFile("../../hack/tables/critest.txt", []byte("critest "+row+"\n"), 0o644))
-	}
 }
 
 // startWrapped starts a node with an agent, whose default runtime is nodegate-runc.
@@ -97,34 +69,6 @@ func startWrapped(t *testing.T, o node.Options, policy string) *node.Node {
 	return n
 }
 
-// mend runs what is worse than bare once more, since some tests wait for a fixed time only,
-// and fails for what is worse again.
-func (s *criSuite) mend(bare []tap.Test) {
-	s.Helper()
-	var again []string
-	for _, test := range bare {
-		if len(tap.Worse([]tap.Test{test}, s.tests)) > 0 {
-			again = append(again, regexp.QuoteMeta(test.Name))
-		}
-	}
-	if len(again) > 0 {
-		for _, second := range s.run(strings.Join(again, "|")) {
-			s.tests = append(slices.DeleteFunc(s.tests, func(first tap.Test) bool { return first.Name == second.Name }), second)
-		}
-	}
-	for _, worse := range tap.Worse(bare, s.tests) {
-		s.Errorf("%s: worse than bare, twice: %s", s.name, worse)
-	}
-}
-
-// criSuite is critest on a node.
-type criSuite struct {
-	*testing.T
-	name, program string
-	node          *node.Node
-	tests         []tap.Test // what became of them
-}
-
 // buildCritest builds it, which is the test of a package.
 func buildCritest(t *testing.T) (program, version string) {
 	t.Helper()
@@ -133,12 +77,12 @@ func buildCritest(t *testing.T) (program, version string) {
 	return program, inPin(t, "critest", "list", "-m", "-f", "{{.Version}}", "sigs.k8s.io/cri-tools")
 }
 
-// run runs the tests that a regular expression chooses, where containerd runs.
-func (s *criSuite) run(focus string) []tap.Test {
-	s.Helper()
-	dir := s.TempDir()
+// runCritest runs the tests that a regular expression chooses, where containerd runs.
+func runCritest(t *testing.T, n *node.Node, program, focus string) []tap.Test {
+	t.Helper()
+	dir := t.TempDir()
 	report := filepath.Join(dir, "report.json")
-	args := []string{"-test.timeout=0", "-ginkgo.timeout=" + criLimit.String(), "-runtime-endpoint=unix://" + s.node.CRISocket(), "-nri-socket=" + s.node.NRISocket(),
+	args := []string{"-test.timeout=0", "-ginkgo.timeout=" + criLimit.String(), "-runtime-endpoint=unix://" + n.CRISocket(), "-nri-socket=" + n.NRISocket(),
 		"-ginkgo.no-color", "-ginkgo.succinct", "-ginkgo.json-report=" + report}
 	if focus != "" {
 		args = append(args, "-ginkgo.focus="+focus)
@@ -147,57 +91,13 @@ func (s *criSuite) run(focus string) []tap.Test {
 		args = append(args, "-ginkgo.skip="+skip)
 	}
 	// A working directory from outside of the node has no name in it.
-	cmd := s.node.Command("sh", append([]string{"-c", `cd "$0" && exec "$@"`, dir, s.program}, args...)...)
-	cmd.Stdout, cmd.Stderr = s.Output(), s.Output()
+	cmd := n.Command("sh", append([]string{"-c", `cd "$0" && exec "$@"`, dir, program}, args...)...)
+	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
 	// It ends with 1 where a test fails: what counts is in the report.
 	_ = cmd.Run()
 	text, err := os.ReadFile(report)
-	it.Must(s.T, err)
+	it.Must(t, err)
 	tests, err := parseGinkgo(text)
-	it.Must(s.T, err)
+	it.Must(t, err)
 	return tests
-}
-
-// ginkgoTest is a test in a report of Ginkgo's.
-type ginkgoTest struct {
-	ContainerHierarchyTexts    []string
-	LeafNodeType, LeafNodeText string
-	State                      string
-	Failure                    struct{ Message string }
-}
-
-// parseGinkgo reads a report. What was not chosen is left out: a test that skips itself
-// says why.
-func parseGinkgo(text []byte) (tests []tap.Test, err error) {
-	var suites []struct{ SpecReports []ginkgoTest }
-	if err := json.Unmarshal(text, &suites); err != nil {
-		return nil, fmt.Errorf("reading critest's report: %w", err)
-	}
-	for _, suite := range suites {
-		for _, r := range suite.SpecReports {
-			if r.LeafNodeType != "It" || r.State == "skipped" && r.Failure.Message == "" {
-				continue
-			}
-			t := tap.Test{Name: strings.Join(append(r.ContainerHierarchyTexts, r.LeafNodeText), " "), Result: tap.Failed, Detail: r.Failure.Message}
-			switch r.State {
-			case "passed":
-				t.Result = tap.Passed
-			case "skipped", "pending":
-				t.Result = tap.Skipped
-			}
-			tests = append(tests, t)
-		}
-	}
-	return tests, nil
-}
-
-// report logs a run in figures, and what does not pass.
-func (s *criSuite) report() {
-	s.Helper()
-	for _, t := range s.tests {
-		if t.Result != tap.Passed {
-			s.Logf("%s: %s\n%s", t.Result, t.Name, t.Detail)
-		}
-	}
-	s.Log(count(s.tests))
 }

@@ -144,6 +144,7 @@ func TestSystemdNamespaces(t *testing.T) {
 			{"PrivateDevices=yes", "test -e /dev/termination-log && echo the pod || echo its own", [2]string{"the pod", "its own"}},
 			{"ProtectSystem=strict", "touch /usr/touched && echo written || echo read-only", [2]string{"written", "read-only"}},
 			{"PrivateTmp=yes", "test -e /tmp/of-the-pod && echo the pod || echo its own", [2]string{"the pod", "its own"}},
+			{"ProtectHostname=yes", "test /proc/self/ns/uts -ef /proc/1/ns/uts && echo the pod || echo its own", [2]string{"the pod", "its own"}},
 			{"DynamicUser=yes", "echo ran", [2]string{"failed", "ran"}},
 			{"PrivateUsers=yes", "echo ran", [2]string{"failed", "ran"}},
 			{"PrivateNetwork=yes", "grep -q eth0 /proc/self/net/dev && echo the pod || echo its own", [2]string{"the pod", "its own"}},

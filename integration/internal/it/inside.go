@@ -53,7 +53,7 @@ func InsideMounts(t *testing.T, n *node.Node) []node.Mount {
 func InsideCommand(t *testing.T, part string) []string {
 	t.Helper()
 	return []string{"env", insideEnv + "=" + part, node.BinDirEnv + "=" + InsideBin, node.RequireEnv + "=1", "TMPDIR=" + InsideVolume,
-		insideProgram, "-test.run=^" + t.Name() + "$", "-test.v", "-test.timeout=2m"}
+		insideProgram, "-test.run=^" + t.Name() + "$", "-test.v", "-test.timeout=10m"}
 }
 
 // StartInside starts the inner half's node.

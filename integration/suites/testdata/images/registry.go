@@ -23,6 +23,7 @@ const (
 
 // config is the part of an image's configuration that containers are run by.
 type config struct {
+	Entrypoint []string          `json:",omitempty"`
 	Cmd        []string          `json:",omitempty"`
 	User       string            `json:",omitempty"`
 	Env        []string          `json:",omitempty"`
@@ -32,6 +33,10 @@ type config struct {
 
 // images are those that are more than a shell, by the last part of their names.
 var images = map[string]config{
+	"agnhost":                         {Entrypoint: []string{"/agnhost"}, Cmd: []string{"pause"}},
+	"pause":                           {Entrypoint: []string{"/agnhost"}, Cmd: []string{"pause"}},
+	"sample-device-plugin":            {Entrypoint: []string{"/sample-device-plugin", "-alsologtostderr"}},
+	"nonroot":                         {User: "1234"},
 	"nginx":                           {Cmd: []string{"/bin/nginx", "80"}},
 	"httpd":                           {Cmd: []string{"/bin/nginx", "80"}},
 	"hostnet-nginx-" + runtime.GOARCH: {Cmd: []string{"/bin/nginx", "12003"}},
@@ -96,8 +101,8 @@ func answer(w http.ResponseWriter, mediaType string, content []byte) {
 
 // image is the manifest and the configuration of an image. Its name makes it one of its own.
 func (r registry) image(name string) (manifest, configuration []byte) {
-	c, ok := images[name]
-	if !ok || c.Cmd == nil {
+	c := images[name]
+	if c.Cmd == nil && c.Entrypoint == nil {
 		c.Cmd = []string{"sh"}
 	}
 	c.Env, c.WorkingDir, c.Labels = []string{"PATH=/bin"}, "/", map[string]string{"name": name}
