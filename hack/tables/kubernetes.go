@@ -35,7 +35,7 @@ func KubernetesSection() string {
 	return `
 ## Kubernetes
 
-The chart's tests run on the first, and on another by ` + "`make test-kubernetes KUBERNETES=VERSION`" + `.
+The chart's tests, by ` + "`make test-kubernetes KUBERNETES=VERSION`" + `:
 
 | Kubernetes | containerd |
 |---|---|
@@ -43,7 +43,7 @@ The chart's tests run on the first, and on another by ` + "`make test-kubernetes
 The CRI's own tests, and Kubernetes' of nodes, by ` + "`make suites`" + `: passed/skipped/failed. What passes
 bare passes with nodegate in between.
 
-| Tests | containerd | Bare | With nodegate | Every container adjusted |
+| Tests | containerd | Bare | With nodegate | Adjusted |
 |---|---|---|---|---|
 ` + rows(append(lines(critestRan), lines(nodeE2ERan)...))
 }
