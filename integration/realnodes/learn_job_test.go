@@ -17,10 +17,12 @@ import (
 	"github.com/nodegate/nodegate/integration/node"
 )
 
-// jobFile is the Job that nodegate render learn prints, and jobPod what it observes.
+// jobFile is the Job that nodegate render learn prints, jobImage the archive of its image, and
+// jobPod what it observes.
 const (
-	jobFile = "/root/job.yaml"
-	jobPod  = "byjob"
+	jobFile  = "/root/job.yaml"
+	jobImage = "/root/nodegate.tar"
+	jobPod   = "byjob"
 )
 
 // bringJob puts nodegate's image and the Job for a pod on the machine.
@@ -33,8 +35,7 @@ func (m *machine) bringJob() {
 		m.Fatalf("%v: run make image", err)
 	}
 	tag := strings.TrimSpace(string(version))
-	it.Must(m.T, m.Copy(m.Context(), filepath.Join(bin, "release/nodegate-"+tag+"-oci.tar"), "/root/nodegate.tar"))
-	m.sh("ctr -n k8s.io images import --local --platform linux/amd64 /root/nodegate.tar")
+	it.Must(m.T, m.Copy(m.Context(), filepath.Join(bin, "release/nodegate-"+tag+"-oci.tar"), jobImage))
 	m.sh(programs + "/nodegate render learn --node machine --pod ci/" + jobPod + " --image docker.io/nodegate/nodegate:" + tag + " >" + jobFile)
 }
 
@@ -79,6 +80,11 @@ func learnByJob(t *testing.T) {
 		t.Fatalf("the Job is %s", text)
 	}
 	c := &pod.Containers[0]
+	archive, err := os.Open(jobImage)
+	it.Must(t, err)
+	defer archive.Close()
+	_, err = l.node.ImportImage(t.Context(), archive, c.Image)
+	it.Must(t, err)
 	config := node.ContainerConfig{Name: "learn", Image: c.Image, Args: c.Args, RunAsUser: &c.SecurityContext.RunAsUser, Privileged: c.SecurityContext.Privileged}
 	for _, m := range c.VolumeMounts {
 		for _, v := range pod.Volumes {

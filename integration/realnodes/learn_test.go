@@ -88,10 +88,10 @@ func learner(t *testing.T, names string) *machine {
 	m := start(t, o)
 	m.install()
 	m.sh("sysctl -w kernel.panic_on_oops=1") // or what it broke is waited for
+	m.sh("modprobe kvm_amd")                 // which the emulated processor has
 	if !drivers {
 		return m
 	}
-	m.sh("modprobe kvm_amd") // which the emulated processor has
 	adapter, err := m.PlugSerial(t.Context(), "A1", 1)
 	it.Must(t, err)
 	t.Cleanup(func() { _ = adapter.Close() }) // the machine may be gone
