@@ -5,6 +5,7 @@ package manifest
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -66,23 +67,24 @@ func (d *document) read() {
 	top := root.Content[0]
 	d.place.Line = d.line(top.Line)
 	if top.Kind != yaml.MappingNode {
-		d.noObject(top, "is no Kubernetes object: write apiVersion, kind, metadata and spec")
+		d.noObject(top, top.Line, "is no Kubernetes object: write apiVersion, kind, metadata and spec")
 		return
 	}
-	before := len(d.out.Pods)
+	before := len(d.out.Pods) + len(d.out.Problems) - d.out.foreign
 	d.object(top, "")
-	if len(d.out.Pods) == before {
+	if len(d.out.Pods)+len(d.out.Problems)-d.out.foreign == before {
 		d.hidden(top)
 	}
 }
 
-// noObject reports a document that is nothing of Kubernetes': another program's settings,
-// unless it is a template of one.
-func (d *document) noObject(top *yaml.Node, text string) {
-	if d.depth == 0 && templateIn(d.text) < 0 && field(top, "apiVersion") == nil {
+// noObject reports a document that is nothing of Kubernetes', unless it is a template of that:
+// it has no apiVersion as Kubernetes has them.
+func (d *document) noObject(top *yaml.Node, line int, format string, args ...any) {
+	version := field(top, "apiVersion")
+	if d.depth == 0 && (templateIn(d.text) < 0 || json.Valid(d.text)) && (version == nil || version.ShortTag() != "!!str") {
 		d.out.foreign++
 	}
-	d.unreadable(fmt.Errorf("line %d: %s", top.Line, text))
+	d.unreadable(fmt.Errorf("line %d: %s", line, fmt.Sprintf(format, args...)))
 }
 
 // line turns a line of the document into one of the file.

@@ -20,6 +20,9 @@ func (d *document) hidden(top *yaml.Node) {
 	if kind != nil && (kind.Value == "PodSecurityPolicy" || kind.Value == "CustomResourceDefinition") {
 		return // they say what pods and objects may hold
 	}
+	if kind == nil && field(top, "services") != nil {
+		return // of Docker Compose
+	}
 	at := privilegedIn(top)
 	if at == nil {
 		return

@@ -30,6 +30,8 @@ func (d *document) object(n *yaml.Node, ofList string) {
 		d.pod(n, kind)
 	case "RuntimeClass":
 		d.runtimeClass(n)
+	case "CustomResourceDefinition": // a schema, deep and with the names of a pod's fields
+		d.other(kind)
 	default:
 		d.holder(n, kind)
 	}
@@ -45,12 +47,12 @@ func (d *document) kindOf(n *yaml.Node, ofList string) (string, bool) {
 		return ofList, true
 	case kind == nil || kind.Kind != yaml.ScalarNode || kind.Value == "":
 		if !list {
-			d.noObject(n, "has no kind: write kind: Pod, or "+workloads)
+			d.noObject(n, n.Line, "has no kind: write kind: Pod, or %s", workloads)
 		}
 		return "", false
 	case !isName(kind.Value):
 		if !list {
-			d.bad(d.line(kind.Line), "%q is not a kind: write Pod, or %s", kind.Value, workloads)
+			d.noObject(n, kind.Line, "%q is not a kind: write Pod, or %s", kind.Value, workloads)
 		}
 		return "", false
 	}
