@@ -34,7 +34,8 @@ func (s scenario) engine(ctx context.Context, p *node.Pod) (string, error) {
 			{HostPath: filepath.Join(s.bin, "runc"), ContainerPath: "/runc", ReadOnly: true},
 		}})
 	var refused *node.EventError
-	if errors.As(err, &refused) { // a machine that has no cgroups to delegate
+	if errors.As(err, &refused) { // e.g. no cgroups to delegate, or a clone on a file system without id-mapped mounts
+		say("the container for a container is refused here: %s", refused.Message)
 		return "refused", nil
 	}
 	if err != nil {

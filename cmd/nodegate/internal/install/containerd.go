@@ -61,12 +61,9 @@ func parseRelease(s string) (release, error) {
 	return r, nil
 }
 
-// versionLimit is for a node that has to read the program from a busy disk first.
-const versionLimit = time.Minute
-
 // containerdVersion asks the node's containerd.
 func (t Tree) containerdVersion(ctx context.Context, programs []string) (release, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, versionLimit, fmt.Errorf("no answer within %v", versionLimit))
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	cmd, err := t.command(ctx, programs, "--version")
 	switch {
@@ -76,9 +73,6 @@ func (t Tree) containerdVersion(ctx context.Context, programs []string) (release
 		return release{}, fmt.Errorf("looking for containerd: %w: or say its version by --containerd-version", err)
 	}
 	out, err := cmd.Output()
-	if ctx.Err() != nil {
-		err = context.Cause(ctx) // not that it was killed
-	}
 	if err != nil {
 		return release{}, fmt.Errorf("asking %s for its version: %w: say it by --containerd-version", cmd.Path, why(err))
 	}
