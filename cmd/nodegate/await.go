@@ -59,10 +59,10 @@ Exits with 0 when all are ready, and with 1 if they are not in time.`,
 		Example: `  nodegate await daemonset nodegate-uninstall --namespace nodegate --timeout 5m`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
-				return &usageError{cmd.CommandPath(), "name one DaemonSet"}
+				return wrong(cmd, "name one DaemonSet")
 			}
 			if timeout <= 0 {
-				return &usageError{cmd.CommandPath(), fmt.Sprintf("--timeout %s is not a time to wait: write for example 5m", timeout)}
+				return wrong(cmd, "--timeout %s is not a time to wait: write for example 5m", timeout)
 			}
 			return nil
 		},
@@ -75,7 +75,7 @@ Exits with 0 when all are ready, and with 1 if they are not in time.`,
 				namespace = c.Namespace
 			}
 			if namespace == "" {
-				return &usageError{cmd.CommandPath(), "say the DaemonSet's namespace by --namespace"}
+				return wrong(cmd, "say the DaemonSet's namespace by --namespace")
 			}
 			return c.DaemonSet(cmd.Context(), cmd.OutOrStdout(), namespace, args[0], timeout, 2*time.Second)
 		},

@@ -58,14 +58,14 @@ also if there are warnings that are not accepted.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 0 && cmd.Flags().Changed("config"):
-				return &usageError{cmd.CommandPath(), "write either a PATH or --config"}
+				return wrong(cmd, "write either a PATH or --config")
 			case !slices.Contains([]string{"text", "table", "json", "sarif"}, o.output):
-				return &usageError{cmd.CommandPath(), fmt.Sprintf("there is no output %q: write text, json or sarif", o.output)}
+				return wrong(cmd, "there is no output %q: write text, json or sarif", o.output)
 			}
 			for _, name := range o.names {
 				r, err := runtimes.Parse(name)
 				if err != nil {
-					return &usageError{cmd.CommandPath(), "--runtime " + err.Error()}
+					return wrong(cmd, "--runtime %s", err)
 				}
 				o.runtimes = append(o.runtimes, r)
 			}

@@ -39,7 +39,7 @@ compared.`,
   nodegate diff old new --pods pods.yaml --runtime containerd/2.3.7 --assume-device /dev/kvm`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if problem := o.checkDiff(args); problem != "" {
-				return &usageError{cmd.CommandPath(), problem}
+				return wrong(cmd, "%s", problem)
 			}
 			return nil
 		},

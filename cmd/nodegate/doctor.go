@@ -29,7 +29,7 @@ also with 1 if there is a warning or an unknown result.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "table" && output != "json" {
-				return &usageError{cmd.CommandPath(), fmt.Sprintf("there is no output %q: write table or json", output)}
+				return wrong(cmd, "there is no output %q: write table or json", output)
 			}
 			facts, err := doctor.Gather(cmd.Context(), o)
 			if err != nil {

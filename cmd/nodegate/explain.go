@@ -83,24 +83,21 @@ also if there is a refusal, a note, a warning or something left out.`,
 
 // check finds what is wrong with the command line.
 func (o *explainOptions) check(cmd *cobra.Command) error {
-	wrong := func(format string, args ...any) error {
-		return &usageError{cmd.CommandPath(), fmt.Sprintf(format, args...)}
-	}
 	switch {
 	case len(o.files) == 0 && o.id == "":
-		return wrong("there is nothing to explain: write -f FILE, or --id CONTAINER")
+		return wrong(cmd, "there is nothing to explain: write -f FILE, or --id CONTAINER")
 	case len(o.files) > 0 && o.id != "":
-		return wrong("write either -f or --id: a manifest or a container of this node")
+		return wrong(cmd, "write either -f or --id: a manifest or a container of this node")
 	case o.id != "" && (o.namespace != "" || cmd.Flags().Changed("handler") || o.container != ""):
-		return wrong("a container of this node has its namespace, its name and its handler: leave out --namespace, --container and --handler")
+		return wrong(cmd, "a container of this node has its namespace, its name and its handler: leave out --namespace, --container and --handler")
 	case !slices.Contains(explainFormats, o.output):
-		return wrong("there is no format %q: write one of %s", o.output, strings.Join(explainFormats, ", "))
+		return wrong(cmd, "there is no format %q: write one of %s", o.output, strings.Join(explainFormats, ", "))
 	}
 	if n := slices.Index(o.files, "-"); n >= 0 && slices.Contains(o.files[n+1:], "-") {
-		return wrong("stdin can be read once: write -f - once")
+		return wrong(cmd, "stdin can be read once: write -f - once")
 	}
 	if err := o.parse(); err != nil {
-		return wrong("%s", err)
+		return wrong(cmd, "%s", err)
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ changed then, unless the error says otherwise.`,
 				return err
 			}
 			if !o.NoAgent && o.Agent != (install.AgentDirs{}) {
-				return &usageError{cmd.CommandPath(), "--state-dir and --shadow-dir are about an agent that runs as a pod: give --no-agent too, or write dir and shadow_dir under [state] in the policy"}
+				return wrong(cmd, "--state-dir and --shadow-dir are about an agent that runs as a pod: give --no-agent too, or write dir and shadow_dir under [state] in the policy")
 			}
 			s, err := newSystemd(cmd.Context(), cmd.OutOrStdout(), o.Root, restart, dryRun)
 			if err != nil {

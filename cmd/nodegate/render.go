@@ -5,7 +5,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"path"
 
 	"github.com/spf13/cobra"
@@ -44,10 +43,10 @@ Exits with 0, and with 1 if the policy has errors.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			section, ok := unitSections[path.Ext(unit)]
 			if !ok {
-				return &usageError{cmd.CommandPath(), fmt.Sprintf("--unit %s is not a unit that a node runs as: name a .service or a .scope", unit)}
+				return wrong(cmd, "--unit %s is not a unit that a node runs as: name a .service or a .scope", unit)
 			}
 			if cgroup != "" && cgroup != "v1" && cgroup != "v2" {
-				return &usageError{cmd.CommandPath(), fmt.Sprintf("--cgroup %s is not a version: write v1 or v2", cgroup)}
+				return wrong(cmd, "--cgroup %s is not a version: write v1 or v2", cgroup)
 			}
 			c, err := config.Load(file)
 			if err != nil {

@@ -31,7 +31,7 @@ large for an API server.`,
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(validation.IsDNS1123Subdomain(name+"-templates")) > 0 { // the longer one of the two
-				return &usageError{cmd.CommandPath(), fmt.Sprintf("--name %q is not a name of Kubernetes' objects: write lower-case letters, digits, - and .", name)}
+				return wrong(cmd, "--name %q is not a name of Kubernetes' objects: write lower-case letters, digits, - and .", name)
 			}
 			c, err := config.Load(file)
 			if err != nil {

@@ -5,7 +5,6 @@ package main
 
 import (
 	_ "embed"
-	"fmt"
 	"regexp"
 	"strings"
 	"text/template"
@@ -45,23 +44,20 @@ Exits with 0.`,
   kubectl logs -n nodegate -f job/nodegate-learn`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			wrong := func(format string, args ...any) error {
-				return &usageError{cmd.CommandPath(), fmt.Sprintf(format, args...)}
-			}
 			namespace, pod, _ := strings.Cut(d.Pod, "/")
 			switch {
 			case !plainName.MatchString(d.Node):
-				return wrong("%q is not a node: write --node with its name in the cluster", d.Node)
+				return wrong(cmd, "%q is not a node: write --node with its name in the cluster", d.Node)
 			case !plainName.MatchString(namespace) || !plainName.MatchString(pod):
-				return wrong("%q is not a pod: write --pod NAMESPACE/NAME", d.Pod)
+				return wrong(cmd, "%q is not a pod: write --pod NAMESPACE/NAME", d.Pod)
 			case !plainName.MatchString(d.Namespace):
-				return wrong("%q is not a namespace: write --namespace with that of nodegate", d.Namespace)
+				return wrong(cmd, "%q is not a namespace: write --namespace with that of nodegate", d.Namespace)
 			case !plainName.MatchString(d.ConfigMap):
-				return wrong("%q is not a ConfigMap: write --configmap with that of the policy", d.ConfigMap)
+				return wrong(cmd, "%q is not a ConfigMap: write --configmap with that of the policy", d.ConfigMap)
 			case !plainImage.MatchString(d.Image):
-				return wrong("%q is not an image: write --image with nodegate's", d.Image)
+				return wrong(cmd, "%q is not an image: write --image with nodegate's", d.Image)
 			case d.Length <= 0:
-				return wrong("--for %s is no time: write --for 10m", d.Length)
+				return wrong(cmd, "--for %s is no time: write --for 10m", d.Length)
 			}
 			d.Deadline = int(d.Length.Seconds())*2 + 600 // it waits for the pod as long
 			return template.Must(template.New("job").Parse(learnJob)).Execute(cmd.OutOrStdout(), d)

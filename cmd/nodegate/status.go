@@ -56,10 +56,10 @@ type statusReport struct {
 
 func status(cmd *cobra.Command, o *statusOptions) error {
 	if o.output != "table" && o.output != "json" {
-		return &usageError{cmd.CommandPath(), fmt.Sprintf("there is no output %q: write -o table or -o json", o.output)}
+		return wrong(cmd, "there is no output %q: write -o table or -o json", o.output)
 	}
 	if o.ready && (o.strict || cmd.Flags().Changed("output")) {
-		return &usageError{cmd.CommandPath(), "--ready prints one line: leave --strict and --output out"}
+		return wrong(cmd, "--ready prints one line: leave --strict and --output out")
 	}
 	address, err := o.where()
 	if err != nil {

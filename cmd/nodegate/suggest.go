@@ -5,7 +5,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -62,20 +61,17 @@ are named: render them first.`,
 }
 
 func (o *suggestOptions) check(cmd *cobra.Command) error {
-	wrong := func(format string, args ...any) error {
-		return &usageError{cmd.CommandPath(), fmt.Sprintf(format, args...)}
-	}
 	n := slices.Index(o.files, "-")
 	_, err := runtimes.Parse(o.runtime)
 	switch {
 	case len(o.files) == 0:
-		return wrong("there is nothing to read: write -f FILE")
+		return wrong(cmd, "there is nothing to read: write -f FILE")
 	case n >= 0 && slices.Contains(o.files[n+1:], "-"):
-		return wrong("stdin can be read once: write -f - once")
+		return wrong(cmd, "stdin can be read once: write -f - once")
 	case !slices.Contains(suggestFormats, o.output):
-		return wrong("there is no format %q: write one of %s", o.output, strings.Join(suggestFormats, ", "))
+		return wrong(cmd, "there is no format %q: write one of %s", o.output, strings.Join(suggestFormats, ", "))
 	case err != nil:
-		return wrong("--runtime %s", err)
+		return wrong(cmd, "--runtime %s", err)
 	}
 	return nil
 }

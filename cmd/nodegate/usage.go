@@ -24,6 +24,11 @@ type usageError struct {
 	command, problem string
 }
 
+// wrong is a wrong command line of a command.
+func wrong(cmd *cobra.Command, format string, args ...any) error {
+	return &usageError{cmd.CommandPath(), fmt.Sprintf(format, args...)}
+}
+
 func (e *usageError) Error() string {
 	return fmt.Sprintf("%s\nRun %s --help for usage.", e.problem, e.command)
 }
@@ -49,7 +54,7 @@ func exitCode(err error) int {
 }
 
 func flagError(cmd *cobra.Command, err error) error {
-	return &usageError{cmd.CommandPath(), err.Error()}
+	return wrong(cmd, "%s", err)
 }
 
 // knownCommand refuses whatever stands where a command's name should.
@@ -61,7 +66,7 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		problem += fmt.Sprintf(" (%s?)", strings.Join(near, ", "))
 	}
-	return &usageError{cmd.CommandPath(), problem}
+	return wrong(cmd, "%s", problem)
 }
 
 // noArguments refuses arguments. Most of them are meant as the policy.
@@ -76,5 +81,5 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	case cmd.Flags().ShorthandLookup("c") != nil:
 		problem += fmt.Sprintf(": to name the policy, write --config %s", args[0])
 	}
-	return &usageError{cmd.CommandPath(), problem}
+	return wrong(cmd, "%s", problem)
 }
