@@ -30,7 +30,7 @@ func Apply(config []byte, a *change.Adjustment) ([]byte, error) {
 
 // appliers make the changes that the wrapper can deliver, in the order of the
 // kinds. Each leaves the spec alone if the adjustment has nothing of its kind.
-var appliers = map[*change.Kind]func(spec *node, a *change.Adjustment) error{
+var appliers = map[*change.Kind]func(spec *value, a *change.Adjustment) error{
 	change.KindDevices:      applyDevices,
 	change.KindShadowNodes:  applyShadowNodes,
 	change.KindMounts:       applyMounts,
@@ -48,7 +48,7 @@ var appliers = map[*change.Kind]func(spec *node, a *change.Adjustment) error{
 	change.KindLive:         applyLive,
 }
 
-func apply(spec *node, a *change.Adjustment) error {
+func apply(spec *value, a *change.Adjustment) error {
 	for _, k := range change.Kinds() {
 		switch applyKind := appliers[k]; {
 		case applyKind != nil:
@@ -64,7 +64,7 @@ func apply(spec *node, a *change.Adjustment) error {
 
 // applyProc empties the lists of what is masked and read-only under /proc. A
 // nested container can mount a /proc of its own only if both are empty.
-func applyProc(spec *node, a *change.Adjustment) error {
+func applyProc(spec *value, a *change.Adjustment) error {
 	if !a.ProcUnmasked {
 		return nil
 	}

@@ -15,7 +15,7 @@ import (
 // applyAdoptDevices makes the process's user the owner of devices that the spec has,
 // who may then read and write them as far as the device cgroup lets him. In a
 // user namespace the runtime ignores owners, and shadow nodes do it.
-func applyAdoptDevices(spec *node, a *change.Adjustment) error {
+func applyAdoptDevices(spec *value, a *change.Adjustment) error {
 	if len(a.AdoptDevices) == 0 {
 		return nil
 	}
@@ -59,13 +59,13 @@ func applyAdoptDevices(spec *node, a *change.Adjustment) error {
 	})
 }
 
-func userOf(spec *node) (user specs.User, err error) {
+func userOf(spec *value) (user specs.User, err error) {
 	err = spec.read(&user, "process", "user")
 	return user, err
 }
 
 // hasUserNamespace reports whether the container is in a user namespace.
-func hasUserNamespace(spec *node) (bool, error) {
+func hasUserNamespace(spec *value) (bool, error) {
 	var namespaces []specs.LinuxNamespace
 	err := spec.read(&namespaces, "linux", "namespaces")
 	return slices.ContainsFunc(namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.UserNamespace }), err
@@ -74,7 +74,7 @@ func hasUserNamespace(spec *node) (bool, error) {
 // applyShadowNodes takes the devices out of the spec that shadow nodes stand
 // for: the runtime makes devices after the mounts, over them. Their rules in
 // the device cgroup stay.
-func applyShadowNodes(spec *node, a *change.Adjustment) error {
+func applyShadowNodes(spec *value, a *change.Adjustment) error {
 	list, err := spec.lookup("linux", "devices")
 	if list == nil || err != nil || len(a.ShadowNodes) == 0 {
 		return err
@@ -98,7 +98,7 @@ func applyShadowNodes(spec *node, a *change.Adjustment) error {
 
 // checkShadowNodes makes sure that each shadow node is bound where it is to
 // be, by NRI or by this adjustment.
-func checkShadowNodes(spec *node, a *change.Adjustment) error {
+func checkShadowNodes(spec *value, a *change.Adjustment) error {
 	if len(a.ShadowNodes) == 0 {
 		return nil
 	}

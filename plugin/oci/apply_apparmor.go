@@ -9,7 +9,7 @@ import (
 	"github.com/nodegate/nodegate/plugin/change"
 )
 
-func applyAppArmor(spec *node, a *change.Adjustment) error {
+func applyAppArmor(spec *value, a *change.Adjustment) error {
 	if a.AppArmor == "" {
 		return nil
 	}
@@ -22,7 +22,7 @@ func applyAppArmor(spec *node, a *change.Adjustment) error {
 
 // changeAppArmor gives a process a profile, or none: a spec says "unconfined"
 // by not naming any, as containerd writes it.
-func changeAppArmor(process *node, profile string) error {
+func changeAppArmor(process *value, profile string) error {
 	if profile == "" {
 		return nil
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // applyDevices adds nodes. applyDeviceRules adds their rules.
-func applyDevices(spec *node, a *change.Adjustment) error {
+func applyDevices(spec *value, a *change.Adjustment) error {
 	if len(a.Devices) == 0 {
 		return nil
 	}
@@ -98,7 +98,7 @@ func without(all, some string) string {
 // applyDeviceRules appends device-cgroup rules, unless they are the last ones
 // already. Later rules overrule earlier ones, so an equal rule elsewhere will
 // not do.
-func applyDeviceRules(spec *node, a *change.Adjustment) error {
+func applyDeviceRules(spec *value, a *change.Adjustment) error {
 	rules := cgroupRules(a)
 	if len(rules) == 0 {
 		return nil
@@ -122,7 +122,7 @@ func applyDeviceRules(spec *node, a *change.Adjustment) error {
 
 // eachDevice calls a function for each entry of a device list, from the last,
 // so that it may remove the entry.
-func eachDevice(list *node, visit func(at int, have *specs.LinuxDevice) error) error {
+func eachDevice(list *value, visit func(at int, have *specs.LinuxDevice) error) error {
 	if err := list.open('['); err != nil {
 		return err
 	}

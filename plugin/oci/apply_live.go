@@ -22,7 +22,7 @@ const noDevices = "rnodev"
 // applyLive keeps a container with live directories from all other device nodes of
 // their major numbers: its volumes are mounted nodev, and it has not the capability by
 // which it could undo that. What it could do all the same refuses it.
-func applyLive(spec *node, a *change.Adjustment) error {
+func applyLive(spec *value, a *change.Adjustment) error {
 	if len(a.LiveDirectories) == 0 {
 		return nil
 	}
@@ -53,7 +53,7 @@ func applyLive(spec *node, a *change.Adjustment) error {
 }
 
 // mayNotMount refuses CAP_SYS_ADMIN, which unmounts and remounts.
-func mayNotMount(spec *node) error {
+func mayNotMount(spec *value) error {
 	var have specs.LinuxCapabilities
 	if err := spec.read(&have, "process", "capabilities"); err != nil {
 		return err
@@ -68,7 +68,7 @@ func mayNotMount(spec *node) error {
 
 // closeVolume lets no device open on a bind mount, unless the agent made it: own is
 // where its nodes and directories for this container are.
-func closeVolume(mount *node, own string) error {
+func closeVolume(mount *value, own string) error {
 	var m specs.Mount
 	if err := mount.decode(&m); err != nil {
 		return err

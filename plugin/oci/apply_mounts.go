@@ -14,7 +14,7 @@ import (
 )
 
 // applyUnmounts takes mounts out.
-func applyUnmounts(spec *node, a *change.Adjustment) error {
+func applyUnmounts(spec *value, a *change.Adjustment) error {
 	list, err := spec.lookup("mounts")
 	if list == nil || err != nil || len(a.Unmounts) == 0 {
 		return err
@@ -32,7 +32,7 @@ func applyUnmounts(spec *node, a *change.Adjustment) error {
 }
 
 // applyMounts adds mounts, each in the place of what was mounted at its path.
-func applyMounts(spec *node, a *change.Adjustment) error {
+func applyMounts(spec *value, a *change.Adjustment) error {
 	if len(a.Mounts) == 0 {
 		return nil
 	}
@@ -50,7 +50,7 @@ func applyMounts(spec *node, a *change.Adjustment) error {
 
 // addMount puts a mount before those that lie below it, which it would hide,
 // and after those that it lies below; all others keep their order.
-func addMount(list *node, want *specs.Mount) error {
+func addMount(list *value, want *specs.Mount) error {
 	have, err := elements[specs.Mount](list)
 	if err != nil {
 		return err

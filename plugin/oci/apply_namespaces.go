@@ -13,7 +13,7 @@ import (
 
 // applyNamespaces gives the container new namespaces of its own, each in the
 // place of one that it would have joined.
-func applyNamespaces(spec *node, a *change.Adjustment) error {
+func applyNamespaces(spec *value, a *change.Adjustment) error {
 	if len(a.Namespaces) == 0 {
 		return nil
 	}
@@ -29,7 +29,7 @@ func applyNamespaces(spec *node, a *change.Adjustment) error {
 	return nil
 }
 
-func addNamespace(list *node, want specs.LinuxNamespace) error {
+func addNamespace(list *value, want specs.LinuxNamespace) error {
 	have, err := elements[specs.LinuxNamespace](list)
 	if err != nil || slices.Contains(have, want) {
 		return err

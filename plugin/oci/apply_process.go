@@ -13,7 +13,7 @@ import (
 )
 
 // applyEnv sets environment variables where they stand, and adds the others.
-func applyEnv(spec *node, a *change.Adjustment) error {
+func applyEnv(spec *value, a *change.Adjustment) error {
 	if len(a.Env) == 0 {
 		return nil
 	}
@@ -48,7 +48,7 @@ func applyEnv(spec *node, a *change.Adjustment) error {
 	return nil
 }
 
-func processOf(spec *node) (*node, error) {
+func processOf(spec *value) (*value, error) {
 	process, err := spec.member("process")
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func processOf(spec *node) (*node, error) {
 	return process, nil
 }
 
-func applyCapabilities(spec *node, a *change.Adjustment) error {
+func applyCapabilities(spec *value, a *change.Adjustment) error {
 	if len(a.Capabilities.Add) == 0 && len(a.Capabilities.Drop) == 0 {
 		return nil
 	}
@@ -80,7 +80,7 @@ func applyCapabilities(spec *node, a *change.Adjustment) error {
 // added goes to the bounding, permitted and effective sets, and for another
 // user than root also to the inheritable and ambient ones: execve clears the
 // effective set of such a process otherwise. What is dropped leaves all five.
-func changeCapabilities(process *node, change change.Capabilities) error {
+func changeCapabilities(process *value, change change.Capabilities) error {
 	sets, err := process.member("capabilities")
 	if sets == nil || err != nil {
 		return err
@@ -101,13 +101,13 @@ func changeCapabilities(process *node, change change.Capabilities) error {
 	return nil
 }
 
-func runsAsRoot(process *node) (bool, error) {
+func runsAsRoot(process *value) (bool, error) {
 	var uid uint32
 	err := process.read(&uid, "user", "uid")
 	return uid == 0, err
 }
 
-func changeSet(sets *node, name string, add, drop []string) error {
+func changeSet(sets *value, name string, add, drop []string) error {
 	set, err := sets.member(name)
 	if err != nil {
 		return err

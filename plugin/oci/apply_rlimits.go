@@ -10,7 +10,7 @@ import (
 )
 
 // applyRlimits sets limits where they stand, and adds the others.
-func applyRlimits(spec *node, a *change.Adjustment) error {
+func applyRlimits(spec *value, a *change.Adjustment) error {
 	if len(a.Rlimits) == 0 {
 		return nil
 	}

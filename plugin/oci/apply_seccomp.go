@@ -18,7 +18,7 @@ import (
 // applySeccomp merges rules into the container's seccomp profile. The engine
 // says what comes out; here the rules that it left alone keep their text, and
 // one that it took names from keeps all but its names.
-func applySeccomp(spec *node, a *change.Adjustment) error {
+func applySeccomp(spec *value, a *change.Adjustment) error {
 	if len(a.Seccomp) == 0 {
 		return nil
 	}
@@ -77,7 +77,7 @@ func sameButNames(a, b specs.LinuxSyscall) bool {
 
 // replaceRules makes the array, which holds the rules of current, hold those
 // of merged. The engine keeps the order of what it keeps.
-func replaceRules(list *node, current, merged []specs.LinuxSyscall) error {
+func replaceRules(list *value, current, merged []specs.LinuxSyscall) error {
 	if err := list.open('['); err != nil {
 		return err
 	}

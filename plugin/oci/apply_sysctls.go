@@ -14,7 +14,7 @@ import (
 
 // applySysctls sets sysctls. One that the spec has in the spelling with
 // slashes is set there: the runtime would write both, in no certain order.
-func applySysctls(spec *node, a *change.Adjustment) error {
+func applySysctls(spec *value, a *change.Adjustment) error {
 	if len(a.Sysctls) == 0 {
 		return nil
 	}
@@ -43,7 +43,7 @@ func applySysctls(spec *node, a *change.Adjustment) error {
 }
 
 // findSysctl returns where the spec sets a sysctl, or -1.
-func findSysctl(sysctls *node, name string) (int, error) {
+func findSysctl(sysctls *value, name string) (int, error) {
 	if err := sysctls.open('{'); err != nil {
 		return -1, err
 	}

@@ -18,7 +18,7 @@ type bundle struct {
 	path string
 	stat unix.Stat_t // config.json as it was
 	old  []byte
-	spec *node
+	spec *value
 }
 
 // openBundle opens a bundle; "" is the current directory.

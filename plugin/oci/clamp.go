@@ -23,7 +23,7 @@ const pingGroupRange = "net.ipv4.ping_group_range"
 // group exists goes away: nobody may ping by the kernel's own default. A range
 // that the kernel takes stays, and so does anything that is no range, about
 // which the runtime has its own words.
-func clampPing(sandbox *node) error {
+func clampPing(sandbox *value) error {
 	sysctls, err := sandbox.lookup("linux", "sysctl")
 	if sysctls == nil || err != nil {
 		return err

@@ -10,7 +10,7 @@
 //
 // A document is never decoded and written again: what the runtime-spec of
 // tomorrow holds would be lost. It is opened only where something changes, and
-// every byte elsewhere stays (node.go). What is read goes by the rules of
+// every byte elsewhere stays (value.go). What is read goes by the rules of
 // encoding/json, which runc uses; a document that could be read in two ways at
 // a place that matters here is refused.
 //

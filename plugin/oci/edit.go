@@ -14,11 +14,11 @@ import (
 // struct, or nil if it is absent or null. A second one that such a reader would
 // take for the same is an error, and so is one in another case alone: another
 // runtime would not see it.
-func (n *node) member(name string) (*node, error) {
+func (n *value) member(name string) (*value, error) {
 	if err := n.open('{'); err != nil {
 		return nil, err
 	}
-	var found *node
+	var found *value
 	want := fold(name)
 	for _, k := range n.kids {
 		if fold(k.name) != want {
@@ -34,11 +34,11 @@ func (n *node) member(name string) (*node, error) {
 
 // entry returns a member of an object that is a map, where keys are as they
 // are written; nil if it is absent.
-func (n *node) entry(name string) (*node, error) {
+func (n *value) entry(name string) (*value, error) {
 	if err := n.open('{'); err != nil {
 		return nil, err
 	}
-	var found *node
+	var found *value
 	for _, k := range n.kids {
 		if k.name != name {
 			continue
@@ -51,7 +51,7 @@ func (n *node) entry(name string) (*node, error) {
 	return present(found), nil
 }
 
-func present(n *node) *node {
+func present(n *value) *value {
 	if n == nil || n.kind() == 'n' {
 		return nil
 	}
@@ -59,7 +59,7 @@ func present(n *node) *node {
 }
 
 // lookup follows members; nil if one of them is absent or null.
-func (n *node) lookup(names ...string) (*node, error) {
+func (n *value) lookup(names ...string) (*value, error) {
 	var err error
 	for _, name := range names {
 		if n, err = n.member(name); n == nil || err != nil {
@@ -70,7 +70,7 @@ func (n *node) lookup(names ...string) (*node, error) {
 }
 
 // ensure returns a member, which is made from a text if it is absent or null.
-func (n *node) ensure(name, text string) (*node, error) {
+func (n *value) ensure(name, text string) (*value, error) {
 	found, err := n.member(name)
 	if err != nil || found != nil {
 		return found, err
@@ -79,7 +79,7 @@ func (n *node) ensure(name, text string) (*node, error) {
 }
 
 // ensureBelow is ensure for a member further down: what leads to it is made of objects.
-func (n *node) ensureBelow(text string, names ...string) (_ *node, err error) {
+func (n *value) ensureBelow(text string, names ...string) (_ *value, err error) {
 	last := len(names) - 1
 	for _, name := range names[:last] {
 		if n, err = n.ensure(name, "{}"); err != nil {
@@ -90,7 +90,7 @@ func (n *node) ensureBelow(text string, names ...string) (_ *node, err error) {
 }
 
 // set gives an opened object a member, in the place of one with the same name.
-func (n *node) set(name string, text []byte) *node {
+func (n *value) set(name string, text []byte) *value {
 	for i := range n.kids {
 		if n.kids[i].name == name {
 			return n.replace(i, text)
@@ -104,20 +104,20 @@ func (n *node) set(name string, text []byte) *node {
 }
 
 // replace gives a kid another text, or lets it be if that means the same.
-func (n *node) replace(i int, text []byte) *node {
+func (n *value) replace(i int, text []byte) *value {
 	k := &n.kids[i]
 	if !bytes.Equal(k.value.bytes(), text) {
-		k.value = &node{parent: n, name: k.name, text: text}
+		k.value = &value{parent: n, name: k.name, text: text}
 		n.touch()
 	}
 	return k.value
 }
 
 // add puts an element into an opened array.
-func (n *node) add(i int, text []byte) { n.insert(i, kid{}, text) }
+func (n *value) add(i int, text []byte) { n.insert(i, kid{}, text) }
 
-func (n *node) insert(i int, k kid, text []byte) *node {
-	k.value = &node{parent: n, name: k.name, text: text}
+func (n *value) insert(i int, k kid, text []byte) *value {
+	k.value = &value{parent: n, name: k.name, text: text}
 	k.before = n.separator()
 	if i == 0 && len(n.kids) > 0 {
 		k.before, n.kids[0].before = n.kids[0].before, k.before
@@ -131,7 +131,7 @@ func (n *node) insert(i int, k kid, text []byte) *node {
 
 // separator is what stands between two kids here: a comma, and white space as
 // the author of the document likes it.
-func (n *node) separator() []byte {
+func (n *value) separator() []byte {
 	switch len(n.kids) {
 	case 0:
 		return nil
@@ -142,7 +142,7 @@ func (n *node) separator() []byte {
 }
 
 // remove takes a kid out.
-func (n *node) remove(i int) {
+func (n *value) remove(i int) {
 	if i == 0 && len(n.kids) > 1 {
 		n.kids[1].before = n.kids[0].before
 	}
@@ -150,7 +150,7 @@ func (n *node) remove(i int) {
 	n.touch()
 }
 
-func (n *node) touch() {
+func (n *value) touch() {
 	for ; n != nil && !n.changed; n = n.parent {
 		n.changed = true
 	}

@@ -44,7 +44,7 @@ type identity struct {
 	disputed bool   // two dialects say different things
 }
 
-func identify(spec *node, id string) (identity, error) {
+func identify(spec *value, id string) (identity, error) {
 	who := identity{id: id}
 	annotations, err := spec.member("annotations")
 	if err != nil {
@@ -67,7 +67,7 @@ func identify(spec *node, id string) (identity, error) {
 }
 
 // read fills in what the annotations of a dialect say.
-func (w *identity) read(annotations *node, d dialect) error {
+func (w *identity) read(annotations *value, d dialect) error {
 	for key, into := range map[string]*string{
 		d.kind: &w.kind, d.sandbox: &w.sandbox, d.namespace: &w.namespace, d.pod: &w.pod, d.container: &w.container,
 	} {
@@ -79,7 +79,7 @@ func (w *identity) read(annotations *node, d dialect) error {
 }
 
 // readEntry decodes the value of a key, if the key is there.
-func readEntry(annotations *node, key string, into *string) error {
+func readEntry(annotations *value, key string, into *string) error {
 	value, err := annotations.entry(key)
 	if value == nil || err != nil {
 		return err

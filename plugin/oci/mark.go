@@ -27,7 +27,7 @@ const (
 // findMark returns what shows that a Kubernetes runtime made a spec, known by
 // its name or not: "" if nothing does. It is asked so that a container does not
 // run unadjusted because its runtime calls things otherwise.
-func findMark(spec, annotations *node) (string, error) {
+func findMark(spec, annotations *value) (string, error) {
 	manager := ""
 	if annotations != nil {
 		if err := readEntry(annotations, managerKey, &manager); err != nil {

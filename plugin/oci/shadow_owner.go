@@ -15,7 +15,7 @@ import (
 
 // ownShadowNodes gives shadow nodes to the user of the process, where the agent
 // was not told who that is: before containerd 2.3, only the spec says it.
-func ownShadowNodes(spec *node, nodes []change.ShadowNode) error {
+func ownShadowNodes(spec *value, nodes []change.ShadowNode) error {
 	for i := range nodes {
 		if nodes[i].Process == (change.Process{}) {
 			continue
@@ -32,7 +32,7 @@ func ownShadowNodes(spec *node, nodes []change.ShadowNode) error {
 }
 
 // hostOwner returns the host's ids for those of the process.
-func hostOwner(spec *node, shadow *change.ShadowNode) (uid, gid uint32, err error) {
+func hostOwner(spec *value, shadow *change.ShadowNode) (uid, gid uint32, err error) {
 	user, err := userOf(spec)
 	if err != nil {
 		return 0, 0, err
@@ -49,7 +49,7 @@ func hostOwner(spec *node, shadow *change.ShadowNode) (uid, gid uint32, err erro
 	return uid, gid, err
 }
 
-func hostID(spec *node, name string, id uint32) (uint32, error) {
+func hostID(spec *value, name string, id uint32) (uint32, error) {
 	var maps []specs.LinuxIDMapping
 	if err := spec.read(&maps, "linux", name); err != nil {
 		return 0, err

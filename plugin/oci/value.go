@@ -19,11 +19,11 @@ const (
 	maxDepth = 256
 )
 
-// node is a JSON value that keeps its text. It is opened where something below
+// value is a JSON value that keeps its text. It is opened where something below
 // it is looked for, one level at a time, and only what is changed is written
 // anew: all other bytes stay as they came.
-type node struct {
-	parent *node
+type value struct {
+	parent *value
 	name   string // of a member, and of a document; for messages
 	text   []byte // as it came; stale once changed
 
@@ -39,11 +39,11 @@ type node struct {
 type kid struct {
 	before, key, after []byte
 	name               string // the decoded key
-	value              *node
+	value              *value
 }
 
 // parseDocument reads an object, called name in messages.
-func parseDocument(name string, data []byte) (*node, error) {
+func parseDocument(name string, data []byte) (*value, error) {
 	if len(data) > maxDocument {
 		return nil, fmt.Errorf("%s: %d bytes are too much: a spec has at most %d", name, len(data), maxDocument)
 	}
@@ -54,7 +54,7 @@ func parseDocument(name string, data []byte) (*node, error) {
 		var all json.RawMessage
 		return nil, fmt.Errorf("%s is not JSON: %w", name, json.Unmarshal(data, &all)) // which says where
 	}
-	n := &node{name: name, text: data}
+	n := &value{name: name, text: data}
 	if n.kind() != '{' {
 		return nil, fmt.Errorf("%s is not a JSON object", name)
 	}
@@ -80,17 +80,17 @@ func checkDepth(data []byte) error {
 }
 
 // kind is the value's first character: { [ " t f n, or that of a number.
-func (n *node) kind() byte { return n.text[skipSpace(n.text, 0)] }
+func (n *value) kind() byte { return n.text[skipSpace(n.text, 0)] }
 
 // bytes returns the value's text. It must not be changed.
-func (n *node) bytes() []byte {
+func (n *value) bytes() []byte {
 	if !n.changed {
 		return n.text
 	}
 	return n.append(nil)
 }
 
-func (n *node) append(out []byte) []byte {
+func (n *value) append(out []byte) []byte {
 	if !n.changed {
 		return append(out, n.text...)
 	}
@@ -104,7 +104,7 @@ func (n *node) append(out []byte) []byte {
 }
 
 // path names the value for messages: config.json: linux.seccomp.
-func (n *node) path() string {
+func (n *value) path() string {
 	below := ""
 	for ; n.parent != nil; n = n.parent {
 		if n.parent.kind() == '{' {
@@ -121,7 +121,7 @@ func (n *node) path() string {
 }
 
 // open splits an object or array into its kids.
-func (n *node) open(kind byte) error {
+func (n *value) open(kind byte) error {
 	if n.kind() != kind {
 		return fmt.Errorf("%s is not %s", n.path(), map[byte]string{'{': "an object", '[': "an array"}[kind])
 	}
@@ -151,7 +151,7 @@ func (n *node) open(kind byte) error {
 			k.after = n.text[end:i]
 		}
 		end := skipValue(n.text, i)
-		k.value = &node{parent: n, name: k.name, text: n.text[i:end]}
+		k.value = &value{parent: n, name: k.name, text: n.text[i:end]}
 		n.kids = append(n.kids, k)
 		i = end
 	}
@@ -159,7 +159,7 @@ func (n *node) open(kind byte) error {
 
 // decode reads the value into a Go value. A key that is there twice is an
 // error: readers differ in which they take.
-func (n *node) decode(into any) error {
+func (n *value) decode(into any) error {
 	text := n.bytes()
 	if _, err := checkKeys(text, 0); err != nil {
 		return fmt.Errorf("%s: %w", n.path(), err)
@@ -175,7 +175,7 @@ func (n *node) decode(into any) error {
 }
 
 // read decodes what lookup finds. Without it the Go value stays as it is.
-func (n *node) read(into any, names ...string) error {
+func (n *value) read(into any, names ...string) error {
 	found, err := n.lookup(names...)
 	if found == nil || err != nil {
 		return err
@@ -184,7 +184,7 @@ func (n *node) read(into any, names ...string) error {
 }
 
 // elements decodes an array, which is open then.
-func elements[T any](list *node) (all []T, err error) {
+func elements[T any](list *value) (all []T, err error) {
 	if err := list.decode(&all); err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // rewrite opens every value and writes all of it anew from its parts.
-func rewrite(n *node) error {
+func rewrite(n *value) error {
 	kind := n.kind()
 	if kind != '{' && kind != '[' {
 		return nil

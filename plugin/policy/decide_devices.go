@@ -16,9 +16,9 @@ import (
 	"github.com/nodegate/nodegate/plugin/change"
 )
 
-// node is one device that the container gets: the host's, and how it is to
+// deviceNode is one device that the container gets: the host's, and how it is to
 // appear.
-type node struct {
+type deviceNode struct {
 	host    HostDevice
 	target  string // container path
 	access  string
@@ -30,7 +30,7 @@ type node struct {
 // the runtime would bind the host's node and ignore its owner, so there it is
 // a shadow node of the host that is bound.
 func (d *decider) devices() error {
-	var nodes []node
+	var nodes []deviceNode
 	for i := range d.merged.devices {
 		var err error
 		if nodes, err = d.addNodes(nodes, &d.merged.devices[i]); err != nil {
@@ -66,7 +66,7 @@ func (d *decider) oneOf() error {
 
 // addNodes adds what one rule finds on the host. Rules that meet at one path
 // of the container must agree; their access adds up.
-func (d *decider) addNodes(nodes []node, from *sourcedDevice) ([]node, error) {
+func (d *decider) addNodes(nodes []deviceNode, from *sourcedDevice) ([]deviceNode, error) {
 	rule, look := &from.rule, d.facts.Host.Devices[from.rule.Selector()]
 	if from.exclusive {
 		look.Nodes = d.allotted(from.profile, look.Nodes)
@@ -78,12 +78,12 @@ func (d *decider) addNodes(nodes []node, from *sourcedDevice) ([]node, error) {
 		d.note(LeftOut, from.profile, fmt.Sprintf("device %s is optional and not on this node", rule.Selector()))
 	}
 	for _, found := range look.Nodes {
-		n := node{host: found, target: found.Path, access: rule.Access, rule: rule, profile: from.profile}
+		n := deviceNode{host: found, target: found.Path, access: rule.Access, rule: rule, profile: from.profile}
 		if rule.ContainerPath != "" {
 			n.target = rule.ContainerPath
 		}
 		n.target = d.inVolume(absolute(n.target), &found)
-		i := slices.IndexFunc(nodes, func(have node) bool { return have.target == n.target })
+		i := slices.IndexFunc(nodes, func(have deviceNode) bool { return have.target == n.target })
 		if i < 0 {
 			nodes = append(nodes, n)
 			continue
@@ -124,7 +124,7 @@ func (d *decider) found(from *sourcedDevice, look *DeviceLookup) error {
 // shareAccess gives the nodes of one device the access of all of them. The
 // device cgroup knows numbers, not paths: it could not tell them apart, and a
 // channel that denies the rest for one would take it from the other.
-func shareAccess(nodes []node) {
+func shareAccess(nodes []deviceNode) {
 	for i := range nodes {
 		for j := range nodes {
 			if nodes[i].host.sameDevice(nodes[j].host.Type, nodes[j].host.Major, nodes[j].host.Minor) {
@@ -138,7 +138,7 @@ func (h *HostDevice) sameDevice(kind string, major, minor int64) bool {
 	return h.Type == kind && h.Major == major && h.Minor == minor
 }
 
-func (n *node) difference(other *node) string {
+func (n *deviceNode) difference(other *deviceNode) string {
 	if b := other.host; !n.host.sameDevice(b.Type, b.Major, b.Minor) {
 		return "the host's node"
 	}
@@ -149,7 +149,7 @@ func (n *node) difference(other *node) string {
 }
 
 // place puts a node into the adjustment, if nothing of the pod is in the way.
-func (d *decider) place(n node) error {
+func (d *decider) place(n deviceNode) error {
 	at, err := d.standing(&n)
 	if err != nil {
 		return err

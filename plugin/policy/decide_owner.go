@@ -14,7 +14,7 @@ import (
 
 // owner returns the ids that own the node, as the container sees them, and
 // which of them only the wrapper can find out; those are 0.
-func (d *decider) owner(n *node, mode fs.FileMode) (uid, gid uint32, unknown Process, err error) {
+func (d *decider) owner(n *deviceNode, mode fs.FileMode) (uid, gid uint32, unknown Process, err error) {
 	user, wantUID, wantGID := d.facts.Container.User, n.rule.UID, n.rule.GID
 	if wantGID.Of == "" && mode>>3&7 != mode&7 {
 		wantGID.Of = OfHost // as runtimes do: the mode gives the group rights of its own
@@ -42,7 +42,7 @@ func (d *decider) owner(n *node, mode fs.FileMode) (uid, gid uint32, unknown Pro
 // mapped turns an id of the host into the container's number for it. Where a
 // user namespace has none, it is what the profile says instead, or the
 // container's root.
-func (d *decider) mapped(n *node, want, instead ID, kind string, m Known[[]specs.LinuxIDMapping], host uint32) ID {
+func (d *decider) mapped(n *deviceNode, want, instead ID, kind string, m Known[[]specs.LinuxIDMapping], host uint32) ID {
 	if want.Of != OfHost {
 		return want
 	}
@@ -71,7 +71,7 @@ func (d *decider) hostID(m Known[[]specs.LinuxIDMapping], id uint32) (uint32, er
 
 // warnUnopened warns where the container's user gets a device that its owner
 // and mode keep it from opening.
-func (d *decider) warnUnopened(n *node, mode fs.FileMode, uid, gid uint32) {
+func (d *decider) warnUnopened(n *deviceNode, mode fs.FileMode, uid, gid uint32) {
 	user, need := d.facts.Container.User, fs.FileMode(0)
 	if strings.Contains(n.access, "r") {
 		need |= 4

@@ -13,7 +13,7 @@ import (
 // asked compares a device that the container gets with what another tool's
 // annotation says of it. Other numbers are another device than that of the path,
 // so the container is refused; mode and owner are the profile's to say.
-func (d *decider) asked(n node, mode fs.FileMode, owner [2]string) error {
+func (d *decider) asked(n deviceNode, mode fs.FileMode, owner [2]string) error {
 	for _, a := range d.requests {
 		if a.device == nil || a.device.Path != n.target {
 			continue

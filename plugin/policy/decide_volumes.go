@@ -21,7 +21,7 @@ type standing struct {
 // standing looks for volumes at a node's path or above it. A volume that has
 // the node's device there is the same wish said in another way. Any other one
 // would hide the device, or hold it.
-func (d *decider) standing(n *node) (standing, error) {
+func (d *decider) standing(n *deviceNode) (standing, error) {
 	var out standing
 	for _, m := range d.volumesAt(n.target) {
 		at, source := absolute(m.Destination), d.facts.Host.Sources[m.Source]

@@ -160,14 +160,14 @@ func (d *decider) allotted(profile string, nodes []HostDevice) []HostDevice {
 }
 
 // unitsFound refuses a container whose unit is no device of the node by now.
-func (d *decider) unitsFound(nodes []node) error {
+func (d *decider) unitsFound(nodes []deviceNode) error {
 	for i := range d.merged.devices {
 		from := &d.merged.devices[i]
 		if !from.exclusive {
 			continue
 		}
 		for _, unit := range d.facts.Request.Allotted[from.profile].Value {
-			if !slices.ContainsFunc(nodes, func(n node) bool { return n.profile == from.profile && n.host.Unit == unit }) {
+			if !slices.ContainsFunc(nodes, func(n deviceNode) bool { return n.profile == from.profile && n.host.Unit == unit }) {
 				return d.refuse(NoDevice, clip(unit, maxName), "would get unit %q of profile %q, which this node does not have", clip(unit, maxName), from.profile).Advise("plug it in again, or delete the pod")
 			}
 		}
