@@ -62,6 +62,7 @@ const (
 	kindSocket
 	kindNamespaces
 	kindCgroup
+	kindRefused
 )
 
 // Cgroup is the id of the container's.
@@ -117,6 +118,8 @@ func (e *Event) Evidence() evidence.Event {
 		}
 	case kindCgroup:
 		out.Type = evidence.Cgroup
+	case kindRefused:
+		out.Type = evidence.Refused
 	}
 	return out
 }

@@ -77,7 +77,7 @@ func TestPrograms(t *testing.T) {
 			t.Errorf("there is no program %q", name)
 		}
 	}
-	if len(spec.Programs) != len(observes)+5 { // container_made, cgroup_gone, call_made, opened, capability_asked
+	if len(spec.Programs) != len(observes)+6 { // container_made, cgroup_gone, call_made, call_refused, opened, capability_asked
 		t.Errorf("%d programs", len(spec.Programs))
 	}
 	var e rawEvent
@@ -204,6 +204,7 @@ func TestEvidence(t *testing.T) {
 		"ping":                    {rawEvent{Kind: kindSocket, A: 2<<32 | 2, B: 1, Call: noCall}, evidence.Event{Type: "socket", Socket: "icmp"}},
 		"a packet socket":         {rawEvent{Kind: kindSocket, A: 17<<32 | 3, Call: noCall}, evidence.Event{Type: "socket", Socket: "packet"}},
 		"an error without a name": {rawEvent{Kind: kindMount, Result: -9999, Call: noCall, Name: [32]byte{'x'}}, evidence.Event{Type: "mount", Filesystem: "x", Error: "-9999"}},
+		"a refused call":          {rawEvent{Kind: kindRefused, Call: 0xfffffff, Result: -38}, evidence.Event{Type: "refused", Call: "268435455", Error: "ENOSYS"}},
 		"a kind to come":          {rawEvent{Kind: 99, Call: 0xfffffff}, evidence.Event{Call: "268435455"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -24,6 +24,7 @@ enum kind {
 	SOCKET,        /* raw, or of ICMP */
 	NAMESPACES,    /* made */
 	CGROUP,        /* made below the container's */
+	REFUSED,       /* a system call that was answered before it was made */
 };
 
 struct event {
@@ -286,6 +287,29 @@ int BPF_PROG(call_made, void *registers, long call)
 	}
 	if (!(u.call & COMPAT))
 		m->noted[call / 64 & (MAX_CALL / 64 - 1)] |= bit;
+	return 0;
+}
+
+#define EPERM 1
+#define ENOSYS 38
+
+/* A call that seccomp answers is never made: call_made has not seen it. Most calls end
+ * otherwise, and cost one comparison. */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(call_refused, void *registers, long result)
+{
+	struct seen s = {};
+	struct used u = {};
+
+	if ((result != -EPERM && result != -ENOSYS) || !recorded(&s))
+		return 0;
+	u.cgroup = s.cgroup;
+	u.call = current_call();
+	if ((u.call & ~COMPAT) >= MAX_CALL || bpf_map_lookup_elem(&calls, &u))
+		return 0;
+	s.kind = REFUSED;
+	s.result = result;
+	tell(&s);
 	return 0;
 }
 
