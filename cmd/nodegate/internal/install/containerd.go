@@ -61,9 +61,12 @@ func parseRelease(s string) (release, error) {
 	return r, nil
 }
 
+// versionLimit is for a node that has to read the program from a busy disk first.
+const versionLimit = time.Minute
+
 // containerdVersion asks the node's containerd.
 func (t Tree) containerdVersion(ctx context.Context, programs []string) (release, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeoutCause(ctx, versionLimit, fmt.Errorf("no answer within %v", versionLimit))
 	defer cancel()
 	cmd, err := t.command(ctx, programs, "--version")
 	switch {
@@ -73,6 +76,9 @@ func (t Tree) containerdVersion(ctx context.Context, programs []string) (release
 		return release{}, fmt.Errorf("looking for containerd: %w: or say its version by --containerd-version", err)
 	}
 	out, err := cmd.Output()
+	if ctx.Err() != nil {
+		err = context.Cause(ctx) // not that it was killed
+	}
 	if err != nil {
 		return release{}, fmt.Errorf("asking %s for its version: %w: say it by --containerd-version", cmd.Path, why(err))
 	}
