@@ -35,13 +35,13 @@ func KubernetesSection() string {
 	return `
 ## Kubernetes
 
-The chart's tests, by ` + "`make test-kubernetes KUBERNETES=VERSION`" + `:
+The chart, by ` + "`make test-kubernetes KUBERNETES=VERSION`" + `:
 
 | Kubernetes | containerd |
 |---|---|
 ` + rows(Kubernetes()) + `
-The CRI's own tests, and Kubernetes' of nodes, by ` + "`make suites`" + `: passed/skipped/failed. What passes
-bare passes with nodegate in between.
+The CRI's and Kubernetes' own tests, by ` + "`make suites`" + ` (passed/skipped/failed): what passes bare passes
+with nodegate.
 
 | Tests | containerd | Bare | With nodegate | Adjusted |
 |---|---|---|---|---|

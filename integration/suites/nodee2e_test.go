@@ -55,7 +55,7 @@ func TestNodeE2E(t *testing.T) {
 	version := inPin(t, e2ePin, "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")
 	for _, group := range e2eGroups {
 		t.Run(group.name, func(t *testing.T) {
-			compare(t, "node e2e "+group.name+" "+version+" | "+node.DefaultContainerd, "nodee2e.txt", group.focus, all)
+			compare(t, e2ePin+" "+group.name+" "+version+" | "+node.DefaultContainerd, "nodee2e.txt", group.focus, all)
 		})
 	}
 }
