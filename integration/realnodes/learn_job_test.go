@@ -48,6 +48,7 @@ type job struct {
 				Containers []struct {
 					Image           string
 					Args            []string
+					Ended           string `yaml:"terminationMessagePath"`
 					SecurityContext struct {
 						RunAsUser  int64 `yaml:"runAsUser"`
 						Privileged bool
@@ -86,6 +87,13 @@ func learnByJob(t *testing.T) {
 	_, err = l.node.ImportImage(t.Context(), archive, c.Image)
 	it.Must(t, err)
 	config := node.ContainerConfig{Name: "learn", Image: c.Image, Args: c.Args, RunAsUser: &c.SecurityContext.RunAsUser, Privileged: c.SecurityContext.Privileged}
+	config.Customize = func(request *runtimeapi.ContainerConfig) {
+		for _, m := range request.GetMounts() { // that of /dev is read-only
+			if m.GetContainerPath() == "/dev/termination-log" {
+				m.ContainerPath = c.Ended
+			}
+		}
+	}
 	for _, m := range c.VolumeMounts {
 		for _, v := range pod.Volumes {
 			if v.Name == m.Name && v.HostPath.Path != "" { // there is no ConfigMap
