@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nodegate/nodegate/plugin/annotations"
 	"github.com/nodegate/nodegate/plugin/policy"
-	"github.com/nodegate/nodegate/plugin/thirdparty"
 )
 
 // checkNames finds profiles that are named and not written. The engine would
@@ -60,7 +60,7 @@ func (b *builder) spread() {
 // against it to the lines that it is about.
 func (b *builder) compile() {
 	src := policy.Source{Hash: b.config.Hash, Audit: b.audit, Handlers: b.config.Runtime.Handlers, Wrapper: "nodegate-runc", ShadowDir: b.config.State.ShadowDir,
-		Devices: thirdparty.YAML{}}
+		Devices: annotations.YAML{}}
 	where := places{files: b.docs[1:], profiles: map[string]origin{}}
 	for _, p := range b.profiles {
 		src.Profiles = append(src.Profiles, p.Profile)

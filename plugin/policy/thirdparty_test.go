@@ -12,7 +12,7 @@ import (
 )
 
 // jsonDevices reads the devices that a test writes. The YAML that pods have is
-// read in plugin/thirdparty, which has its own tests.
+// read in plugin/annotations, which has its own tests.
 type jsonDevices struct{}
 
 func (jsonDevices) ReadDevices(value string) (list []RequestedDevice, err error) {

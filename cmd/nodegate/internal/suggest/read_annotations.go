@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"github.com/nodegate/nodegate/cmd/nodegate/internal/manifest"
+	"github.com/nodegate/nodegate/plugin/annotations"
 	"github.com/nodegate/nodegate/plugin/policy"
-	"github.com/nodegate/nodegate/plugin/thirdparty"
 )
 
 // annotations are those of other tools. They stay: the grant accepts them.
@@ -75,7 +75,7 @@ func asksOf(family policy.ThirdParty, value string) (asks []Ask, ok bool) {
 			device(fields[0], target)
 		}
 	default:
-		devices, err := (thirdparty.YAML{}).ReadDevices(value)
+		devices, err := (annotations.YAML{}).ReadDevices(value)
 		if err != nil {
 			return nil, false
 		}
