@@ -29,8 +29,9 @@ var e2eGroups = []struct{ name, focus string }{
 	{"conformance", `\[Conformance\]`},
 }
 
-// e2eNotRun are tests of these that are not run here, with the reason. Two of the others fail
-// bare: one needs the kernel's dummy network device, one an image that nobody can pull.
+// e2eNotRun are tests of these that are not run here, with the reason. Of the others some fail
+// bare already, for want of curl and GNU env in the images, of an image that nobody can pull,
+// and of the kernel's dummy network device.
 var e2eNotRun = map[string]string{
 	`LSCIQuotaMonitoring`: "needs a file system with quotas",
 	`assignments|\[OrphanedPods\]|will not attempt to admit|Device Plugin Multiple`: "what the kubelet remembers of devices while it is restarted: minutes each",
