@@ -144,11 +144,12 @@ MACHINEFLAGS = $(NODEFLAGS) -ldflags='-s -w'
 # TestLearn is for a night: the kernels of emulated machines do not always survive tracing.
 .PHONY: test-machines
 test-machines: machines build deb ## Run the tests on Debian machines alone (as root)
-	$(NODETEST) "./integration/machines/... ./integration/realnodes" $(MACHINEFLAGS) -skip '^TestLearn$$'
+	$(NODETEST) "./integration/machines/... ./integration/realnodes" $(MACHINEFLAGS) -skip '^Test(Learn|Troubles)$$'
 
 # An hour more: by hand, or nightly.
 .PHONY: test-machines-all
-test-machines-all: test-machines image ## Run these, on machines with Debian 12 and with SELinux, and learn from eight programs (as root)
+test-machines-all: test-machines image ## Run these, on machines with Debian 12 and with SELinux, with troubles, and learn from eight programs (as root)
+	$(NODETEST) ./integration/realnodes $(MACHINEFLAGS) -run '^TestTroubles$$'
 	NODEGATE_SYSTEM=bookworm $(NODETEST) ./integration/realnodes $(MACHINEFLAGS) -run '^TestInstall$$/^pods$$'
 	$(NODETEST) ./integration/suites $(MACHINEFLAGS) -run '^TestSELinux$$'
 	NODEGATE_LEARN=all $(NODETEST) ./integration/realnodes $(MACHINEFLAGS) -run '^TestLearn$$'

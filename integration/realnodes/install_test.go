@@ -58,6 +58,13 @@ func (m *machine) installBy(program string) {
 	m.policy(policy)
 }
 
+// patient has containerd wait for an agent that answers late on a busy machine, for a test of
+// something else. It holds from containerd's next start.
+func (m *machine) patient() {
+	m.Helper()
+	m.sh("sed -i \"s/plugin_request_timeout = '2s'/plugin_request_timeout = '1m'/\" /etc/containerd/config.toml && grep -q \"plugin_request_timeout = '1m'\" /etc/containerd/config.toml")
+}
+
 // reload has the agent take the policy that was written, and waits until it has.
 const reload = "nodegate check && systemctl reload nodegate && until nodegate status --strict >/dev/null 2>&1; do sleep 0.2; done"
 
