@@ -29,6 +29,7 @@ type smallKubelet struct {
 	grpc *grpc.Server
 
 	mu        sync.Mutex
+	busy      time.Duration            // before it heeds the end of a stream
 	clients   map[string]*pluginClient // by resource
 	devices   map[string][]*kubelet.Device
 	drops     int
@@ -97,6 +98,10 @@ func (k *smallKubelet) watch(resource string, c *pluginClient) {
 			k.mu.Unlock()
 		}
 	}
+	k.mu.Lock()
+	busy := k.busy
+	k.mu.Unlock()
+	time.Sleep(busy)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if now := k.clients[resource]; now != nil {

@@ -56,6 +56,20 @@ func (s *Server) owns(socket string) bool {
 	return false
 }
 
+// renewAfterPeers registers again when another agent has ended: at once, and when the kubelet
+// has certainly heard of that end, since it then lets go of whatever it has by that time.
+func (s *Server) renewAfterPeers(now time.Time) {
+	switch {
+	case s.peerEnded():
+		s.again = now.Add(late)
+	case s.again.IsZero() || now.Before(s.again):
+		return
+	default:
+		s.again = time.Time{}
+	}
+	s.renew()
+}
+
 // renew has the endpoints registered again that the kubelet may have let go of unnoticed.
 func (s *Server) renew() {
 	for _, e := range s.endpoints {

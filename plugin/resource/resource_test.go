@@ -329,6 +329,35 @@ func TestTwoAgents(t *testing.T) {
 	k.eventually(kvm, 4, 10*time.Second)
 }
 
+// A busy kubelet hears of an agent's end when the other one has registered already, and lets
+// go of that: it is told once more.
+func TestPeerEndsLate(t *testing.T) {
+	dir, state := places(t)
+	k := startKubelet(t, dir)
+	startAgent(t, dir, state, slots("kvm", 3, ""))
+	k.eventually(kvm, 3, 10*time.Second)
+	newer := startAgent(t, dir, state, slots("kvm", 3, ""))
+	told := func() int { k.mu.Lock(); defer k.mu.Unlock(); return len(k.endpoints) }
+	for told() < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(3 * period) // until both know of each other
+	k.mu.Lock()
+	k.busy = 3 * period / 2
+	k.mu.Unlock()
+	newer.stop()
+	for told() < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	soon(t, "the kubelet lets go", func() error {
+		if n := k.allocatable(kvm); n > 0 {
+			return fmt.Errorf("%d devices", n)
+		}
+		return nil
+	})
+	k.eventually(kvm, 3, 20*time.Second)
+}
+
 // An agent that was killed leaves its socket, and the next one removes it.
 func TestKilledAgent(t *testing.T) {
 	dir, state := places(t)

@@ -26,6 +26,9 @@ const (
 	// settle is left to a kubelet that has let go of an endpoint, before it is told of
 	// it again.
 	settle = 20 * time.Millisecond
+	// late is by when a kubelet has heard of another agent's end. What was registered
+	// before it did, it has let go of.
+	late = 2 * time.Second
 )
 
 // Server is the agent as the kubelet sees it. Make one with New.
@@ -42,6 +45,7 @@ type Server struct {
 	kubelet   identity             // that the endpoints are registered with
 	failed    map[string]string    // why, by profile
 	peers     map[string]bool      // sockets of another agent
+	again     time.Time            // when to register once more, since another agent ended
 	told      bool                 // the kubelet of something, by the last step
 
 	mu     sync.Mutex
@@ -118,8 +122,8 @@ func (s *Server) step(ctx context.Context) int {
 		s.allotted.sweep()
 	}
 	absent := s.meet()
-	if len(offers) > 0 && s.peerEnded() {
-		s.renew()
+	if len(offers) > 0 {
+		s.renewAfterPeers(time.Now())
 	}
 	for i := range offers {
 		o := &offers[i]
