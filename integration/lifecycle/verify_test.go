@@ -138,6 +138,7 @@ func TestVerify(t *testing.T) {
 		for until := time.Now().Add(it.Limit); copies(t, n, p) < 10 && time.Now().Before(until); {
 			time.Sleep(50 * time.Millisecond)
 		}
+		time.Sleep(3 * time.Second) // until the program has the answer about the last
 		it.Must(t, cmd.Process.Signal(os.Interrupt))
 		err := cmd.Wait()
 		if text := out.String(); err != nil || strings.Count(text, "unknown: it was not used in this run") != 10 || strings.Count(text, ` went on`) != 10 {
