@@ -39,6 +39,8 @@ func TestLearn(t *testing.T) {
 			learnBadly(t)
 		case "job":
 			learnByJob(t)
+		case "kinds":
+			learnKinds(t)
 		case "learn":
 			learnFrom(t, names)
 		default:
@@ -55,7 +57,7 @@ func TestLearn(t *testing.T) {
 			parts = append(parts, "minimize "+p.name)
 		}
 	} else if os.Getenv(learnEnv) != "" {
-		parts = append(parts, "job", "badly")
+		parts = append(parts, "kinds", "job", "badly")
 	}
 	m := learner(t, names)
 	for _, part := range parts {
