@@ -20,8 +20,8 @@ func MachinesSection() string {
 ## Whole machines
 
 Emulated, with containerd as a unit: the documented installation, every built-in profile, the
-recipes, troubles, upgrade, reboot, removal. Under SELinux: the installation, pods with devices and
-ping, removal.
+recipes, troubles, upgrade, reboot, removal. On Debian 12 and under SELinux: the installation, pods
+with devices and ping, removal.
 
 | Distribution | Kernel | systemd | cgroup | Driver | Enforcing | containerd | Architecture |
 |---|---|---|---|---|---|---|---|
