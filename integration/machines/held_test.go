@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// What makes an image ends with the test that is killed meanwhile, with its children, and
-// what it mounted is seen by nobody else.
+// A program that makes an image ends when the test that runs it is killed, together with its
+// children, and no other process sees what it mounted.
 func TestKilledMaking(t *testing.T) {
 	if dir := os.Getenv(killedEnv); dir != "" {
 		const script = `mount -t tmpfs held "$0"; sh -c 'grep "$0" /proc/self/mounts >"$0.mounted"; sleep 600' "$0"`

@@ -143,7 +143,7 @@ func TestMachine(t *testing.T) {
 		}
 	})
 	t.Run("no port listens here", func(t *testing.T) { noPorts(t, m) })
-	// The last: whoever waits for a kernel that stops is told.
+	// This comes last: a command that waits for a kernel that stops fails at once.
 	if _, err := m.Sh(t.Context(), "echo c >/proc/sysrq-trigger; sleep 999"); !errors.Is(err, ErrPanic) || !strings.Contains(err.Error(), "sysrq triggered crash") {
 		t.Errorf("a panic: %v", err)
 	}

@@ -39,9 +39,8 @@ func (d *document) hidden(top *yaml.Node) {
 // aliases stand for is in the tree itself.
 func privilegedIn(n *yaml.Node) *yaml.Node {
 	for i, c := range n.Content {
-		switch {
-		case n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == "privileged" && c.Kind == yaml.ScalarNode && c.Tag == "!!bool" && c.Value == "true",
-			c.Kind == yaml.ScalarNode && inText.MatchString(c.Value):
+		member := n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == "privileged" && c.Tag == "!!bool" && c.Value == "true"
+		if c.Kind == yaml.ScalarNode && (member || inText.MatchString(c.Value)) {
 			return c
 		}
 		if at := privilegedIn(c); at != nil {
